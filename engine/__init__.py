@@ -1,0 +1,1 @@
+"""What moves and protects backup data. Knows no terminal: no Textual, Rich or Typer."""

@@ -1,0 +1,402 @@
+"""The catalog's tables. Rows never leave `engine.catalog`; callers get the frozen values of its queries.
+
+Portable between SQLite and PostgreSQL: big integers for byte counts, text for enums (checked in
+code), JSON columns that are replaced and never changed in place, names from disks as bytes.
+Times are aware UTC datetimes. Files and chunks are not here but in manifests and journals.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+JsonObject = dict[str, Any]
+JsonList = list[Any]
+
+_BIG = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _big(**options: Any) -> Any:
+    return Field(sa_type=_BIG, **options)
+
+
+class CommCell(SQLModel, table=True):
+    """The installation; exactly one row, made with the catalog."""
+
+    id: int = Field(default=1, primary_key=True)
+    uuid: str
+    """Written into the marker of every library, so that no other CommCell writes there."""
+    name: str = "commcell"
+    time_zone: str = "UTC"
+    created_at: datetime
+
+
+class IdSequence(SQLModel, table=True):
+    """One sequence for jobs and backup jobs, so that a job id means one thing."""
+
+    __tablename__ = "id_sequence"
+    id: int = Field(default=1, primary_key=True)
+    next_id: int = _big(default=1)
+
+
+class MediaAgent(SQLModel, table=True):
+    __tablename__ = "media_agent"
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    time_zone: str = "UTC"
+    max_streams: int = 4
+
+
+class Library(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    url: str
+    uuid: str | None = None
+    """Identity in the marker on the media; None until the marker was written."""
+    writers: int = 4
+    state: str = "unknown"
+    state_reason: str = ""
+    free_bytes: int | None = _big(default=None)
+    total_bytes: int | None = _big(default=None)
+    checked_at: datetime | None = None
+
+
+class DataPath(SQLModel, table=True):
+    """A MediaAgent that reaches a library; position 0 is the default path."""
+
+    __tablename__ = "data_path"
+    library_id: int = Field(foreign_key="library.id", primary_key=True)
+    media_agent_id: int = Field(foreign_key="media_agent.id", primary_key=True)
+    position: int = 0
+
+
+class Client(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+
+
+class StoragePolicy(SQLModel, table=True):
+    __tablename__ = "storage_policy"
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    description: str = ""
+
+
+class PolicyCopy(SQLModel, table=True):
+    """A copy of a storage policy."""
+
+    __tablename__ = "policy_copy"
+    __table_args__ = (UniqueConstraint("policy_id", "name"),)
+    id: int | None = Field(default=None, primary_key=True)
+    policy_id: int = Field(foreign_key="storage_policy.id", index=True)
+    name: str
+    kind: str
+    library_id: int | None = Field(default=None, foreign_key="library.id")
+    """None only for the primary of a policy whose subclients are all landing."""
+    source_copy_id: int | None = Field(default=None, foreign_key="policy_copy.id")
+    """None: the primary."""
+    active: bool = True
+    precedence: int = 0
+    retain_s: int | None = _big(default=None)
+    """Seconds; None: for ever."""
+    retain_cycles: int = 0
+    extended: JsonList = Field(default_factory=list, sa_type=JSON)
+    worm: bool = False
+    defer_s: int = _big(default=0)
+    on_and_after: datetime | None = None
+    subclients: JsonList = Field(default_factory=list, sa_type=JSON)
+    """Names `client/subclient`; empty: all of the policy."""
+    select_rule: str = "all-fulls"
+    """Of a selective copy: all-fulls, hourly .. yearly, every-n-cycles, manual."""
+    select_every: int = 1
+    take: str = "first"
+    compression: str = "none"
+    encrypt_to: JsonList = Field(default_factory=list, sa_type=JSON)
+    throttle_bps: int | None = _big(default=None)
+    """Bytes per second; None: no limit."""
+    throttle_timetable: JsonList = Field(default_factory=list, sa_type=JSON)
+
+
+class Subclient(SQLModel, table=True):
+    __table_args__ = (UniqueConstraint("client_id", "name"),)
+    id: int | None = Field(default=None, primary_key=True)
+    client_id: int = Field(foreign_key="client.id")
+    name: str
+    policy_id: int = Field(foreign_key="storage_policy.id", index=True)
+    kind: str
+    landing: str = ""
+    pattern: str = "*"
+    settle_s: int = 300
+    level: str = "full"
+    content: JsonList = Field(default_factory=list, sa_type=JSON)
+    exclude: JsonList = Field(default_factory=list, sa_type=JSON)
+    landing_identity: JsonObject = Field(default_factory=dict, sa_type=JSON)
+    """File system and directory that were adopted first; another one is offline."""
+    state: str = "unknown"
+    """online, offline or unknown, since the last scan."""
+    state_reason: str = ""
+    scanned_at: datetime | None = None
+
+
+class OperationWindow(SQLModel, table=True):
+    """When operations must not run, on one or more nodes."""
+
+    __tablename__ = "operation_window"
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    on_nodes: JsonList = Field(default_factory=list, sa_type=JSON)
+    operations: JsonList = Field(default_factory=list, sa_type=JSON)
+    do_not_run: JsonList = Field(default_factory=list, sa_type=JSON)
+    time_zone: str = "UTC"
+    let_running_jobs_finish: bool = False
+    ignore_higher_levels: bool = False
+
+
+class Schedule(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    operation: str
+    policy_id: int | None = Field(default=None, foreign_key="storage_policy.id")
+    spec: str
+    """As in the site file: `daily at 22:00`."""
+    time_zone: str = "UTC"
+    enabled: bool = True
+    options: JsonObject = Field(default_factory=dict, sa_type=JSON)
+    next_run_at: datetime | None = None
+    last_run_at: datetime | None = None
+
+
+class Alert(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    on_events: JsonList = Field(default_factory=list, sa_type=JSON)
+    to: str
+    options: JsonObject = Field(default_factory=dict, sa_type=JSON)
+
+
+class BackupJob(SQLModel, table=True):
+    """One backup of one subclient; immutable once it is complete."""
+
+    __tablename__ = "backup_job"
+    __table_args__ = (Index("ix_backup_job_subclient", "subclient_id", "completed_at"),)
+    id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    subclient_id: int = Field(foreign_key="subclient.id")
+    policy_id: int = Field(foreign_key="storage_policy.id", index=True)
+    level: str
+    name: bytes = Field(default=b"", sa_type=LargeBinary)
+    """Landing: the adopted entry below the landing directory, exact bytes."""
+    fingerprint: str = ""
+    """BLAKE3 over the identities of all entries at adoption; another one is another backup job."""
+    cycle: int = 0
+    started_at: datetime
+    completed_at: datetime
+    adopted_at: datetime
+    size_bytes: int = _big(default=0)
+    files: int = 0
+    chunks: int = 0
+
+
+class JobCopy(SQLModel, table=True):
+    """The ledger: one backup job on one copy. A row for every pair that was ever owed."""
+
+    __tablename__ = "job_copy"
+    __table_args__ = (Index("ix_job_copy_backup_job", "backup_job_id"),)
+    copy_id: int = Field(foreign_key="policy_copy.id", primary_key=True)
+    backup_job_id: int = Field(
+        sa_column=Column(_BIG, primary_key=True, autoincrement=False),
+    )
+    state: str
+    reason: str = ""
+    next_step: str = ""
+    chunks_done: int = 0
+    bytes_done: int = _big(default=0)
+    copied_at: datetime | None = None
+    copied_by_job: int | None = _big(default=None)
+    manifest_digest: bytes | None = Field(default=None, sa_type=LargeBinary)
+    verification: str = "never"
+    verified_at: datetime | None = None
+    retain_until: datetime | None = None
+    retained_by: str = ""
+    decision: str = ""
+    """An operator's word: picked, do_not_copy, recopy, bad; empty: the rules decide."""
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    priority: int = 0
+    tries: int = 0
+    """Failed attempts since the last success; shown, and the limit of tries counts them."""
+
+
+class Job(SQLModel, table=True):
+    """One run of an operation: the job controller and the job history."""
+
+    __table_args__ = (Index("ix_job_state", "state", "created_at"),)
+    id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    operation: str
+    policy_id: int | None = Field(default=None, foreign_key="storage_policy.id")
+    policy: str = ""
+    copies: JsonList = Field(default_factory=list, sa_type=JSON)
+    """Names of the copies that the run is for."""
+    options: JsonObject = Field(default_factory=dict, sa_type=JSON)
+    description: str = ""
+    state: str
+    phase: str = ""
+    reason: str = ""
+    until: datetime | None = None
+    desired: str = "run"
+    """What was last asked for: run, suspend, kill. The intent survives a crash."""
+    priority: int = 5
+    initiated_by: str = ""
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    backup_jobs_total: int = 0
+    backup_jobs_done: int = 0
+    backup_jobs_failed: int = 0
+    backup_jobs_skipped: int = 0
+    bytes_total: int = _big(default=0)
+    bytes_done: int = _big(default=0)
+    bytes_per_second: int = _big(default=0)
+    bytes_reused: int = _big(default=0)
+    """Found synced and hashed in a journal at a restart, and so not read again."""
+    seconds_left: int | None = _big(default=None)
+    streams: int = 0
+    streams_limited_by: str = ""
+    throttle_bps: int | None = _big(default=None)
+    attempts: int = 0
+    errors: int = 0
+    exit_code: int = 0
+    epoch: int = 0
+    """Run of the service that owns it."""
+    updated_at: datetime
+
+
+class JobPlan(SQLModel, table=True):
+    """The plan of a run: what was shown before it is its record after it."""
+
+    __tablename__ = "job_plan"
+    job_id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    plan: bytes = Field(sa_type=LargeBinary)
+    """The plan document of cli.md as zstd-compressed JSON."""
+
+
+class JobItem(SQLModel, table=True):
+    """One backup job to one copy within a run, when it ended: what this run copied."""
+
+    __tablename__ = "job_item"
+    job_id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    backup_job_id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    copy_id: int = Field(foreign_key="policy_copy.id", primary_key=True)
+    outcome: str
+    """copied, failed, skipped."""
+    reason: str = ""
+    size_bytes: int = _big(default=0)
+    seconds: float = 0.0
+    ended_at: datetime
+
+
+class JobError(SQLModel, table=True):
+    __tablename__ = "job_error"
+    id: int | None = Field(default=None, primary_key=True)
+    job_id: int = _big(index=True)
+    at: datetime
+    backup_job_id: int | None = _big(default=None)
+    copy_name: str = ""
+    path: str = ""
+    """Already made inert by `shown`."""
+    error: str
+    hint: str = ""
+
+
+class Attempt(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    job_id: int = _big(index=True)
+    number: int
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: str = ""
+    reason: str = ""
+    bytes_done: int = _big(default=0)
+
+
+class StreamRow(SQLModel, table=True):
+    """What each stream of a running job does now; replaced twice a second, gone when it ends."""
+
+    __tablename__ = "stream"
+    job_id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    number: int = Field(primary_key=True)
+    state: str
+    backup_job_id: int | None = _big(default=None)
+    media_agent: str = ""
+    copies: str = ""
+    path: str = ""
+    """Already made inert by `shown`."""
+    file_bytes: int = _big(default=0)
+    file_bytes_done: int = _big(default=0)
+    bytes_done: int = _big(default=0)
+    bytes_per_second: int = _big(default=0)
+
+
+class RateSample(SQLModel, table=True):
+    """Rate history of a job, for the plot: one a few seconds, thinned at the end."""
+
+    __tablename__ = "rate_sample"
+    id: int | None = Field(default=None, primary_key=True)
+    job_id: int = _big(index=True)
+    at: datetime
+    bytes_done: int = _big(default=0)
+
+
+class Event(SQLModel, table=True):
+    __table_args__ = (Index("ix_event_job", "job_id", "id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime
+    severity: str
+    code: str
+    """Stable, e.g. `job.started`, `library.offline`."""
+    job_id: int | None = _big(default=None)
+    message: str
+
+
+class Request(SQLModel, table=True):
+    """What a console or a command line asks of the service; the service answers in place."""
+
+    __table_args__ = (Index("ix_request_state", "state", "id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime
+    by: str
+    kind: str
+    job_id: int | None = _big(default=None)
+    payload: JsonObject = Field(default_factory=dict, sa_type=JSON)
+    state: str = "filed"
+    answer: JsonObject = Field(default_factory=dict, sa_type=JSON)
+    """`{"job_id": n}` or `{"error": .., "hint": .., "exit_code": n}`."""
+    answered_at: datetime | None = None
+
+
+class ServiceRow(SQLModel, table=True):
+    """The service that owns this catalog; one row. The flock decides, this only informs."""
+
+    __tablename__ = "service"
+    id: int = Field(default=1, primary_key=True)
+    epoch: int = 0
+    pid: int = 0
+    host: str = ""
+    boot_id: str = ""
+    version: str = ""
+    state: str = "stopped"
+    started_at: datetime | None = None
+    heartbeat_at: datetime | None = None
+
+
+class LandingObservation(SQLModel, table=True):
+    """An entry that has not settled yet, or whose times lie in the future, and since when it is unchanged."""
+
+    __tablename__ = "landing_observation"
+    subclient_id: int = Field(foreign_key="subclient.id", primary_key=True)
+    name: bytes = Field(sa_column=Column(LargeBinary(), primary_key=True))
+    fingerprint: str
+    first_seen_at: datetime
+    reason: str = ""

@@ -1,0 +1,230 @@
+"""The one narrow interface of a place that holds copies.
+
+Blocking by design: every call runs in a worker thread of `engine.transfer` (a hop per chunk or
+per batch, never per buffer). A library on the network bridges to its own event loop inside.
+One contract suite runs on every implementation (tests/contract).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader
+from engine.model.names import RelPath
+
+
+class Place(NamedTuple):
+    """Where job copies of one copy lie below a library: `<policy>/<copy>/`."""
+
+    policy: str
+    copy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryIdentity:
+    """What the marker `auxtui-library.json` says."""
+
+    uuid: str
+    name: str
+    commcell_id: str
+    commcell: str
+    format: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Result of a look at a library."""
+
+    identity: LibraryIdentity
+    free_bytes: int | None
+    """Usable by this process; None where the library has no limit that it can tell."""
+    total_bytes: int | None
+
+
+class ReadHandle(Protocol):
+    """An open file of a job copy or of a landing directory."""
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fills `buffer` from `offset`; short only at the end of the file.
+
+        Raises:
+            SourceRead: the read failed.
+        """
+        ...
+
+    def unchanged(self) -> bool:
+        """True while the file still has the identity that it had when it was adopted or opened."""
+        ...
+
+    def fileno(self) -> int | None:
+        """Descriptor for direct or kernel-side I/O; None for what is not a local file."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class JobReader(Protocol):
+    """One backup job as it lies at its source: a job copy in a library, or a landing entry."""
+
+    @property
+    def header(self) -> ManifestHeader: ...
+
+    @property
+    def has_digests(self) -> bool:
+        """False for a landing entry that was never copied: the first read records the digests."""
+        ...
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry, parents before children; a file's first name before its hard links.
+
+        Raises:
+            ManifestError: the manifest is damaged.
+        """
+        ...
+
+    def open_file(self, entry: FileEntry) -> ReadHandle:
+        """Opens without following any link.
+
+        Raises:
+            SourceRead: it cannot be opened.
+            SourceChanged: it is not the file that was adopted.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class WriteHandle(Protocol):
+    """A file that is being written into an unpublished job copy."""
+
+    def write(self, buffer: memoryview, offset: int) -> None:
+        """Writes all of `buffer` at `offset`; loops on short writes; may leave zero runs as holes.
+
+        Raises:
+            DestinationFull, DestinationWrite: nothing of this range may be trusted.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Makes what was written durable. After an error the handle is dead and is never synced again."""
+        ...
+
+    def fileno(self) -> int | None: ...
+
+    def close(self) -> None: ...
+
+
+class Done(NamedTuple):
+    """A chunk that is written, synced and hashed on this destination."""
+
+    path: RelPath
+    chunk: Chunk
+
+
+class JobWriter(Protocol):
+    """One job copy that is being made below `.partial`; the only way to write to a library.
+
+    Thread-safe: several streams write different ranges at once.
+    """
+
+    @property
+    def resumed(self) -> Mapping[RelPath, Sequence[Chunk]]:
+        """What the journal of an earlier try proves; empty at a fresh start."""
+        ...
+
+    def open_file(self, entry: FileEntry) -> WriteHandle:
+        """Opens (and at first creates, exclusively) a file to write ranges into."""
+        ...
+
+    def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
+        """Writes many small files whole, with one sync for all."""
+        ...
+
+    def record(self, done: Iterable[Done]) -> None:
+        """Appends to the journal, durable on return. Only for what was synced and hashed."""
+        ...
+
+    def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
+        """Directories, links and metadata, manifest, sync of all, one rename, sync of the parent.
+
+        Args:
+            entries: every entry, each file with all its chunks and digests.
+
+        Returns:
+            BLAKE3 of the manifest file, for the ledger.
+
+        Raises:
+            ManifestError: a chunk of an entry is not in the journal with the same digest.
+            DestinationError: nothing is published.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Removes the unpublished job copy and its journal."""
+        ...
+
+    def close(self) -> None:
+        """Closes; what is journaled stays for the next try."""
+        ...
+
+
+class Library(Protocol):
+    """A place that holds copies."""
+
+    @property
+    def name(self) -> str: ...
+
+    def initialise(self, identity: LibraryIdentity) -> LibraryIdentity:
+        """Writes the marker if there is none; returns the one that is there then.
+
+        Raises:
+            LibraryOffline: not reachable, or the marker belongs to another CommCell.
+        """
+        ...
+
+    def probe(self) -> Probe:
+        """Looks at the marker and the free space.
+
+        Raises:
+            LibraryOffline: the marker is absent, damaged or another's.
+        """
+        ...
+
+    def published(self, place: Place) -> list[int]:
+        """Ids of the job copies that are available, ascending."""
+        ...
+
+    def partial(self, place: Place) -> list[int]:
+        """Ids of the job copies that are unfinished, ascending."""
+        ...
+
+    def read_job(self, place: Place, job_id: int) -> JobReader:
+        """Opens a published job copy.
+
+        Raises:
+            NotFoundError: there is none.
+            ManifestError: its manifest is damaged.
+        """
+        ...
+
+    def write_job(self, place: Place, header: ManifestHeader, *, source_key: str) -> JobWriter:
+        """Starts or resumes a job copy.
+
+        Args:
+            source_key: identity of the source's content (fingerprint or manifest digest); a
+                journal with another one is discarded.
+
+        Raises:
+            DestinationExists: this job copy is published already.
+        """
+        ...
+
+    def manifest_digest(self, place: Place, job_id: int) -> bytes:
+        """BLAKE3 of the published manifest file."""
+        ...
+
+    def remove_job(self, place: Place, job_id: int) -> None:
+        """Takes a published job copy away: renamed out of sight first, then deleted."""
+        ...

@@ -1,0 +1,122 @@
+"""What a backup job consists of: entries, chunks, and the identity of a file on its source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from engine.model.names import RelPath
+
+MIN_CHUNK_BYTES = 32 * 1024 * 1024
+MAX_CHUNK_BYTES = 256 * 1024 * 1024
+DIGEST_BYTES = 32  # BLAKE3
+
+
+def chunk_bytes_for(size_bytes: int) -> int:
+    """Chunk size for a file: a power of two, 32 to 256 MiB, about 2,048 chunks at most below 512 GiB.
+
+    It depends on the size alone, so that every copy of a file has the same chunks.
+    """
+    chunk = MIN_CHUNK_BYTES
+    while chunk < MAX_CHUNK_BYTES and size_bytes > chunk * 2048:
+        chunk *= 2
+    return chunk
+
+
+class Chunk(NamedTuple):
+    """A byte range of one file: the unit of transfer, parallelism, restart and verification."""
+
+    offset: int
+    length: int
+    digest: bytes
+    """BLAKE3 of the range; empty while it is not known."""
+
+
+class Identity(NamedTuple):
+    """What tells that a file is still the one that was looked at. Times in nanoseconds."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What is kept of a file besides its bytes."""
+
+    mode: int
+    """Permission bits, 0 to 0o7777."""
+    mtime_ns: int
+    uid: int
+    gid: int
+    xattrs: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """A regular file."""
+
+    path: RelPath
+    size: int
+    meta: Metadata
+    sparse: bool = False
+    chunks: tuple[Chunk, ...] = ()
+    """Empty for an empty file; in order and without gaps otherwise."""
+    identity: Identity | None = None
+    """On the source, when it was adopted; None for what is read from a library."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryEntry:
+    """A directory."""
+
+    path: RelPath
+    meta: Metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymlinkEntry:
+    """A symbolic link: recorded and recreated, never followed."""
+
+    path: RelPath
+    target: bytes
+    meta: Metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardlinkEntry:
+    """A further name of a file of the same backup job."""
+
+    path: RelPath
+    to: RelPath
+    """The first name of that file in the manifest."""
+
+
+Entry = FileEntry | DirectoryEntry | SymlinkEntry | HardlinkEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestHeader:
+    """First line of a manifest: whose backup job this is, and how it is encoded here."""
+
+    backup_job_id: int
+    commcell_id: str
+    commcell: str
+    policy: str
+    client: str
+    subclient: str
+    level: str
+    kind: str
+    """`landing` or `content`."""
+    started_at: str
+    """ISO 8601 with offset."""
+    completed_at: str
+    adopted_at: str
+    name: bytes = b""
+    """Name of the adopted entry below the landing directory."""
+    cycle: int = 0
+    """Number of the full cycle of the subclient that this backup job belongs to."""
+    compression: str = "none"
+    encrypt_to: tuple[str, ...] = field(default=())
