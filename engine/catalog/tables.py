@@ -203,7 +203,11 @@ class JobCopy(SQLModel, table=True):
     """The ledger: one backup job on one copy. A row for every pair that was ever owed."""
 
     __tablename__ = "job_copy"
-    __table_args__ = (Index("ix_job_copy_backup_job", "backup_job_id"),)
+    __table_args__ = (
+        Index("ix_job_copy_backup_job", "backup_job_id"),
+        # Counts per state and the filtered list of a copy with 100,000 job copies come from it alone.
+        Index("ix_job_copy_state", "copy_id", "state", "backup_job_id"),
+    )
     copy_id: int = Field(foreign_key="policy_copy.id", primary_key=True)
     backup_job_id: int = Field(
         sa_column=Column(_BIG, primary_key=True, autoincrement=False),
