@@ -10,17 +10,54 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 JsonObject = dict[str, Any]
 JsonList = list[Any]
+
+# Every constraint has a name, so that a migration can drop or change it on any database.
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
 
 _BIG = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _big(**options: Any) -> Any:
     return Field(sa_type=_BIG, **options)
+
+
+def _id_of(target: str, *, primary_key: bool = True, ondelete: str | None = None) -> Any:
+    """A big integer that refers to a job or a backup job."""
+    column: Column[int] = Column(
+        _BIG,
+        ForeignKey(target, ondelete=ondelete),
+        primary_key=primary_key,
+        autoincrement=False,
+        nullable=False,
+        index=not primary_key,
+    )
+    return Field(sa_column=column)
+
+
+def _job_id(*, primary_key: bool = True) -> Any:
+    """The job that a row is part of; the row goes with its job."""
+    return _id_of("job.id", primary_key=primary_key, ondelete="CASCADE")
 
 
 class CommCell(SQLModel, table=True):
@@ -181,7 +218,18 @@ class BackupJob(SQLModel, table=True):
     """One backup of one subclient; immutable once it is complete."""
 
     __tablename__ = "backup_job"
-    __table_args__ = (Index("ix_backup_job_subclient", "subclient_id", "completed_at"),)
+    __table_args__ = (
+        Index("ix_backup_job_subclient", "subclient_id", "completed_at"),
+        Index(
+            "uq_backup_job_adopted",
+            "subclient_id",
+            "name",
+            "fingerprint",
+            unique=True,
+            sqlite_where=text("fingerprint <> ''"),
+            postgresql_where=text("fingerprint <> ''"),
+        ),
+    )
     id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
     subclient_id: int = Field(foreign_key="subclient.id")
     policy_id: int = Field(foreign_key="storage_policy.id", index=True)
@@ -209,10 +257,10 @@ class JobCopy(SQLModel, table=True):
         Index("ix_job_copy_state", "copy_id", "state", "backup_job_id"),
     )
     copy_id: int = Field(foreign_key="policy_copy.id", primary_key=True)
-    backup_job_id: int = Field(
-        sa_column=Column(_BIG, primary_key=True, autoincrement=False),
-    )
+    backup_job_id: int = _id_of("backup_job.id")
     state: str
+    state_at: datetime | None = None
+    """Since when it is in this state."""
     reason: str = ""
     next_step: str = ""
     chunks_done: int = 0
@@ -281,7 +329,7 @@ class JobPlan(SQLModel, table=True):
     """The plan of a run: what was shown before it is its record after it."""
 
     __tablename__ = "job_plan"
-    job_id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    job_id: int = _job_id()
     plan: bytes = Field(sa_type=LargeBinary)
     """The plan document of cli.md as zstd-compressed JSON."""
 
@@ -290,8 +338,8 @@ class JobItem(SQLModel, table=True):
     """One backup job to one copy within a run, when it ended: what this run copied."""
 
     __tablename__ = "job_item"
-    job_id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
-    backup_job_id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    job_id: int = _job_id()
+    backup_job_id: int = _id_of("backup_job.id")
     copy_id: int = Field(foreign_key="policy_copy.id", primary_key=True)
     outcome: str
     """copied, failed, skipped."""
@@ -304,7 +352,7 @@ class JobItem(SQLModel, table=True):
 class JobError(SQLModel, table=True):
     __tablename__ = "job_error"
     id: int | None = Field(default=None, primary_key=True)
-    job_id: int = _big(index=True)
+    job_id: int = _job_id(primary_key=False)
     at: datetime
     backup_job_id: int | None = _big(default=None)
     copy_name: str = ""
@@ -316,7 +364,7 @@ class JobError(SQLModel, table=True):
 
 class Attempt(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
-    job_id: int = _big(index=True)
+    job_id: int = _job_id(primary_key=False)
     number: int
     started_at: datetime
     ended_at: datetime | None = None
@@ -329,7 +377,7 @@ class StreamRow(SQLModel, table=True):
     """What each stream of a running job does now; replaced twice a second, gone when it ends."""
 
     __tablename__ = "stream"
-    job_id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    job_id: int = _job_id()
     number: int = Field(primary_key=True)
     state: str
     backup_job_id: int | None = _big(default=None)
@@ -348,7 +396,7 @@ class RateSample(SQLModel, table=True):
 
     __tablename__ = "rate_sample"
     id: int | None = Field(default=None, primary_key=True)
-    job_id: int = _big(index=True)
+    job_id: int = _job_id(primary_key=False)
     at: datetime
     bytes_done: int = _big(default=0)
 
