@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from engine.model.states import CopyKind, JobCopyState
 
@@ -33,9 +34,11 @@ class CopyRules:
     """Empty: the landing directories."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerLine:
-    """One backup job as one copy sees it; positional and lean, 300,000 of them are planned in a second."""
+class LedgerLine(NamedTuple):
+    """One backup job as one copy sees it; positional and lean, 300,000 of them are planned in a second.
+
+    A tuple, so that a query's rows become lines by `map(LedgerLine._make, rows)`.
+    """
 
     backup_job_id: int
     subclient: str
@@ -56,6 +59,11 @@ class LedgerLine:
     source_reason: str = ""
     reason: str = ""
     tries: int = 0
+    available_at: float | None = None
+    """When it was copied here last, seconds since the epoch; kept when it is aged off."""
+    decided_by: str = ""
+    decided_at: float | None = None
+    """Seconds since the epoch."""
 
 
 class Verdict(StrEnum):
@@ -68,8 +76,7 @@ class Verdict(StrEnum):
     """Owed, and cannot be copied: a run with one is never completed without errors."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanLine:
+class PlanLine(NamedTuple):
     """One backup job on one copy within a plan, with the reason for or against."""
 
     backup_job_id: int

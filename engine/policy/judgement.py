@@ -1,0 +1,288 @@
+"""The verdict on one backup job for one copy, with a reason that an administrator understands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.model.states import CopyKind, JobCopyState, Level, Verification
+from engine.policy.periods import Calendar
+from engine.policy.selection import Choice, Selection
+from engine.policy.values import CopyRules, LedgerLine, PlanLine, RunOptions, Verdict
+from engine.policy.zones import DAY_S, LocalClock
+
+TRIES_LIMIT = 3  # attempts of one backup job before a run that takes fulls first leaves it out
+_HOUR_S = 3600
+
+_AVAILABLE = JobCopyState.AVAILABLE
+_AGED = JobCopyState.AGED
+_BAD = JobCopyState.BAD
+_DO_NOT_COPY = JobCopyState.DO_NOT_COPY
+_DEFERRED = JobCopyState.DEFERRED
+_TO_BE_COPIED = JobCopyState.TO_BE_COPIED
+_PARTIALLY_COPIED = JobCopyState.PARTIALLY_COPIED
+
+
+class Judge:
+    """Judges the lines of one copy.
+
+    The order of the questions is the order of importance: what is there, what an operator decided,
+    what the copy's rules say, what the source has, and last what this run was asked.
+
+    Args:
+        rules: the copy.
+        now: seconds since the epoch.
+        options: of the run.
+        clock: the CommCell's clock.
+        calendar: where days, weeks and months begin.
+        source_name: name of the source copy, for the reasons.
+    """
+
+    def __init__(
+        self,
+        rules: CopyRules,
+        *,
+        now: float,
+        options: RunOptions,
+        clock: LocalClock,
+        calendar: Calendar,
+        source_name: str,
+    ) -> None:
+        self.rules = rules
+        self.now = now
+        self.options = options
+        self.clock = clock
+        self.source_name = source_name
+        self._not_before = rules.on_and_after.timestamp() if rules.on_and_after else None
+        self._selection = (
+            Selection(rules, calendar=calendar, clock=clock, now=now)
+            if rules.kind is CopyKind.SELECTIVE
+            else None
+        )
+        self._most_recent: dict[str, LedgerLine] | None = None
+        self._there_on: dict[str, str] = {}
+
+    def look_at(self, lines: Sequence[LedgerLine]) -> None:
+        """Takes in what the selection needs to see of all lines before the first verdict."""
+        if self._selection is None:
+            return
+        self._selection.choose(
+            line for line in lines if line.level == Level.FULL and not self._why_outside(line)
+        )
+        if self.options.use_most_recent_full:
+            newest: dict[str, LedgerLine] = {}
+            self._most_recent = newest
+            for line in lines:
+                if line.level != Level.FULL or line.source_state != _AVAILABLE:
+                    continue
+                if self._why_outside(line) or line.decision == "do_not_copy":
+                    continue
+                best = newest.get(line.subclient)
+                if best is None or line.completed_at >= best.completed_at:
+                    newest[line.subclient] = line
+
+    def verdict(self, line: LedgerLine) -> PlanLine:
+        """Whether this run takes a backup job, and why."""
+        is_forced = _is_forced(line)
+        return (
+            self._on_the_copy(line, is_forced=is_forced)
+            or (None if is_forced else self._by_rules(line))
+            or self._on_the_source(line)
+            or (None if is_forced else self._deferred(line))
+            or self._by_options(line, is_forced=is_forced)
+            or self._line(line, Verdict.TAKEN, self._why_taken(line), _owed(line))
+        )
+
+    def there(self, line: LedgerLine) -> PlanLine:
+        """The verdict on what the copy has already."""
+        if line.available_at is None:
+            return self._line(line, Verdict.SKIPPED, "already there", _AVAILABLE)
+        date = self.clock.date_text(line.available_at)
+        # One sentence a day is shared by all its lines: 300,000 of them are planned in a second.
+        reason = self._there_on.get(date)
+        if reason is None:
+            reason = self._there_on[date] = f"already there since {date}"
+        return self._line(line, Verdict.SKIPPED, reason, _AVAILABLE)
+
+    def _line(
+        self,
+        line: LedgerLine,
+        verdict: Verdict,
+        reason: str,
+        state: JobCopyState,
+        next_step: str = "",
+    ) -> PlanLine:
+        return PlanLine(
+            line.backup_job_id,
+            self.rules.copy_id,
+            verdict,
+            reason,
+            state,
+            line.size_bytes,
+            next_step,
+        )
+
+    def _skip(self, line: LedgerLine, reason: str, state: JobCopyState) -> PlanLine:
+        return self._line(line, Verdict.SKIPPED, reason, state)
+
+    def _block(
+        self, line: LedgerLine, reason: str, state: JobCopyState, next_step: str
+    ) -> PlanLine:
+        return self._line(line, Verdict.BLOCKED, reason, state, next_step)
+
+    def _on_the_copy(self, line: LedgerLine, *, is_forced: bool) -> PlanLine | None:
+        """What the copy has or had, and what was decided for this backup job on it."""
+        state, decision = line.state, line.decision
+        if not is_forced and state == _AVAILABLE and decision != "bad":
+            return self.there(line)
+        if not is_forced and state == _AGED:
+            return self._skip(line, "aged off this copy: not copied again", _AGED)
+        if not self.rules.active:
+            kept = state if state is not None and state != _TO_BE_COPIED else _DO_NOT_COPY
+            return self._skip(line, "copy is not active", kept)
+        if decision == "do_not_copy":
+            return self._skip(line, f"do not copy: {self._decided(line)}", _DO_NOT_COPY)
+        if is_forced:
+            return None
+        if decision == "bad":
+            return self._line(
+                line, Verdict.SKIPPED, f"marked bad: {self._decided(line)}", _BAD, "re-copy it"
+            )
+        if state == _BAD:
+            reason = _because("bad on this copy", line.reason)
+            return self._block(line, reason, _BAD, "re-copy it, or mark it do not copy")
+        return None
+
+    def _by_rules(self, line: LedgerLine) -> PlanLine | None:
+        """The copy's date, subclients and selection."""
+        outside = self._why_outside(line)
+        if outside:
+            return self._skip(line, outside, _DO_NOT_COPY)
+        if self._selection is None:
+            return None
+        if line.level != Level.FULL:
+            return self._skip(line, "not a full: selective copies take fulls only", _DO_NOT_COPY)
+        if self._most_recent is not None and self._most_recent.get(line.subclient) is line:
+            return None
+        chosen = self._selection.of(line)
+        if chosen.choice is Choice.CHOSEN:
+            return None
+        state = _DEFERRED if chosen.choice is Choice.OPEN else _DO_NOT_COPY
+        return self._skip(line, chosen.reason, state)
+
+    def _why_outside(self, line: LedgerLine) -> str:
+        """Why the copy's date or subclients leave a backup job out; empty when they do not."""
+        if self._not_before is not None and line.completed_at < self._not_before:
+            return f"older than the copy's date {self.clock.date_text(self._not_before)}"
+        if self.rules.subclients and line.subclient not in self.rules.subclients:
+            return "subclient not among those of this copy"
+        return ""
+
+    def _on_the_source(self, line: LedgerLine) -> PlanLine | None:
+        """Whether the source has it now: a chain never copies ahead."""
+        state, source = line.source_state, self.source_name
+        if state == _AVAILABLE:
+            return None
+        why = line.source_reason
+        if state == _BAD:
+            step = f"repair it on {source!r}, or mark it do not copy"
+            return self._block(line, _because("bad on its source", why), _owed(line), step)
+        if state == _AGED:
+            return self._skip(line, f"aged off its source {source!r}", _given_up(line))
+        if state == _DO_NOT_COPY:
+            reason = _because(f"source {source!r} does not take it", why)
+            return self._skip(line, reason, _given_up(line))
+        return self._skip(line, f"source {source!r} does not have it yet", _owed(line))
+
+    def _deferred(self, line: LedgerLine) -> PlanLine | None:
+        """Whether the deferral, counted from availability on the source, is not over yet."""
+        if self.rules.defer_s <= 0:
+            return None
+        since = line.source_available_at
+        eligible = (line.completed_at if since is None else since) + self.rules.defer_s
+        if eligible <= self.now:
+            return None
+        reason = (
+            f"not eligible before {self.clock.minute_text(eligible)} "
+            f"(deferred {_span(self.rules.defer_s)} from its availability on {self.source_name})"
+        )
+        state = _PARTIALLY_COPIED if line.state == _PARTIALLY_COPIED else _DEFERRED
+        return self._skip(line, reason, state)
+
+    def _by_options(self, line: LedgerLine, *, is_forced: bool) -> PlanLine | None:
+        """What this run was asked to leave out; the ledger goes on saying that it is owed."""
+        if (
+            self.options.skip_failed_verification
+            and line.source_verification == Verification.FAILED
+        ):
+            reason = "failed data verification on its source (skipped as asked)"
+            return self._skip(line, reason, _owed(line))
+        if is_forced:
+            return None
+        if self._most_recent is not None:
+            newest = self._most_recent.get(line.subclient)
+            if newest is not line:
+                named = f": {newest.backup_job_id}" if newest else ""
+                reason = f"this run takes the most recent full of each subclient only{named}"
+                return self._skip(line, reason, _owed(line))
+        if self.options.fulls_first and line.tries >= TRIES_LIMIT:
+            reason = f"left out after {line.tries} failed tries"
+            return self._block(
+                line, reason, _owed(line), "see its errors in the job history, then re-copy it"
+            )
+        return None
+
+    def _why_taken(self, line: LedgerLine) -> str:
+        if line.decision == "recopy" and _is_forced(line):
+            return f"copied again: {self._decided(line)}"
+        if line.decision == "picked":
+            return f"picked: {self._decided(line)}"
+        if line.state == _PARTIALLY_COPIED:
+            return "partly there: goes on where it stopped"
+        if self._most_recent is not None:
+            return "most recent full of its subclient"
+        if self._selection is not None:
+            return self._selection.of(line).reason
+        return "not there yet"
+
+    def _decided(self, line: LedgerLine) -> str:
+        who = line.decided_by or "an operator"
+        if line.decided_at is None:
+            return f"decided by {who}"
+        return f"decided by {who} on {self.clock.minute_text(line.decided_at)}"
+
+
+def _is_forced(line: LedgerLine) -> bool:
+    """True when an operator asked for it and nothing was copied since: decisions win over rules."""
+    if line.decision not in ("picked", "recopy"):
+        return False
+    if line.decision == "picked" and line.state == _AVAILABLE:
+        return False
+    if line.available_at is None or line.decided_at is None:
+        return True
+    return line.decided_at > line.available_at
+
+
+def _owed(line: LedgerLine) -> JobCopyState:
+    """The state of what is still to come; what is there stays there while it is copied again."""
+    if line.state in (_PARTIALLY_COPIED, _AVAILABLE, _AGED):
+        return line.state
+    return _TO_BE_COPIED
+
+
+def _given_up(line: LedgerLine) -> JobCopyState:
+    return line.state if line.state in (_AVAILABLE, _AGED) else _DO_NOT_COPY
+
+
+def _because(what: str, reason: str) -> str:
+    """`what: reason`, where a reason that came out of an earlier plan has `what` already."""
+    if not reason or reason == what:
+        return what
+    return reason if reason.startswith(f"{what}: ") else f"{what}: {reason}"
+
+
+def _span(seconds: int) -> str:
+    for unit_s, word in ((DAY_S, "day"), (_HOUR_S, "hour"), (60, "minute"), (1, "second")):
+        if seconds % unit_s == 0:
+            count = seconds // unit_s
+            return f"{count} {word}{'' if count == 1 else 's'}"
+    raise AssertionError("every whole number of seconds is one of seconds")
