@@ -12,6 +12,7 @@ from engine.policy.zones import DAY_S, LocalClock
 
 TRIES_LIMIT = 3  # attempts of one backup job before a run that takes fulls first leaves it out
 _HOUR_S = 3600
+_new_line = tuple.__new__
 
 _AVAILABLE = JobCopyState.AVAILABLE
 _AGED = JobCopyState.AGED
@@ -59,7 +60,8 @@ class Judge:
             else None
         )
         self._most_recent: dict[str, LedgerLine] | None = None
-        self._there_on: dict[str, str] = {}
+        self._day_from = self._day_until = 0.0
+        self._since_day = ""
 
     def look_at(self, lines: Sequence[LedgerLine]) -> None:
         """Takes in what the selection needs to see of all lines before the first verdict."""
@@ -94,14 +96,35 @@ class Judge:
 
     def there(self, line: LedgerLine) -> PlanLine:
         """The verdict on what the copy has already."""
-        if line.available_at is None:
-            return self._line(line, Verdict.SKIPPED, "already there", _AVAILABLE)
-        date = self.clock.date_text(line.available_at)
-        # One sentence a day is shared by all its lines: 300,000 of them are planned in a second.
-        reason = self._there_on.get(date)
-        if reason is None:
-            reason = self._there_on[date] = f"already there since {date}"
-        return self._line(line, Verdict.SKIPPED, reason, _AVAILABLE)
+        at = line.available_at
+        if at is None:
+            reason = "already there"
+        elif self._day_from <= at < self._day_until:
+            reason = self._since_day
+        else:
+            reason = self._new_day(at)
+        # The commonest verdict by far: 300,000 in a second only without the named constructor.
+        return _new_line(
+            PlanLine,
+            (
+                line.backup_job_id,
+                self.rules.copy_id,
+                Verdict.SKIPPED,
+                reason,
+                _AVAILABLE,
+                line.size_bytes,
+                "",
+            ),
+        )
+
+    def _new_day(self, at: float) -> str:
+        """The sentence for a day, kept for the lines that follow: they come about in order of time."""
+        self._since_day = f"already there since {self.clock.date_text(at)}"
+        offset = self.clock.offset_s(at)
+        start = self.clock.day(at) * DAY_S - offset
+        if self.clock.offset_s(start) == self.clock.offset_s(start + DAY_S - 1) == offset:
+            self._day_from, self._day_until = start, start + DAY_S
+        return self._since_day
 
     def _line(
         self,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from engine.model.states import CopyKind, JobCopyState, Level
+from engine.model.states import JobCopyState, Level
 from engine.policy.judgement import Judge
 from engine.policy.periods import Calendar
 from engine.policy.sources import chosen_copies, resolve_sources, source_order
@@ -17,6 +17,8 @@ from engine.policy.values import CopyRules, LedgerLine, PlanLine, RunOptions, Ve
 from engine.policy.zones import LocalClock
 
 DEFAULT_CALENDAR = Calendar()
+Key = tuple[int, int]
+"""A backup job and the copy it is read from."""
 
 
 class PlannedOrder(NamedTuple):
@@ -48,24 +50,20 @@ class Plan:
 
     copies: tuple[CopyRules, ...]
     totals: tuple[CopyTotals, ...]
-    lines_by_copy: Mapping[int, Sequence[PlanLine]]
+    lines: tuple[PlanLine, ...]
     fulls_first: bool = False
-    _ledger: Mapping[int, Sequence[LedgerLine]] = field(repr=False)
+    _ledger: tuple[LedgerLine, ...] = field(repr=False)
+    """What each of the lines was judged from."""
 
     @property
-    def taken(self) -> int:
-        """Job copies that the run makes."""
-        return sum(copy.taken for copy in self.totals)
+    def taken(self) -> list[PlanLine]:
+        """The job copies that the run makes."""
+        return [line for line in self.lines if line.verdict is Verdict.TAKEN]
 
     @property
-    def skipped(self) -> int:
-        """Job copies that are not owed now."""
-        return sum(copy.skipped for copy in self.totals)
-
-    @property
-    def blocked(self) -> int:
-        """Job copies that are owed and cannot be made: the run cannot end completed."""
-        return sum(copy.blocked for copy in self.totals)
+    def blocked(self) -> list[PlanLine]:
+        """The job copies that are owed and cannot be made: the run cannot end completed."""
+        return [line for line in self.lines if line.verdict is Verdict.BLOCKED]
 
     @property
     def bytes_total(self) -> int:
@@ -74,37 +72,29 @@ class Plan:
 
     def orders(self) -> list[PlannedOrder]:
         """The work in order: priority 9 to 0, fulls first when asked, then oldest first."""
-        grouped: dict[tuple[int, int], list[int]] = {}
-        facts: dict[tuple[int, int], LedgerLine] = {}
-        priority: dict[tuple[int, int], int] = {}
-        for rules in self.copies:
-            source = rules.source_copy_id
-            if source is None:
+        source_of = {copy.copy_id: copy.source_copy_id or 0 for copy in self.copies}
+        facts: dict[Key, LedgerLine] = {}
+        copies: dict[Key, list[int]] = {}
+        raised: dict[Key, int] = {}
+        for line, seen in zip(self.lines, self._ledger, strict=True):
+            if line.verdict is not Verdict.TAKEN:
                 continue
-            planned = zip(
-                self._ledger[rules.copy_id], self.lines_by_copy[rules.copy_id], strict=True
-            )
-            for line, verdict in planned:
-                if verdict.verdict is not Verdict.TAKEN:
-                    continue
-                key = (line.backup_job_id, source)
-                if key in grouped:
-                    grouped[key].append(rules.copy_id)
-                    priority[key] = max(priority[key], line.priority)
-                else:
-                    grouped[key], facts[key] = [rules.copy_id], line
-                    priority[key] = line.priority
-        keys = sorted(grouped, key=lambda key: self._rank(facts[key], priority[key], key))
-        return [
-            PlannedOrder(key[0], key[1], tuple(grouped[key]), facts[key].size_bytes, priority[key])
-            for key in keys
+            key = (line.backup_job_id, source_of[line.copy_id])
+            if key in facts:
+                copies[key].append(line.copy_id)
+                raised[key] = max(raised.get(key, facts[key].priority), seen.priority)
+            else:
+                facts[key], copies[key] = seen, [line.copy_id]
+        orders = [
+            PlannedOrder(*key, tuple(copies[key]), seen.size_bytes, raised.get(key, seen.priority))
+            for key, seen in facts.items()
         ]
+        orders.sort(key=lambda order: self._rank(order, facts[order[:2]]))
+        return orders
 
-    def _rank(
-        self, line: LedgerLine, priority: int, key: tuple[int, int]
-    ) -> tuple[int, bool, float, tuple[int, int]]:
-        is_later = self.fulls_first and line.level != Level.FULL
-        return -priority, is_later, line.completed_at, key
+    def _rank(self, order: PlannedOrder, seen: LedgerLine) -> tuple[int, bool, float, int, int]:
+        is_later = self.fulls_first and seen.level != Level.FULL
+        return -order.priority, is_later, seen.completed_at, *order[:2]
 
 
 def plan_copy(
@@ -155,47 +145,52 @@ def build_plan(
     options: RunOptions,
     zone: str = "UTC",
     calendar: Calendar = DEFAULT_CALENDAR,
+    source_names: Mapping[int, str] | None = None,
 ) -> Plan:
-    """Plans a run over the copies of one policy.
+    """Plans a run over copies of one policy.
 
     A copy whose source is another secondary takes only what that source has now; the run plans
     again when more is there.
 
     Args:
-        copies: all copies of the policy, the primary too.
+        copies: the copies of the policy, or only secondary ones with their sources resolved.
         lines_by_copy: for each copy to be planned the backup jobs as it sees them.
         now: seconds since the epoch.
         options: of the run; `copies` names those to plan, empty: all active secondary ones.
         zone: IANA name of the CommCell's zone.
         calendar: where days, weeks and months begin.
+        source_names: names of copies that are not among `copies`.
 
     Raises:
         UsageError: a copy is asked for that is not there or is the primary, or a cycle of sources.
     """
     resolved = resolve_sources(copies)
-    name_by_id = {copy.copy_id: copy.name for copy in resolved}
+    names = dict(source_names or {}) | {copy.copy_id: copy.name for copy in resolved}
     wanted = {copy.copy_id for copy in chosen_copies(resolved, options.copies)}
     ordered = tuple(copy for copy in source_order(resolved) if copy.copy_id in wanted)
-    ledger = {copy.copy_id: lines_by_copy.get(copy.copy_id, ()) for copy in ordered}
-    planned = {
-        copy.copy_id: plan_copy(
+    lines: list[PlanLine] = []
+    ledger: list[LedgerLine] = []
+    totals: list[CopyTotals] = []
+    for copy in ordered:
+        seen = lines_by_copy.get(copy.copy_id, ())
+        planned = plan_copy(
             copy,
-            ledger[copy.copy_id],
+            seen,
             now=now,
             options=options,
             zone=zone,
             calendar=calendar,
-            source_name=name_by_id.get(copy.source_copy_id or 0, "source"),
+            source_name=names.get(copy.source_copy_id or 0, "source"),
         )
-        for copy in ordered
-        if copy.kind is not CopyKind.PRIMARY
-    }
+        totals.append(_totals(copy, planned))
+        lines += planned
+        ledger += seen
     return Plan(
         copies=ordered,
-        totals=tuple(_totals(copy, planned[copy.copy_id]) for copy in ordered),
-        lines_by_copy=planned,
+        totals=tuple(totals),
+        lines=tuple(lines),
         fulls_first=options.fulls_first,
-        _ledger=ledger,
+        _ledger=tuple(ledger),
     )
 
 

@@ -16,21 +16,17 @@ from engine.policy.values import CopyRules
 def resolve_sources(copies: Sequence[CopyRules]) -> tuple[CopyRules, ...]:
     """The copies of one policy with every source filled in: the primary where nothing is said.
 
+    Without a primary among them the sources must have been filled in, and may lie outside.
+
     Raises:
-        UsageError: no primary or several, a source that is not a copy of the policy, or a cycle.
+        UsageError: several primaries, a source that is not a copy of the policy, or a cycle.
     """
-    primaries = [copy for copy in copies if copy.kind is CopyKind.PRIMARY]
-    if len(primaries) != 1:
-        raise UsageError(f"a policy needs exactly one primary copy, this one has {len(primaries)}")
-    primary = primaries[0].copy_id
-    resolved = tuple(
-        copy
-        if copy.kind is CopyKind.PRIMARY or copy.source_copy_id is not None
-        else replace(copy, source_copy_id=primary)
-        for copy in copies
-    )
+    primaries = [copy.copy_id for copy in copies if copy.kind is CopyKind.PRIMARY]
+    if len(primaries) > 1:
+        raise UsageError(f"a policy has one primary copy, this one has {len(primaries)}")
+    resolved = tuple(_with_source(copy, primaries) for copy in copies)
     known = {copy.copy_id for copy in copies}
-    for copy in resolved:
+    for copy in resolved if primaries else ():
         if copy.source_copy_id is not None and copy.source_copy_id not in known:
             raise UsageError(f"the source of copy {copy.name!r} is not a copy of its policy")
     cycle = source_cycle(resolved)
@@ -40,6 +36,14 @@ def resolve_sources(copies: Sequence[CopyRules]) -> tuple[CopyRules, ...]:
             hint="give one of them the primary as its source",
         )
     return resolved
+
+
+def _with_source(copy: CopyRules, primaries: Sequence[int]) -> CopyRules:
+    if copy.kind is CopyKind.PRIMARY or copy.source_copy_id is not None:
+        return copy
+    if not primaries:
+        raise UsageError(f"copy {copy.name!r} has no source, and its policy no primary copy")
+    return replace(copy, source_copy_id=primaries[0])
 
 
 def source_cycle(copies: Iterable[CopyRules]) -> list[str]:
@@ -64,7 +68,7 @@ def source_order(copies: Sequence[CopyRules]) -> list[CopyRules]:
 
     def depth(copy: CopyRules) -> int:
         steps, at = 0, copy.source_copy_id
-        while at is not None:
+        while at in by_id:
             steps, at = steps + 1, by_id[at].source_copy_id
         return steps
 
