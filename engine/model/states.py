@@ -111,6 +111,7 @@ class RequestKind(StrEnum):
     PRIORITY = "priority"
     THROTTLE = "throttle"
     SCAN = "scan"
+    DECIDE = "decide"
     STOP_SERVICE = "stop_service"
 
 

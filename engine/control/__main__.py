@@ -1,0 +1,35 @@
+"""`python -m engine.control HOME READY_FD`: the detached service."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from engine.catalog.home import Home
+from engine.control.service import run_service
+from engine.model.errors import AuxError
+
+
+def main() -> int:
+    """Runs the service; says `ready`, or what went wrong, on the pipe of its starter."""
+    home, ready = Home(Path(sys.argv[1])), int(sys.argv[2])
+
+    def say(message: bytes) -> None:
+        os.write(ready, message)
+        os.close(ready)
+
+    try:
+        return run_service(home, on_ready=lambda: say(b"ready\n"))
+    except AuxError as err:
+        print(f"auxtui service: {err.message}", file=sys.stderr)  # noqa: T201 - stderr is the log
+        try:
+            say(json.dumps({"error": err.message, "hint": err.hint}).encode() + b"\n")
+        except OSError:
+            return err.exit_code  # it was ready once: the starter has gone
+        return err.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""Two runs never write to the same copy at once: the later one is queued behind the earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.catalog.values import JobValue
+from engine.model.states import JobState, Operation
+
+HOLDING = frozenset({JobState.RUNNING, JobState.PENDING, JobState.WAITING, JobState.INTERRUPTED})
+
+STARTED = frozenset({JobState.RUNNING, JobState.PENDING})
+
+
+def conflict_of(job: JobValue, active: Iterable[JobValue]) -> str:
+    """Why a job cannot start yet; empty when it can.
+
+    An earlier run of the same policy holds the copies that both are for. A suspended run holds
+    nothing: another one may do its work.
+    """
+    if job.operation != Operation.AUXCOPY:
+        return ""
+    for other in active:
+        if (
+            other.id != job.id
+            and other.operation == job.operation
+            and other.policy_id == job.policy_id
+            and set(other.copies) & set(job.copies)
+            and other.state in HOLDING
+            and (other.id < job.id or other.state in STARTED)
+        ):
+            shared = ", ".join(sorted(set(other.copies) & set(job.copies)))
+            return f"job {other.id} copies to {shared}; this one starts when it has ended"
+    return ""

@@ -1,0 +1,299 @@
+"""What consoles and command lines call: blocking, short, and the same for both.
+
+Nothing here moves data. A call reads the catalog, or files a request and waits for the service's
+answer; the service is started when it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from engine.catalog import jobs, requests, service_state
+from engine.catalog.home import Home
+from engine.catalog.opening import open_catalog
+from engine.catalog.values import JobValue
+from engine.control.lock import is_held, read_holder
+from engine.control.starting import start_detached
+from engine.model.clock import system_clock
+from engine.model.errors import (
+    EXIT_NOT_FOUND,
+    EXIT_TRY_LATER,
+    EXIT_USAGE,
+    AuxError,
+    NotFoundError,
+    ServiceError,
+    UsageError,
+)
+from engine.model.states import JobState, Operation, RequestKind, RequestState
+from engine.operations.options import check_options, options_to_json
+from engine.operations.planning import load_scope, plan_document, plan_run
+from engine.policy.values import RunOptions
+
+ANSWER_TIMEOUT_S = 30.0
+POLL_S = 0.03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStatus:
+    """What is known about the service of a home."""
+
+    running: bool
+    pid: int | None
+    host: str
+    since: datetime | None
+    heartbeat_at: datetime | None
+    epoch: int
+    version: str
+    state: str
+    """running, stopped, or died: it ended without saying so."""
+
+
+def ensure_service(home: Home) -> None:
+    """Starts the service unless one runs.
+
+    Raises:
+        ServiceError: it cannot start.
+        NotFoundError: there is no catalog in this home.
+    """
+    if is_held(home.service_lock):
+        return
+    open_catalog(home).close()
+    start_detached(home)
+
+
+def service_status(home: Home) -> ServiceStatus:
+    """Whether a service runs on this home, decided by its lock and not by what it wrote."""
+    held, holder = is_held(home.service_lock), read_holder(home.service_lock)
+    catalog = open_catalog(home)
+    try:
+        with catalog.read() as session:
+            row = service_state.service(session)
+    finally:
+        catalog.close()
+    state = "running" if held else "stopped" if row.state == "stopped" else "died"
+    return ServiceStatus(
+        running=held,
+        pid=(holder.pid if holder else row.pid) if held else None,
+        host=row.host,
+        since=row.started_at,
+        heartbeat_at=row.heartbeat_at,
+        epoch=row.epoch,
+        version=row.version,
+        state=state,
+    )
+
+
+def stop_service(home: Home, *, by: str, timeout_s: float = 15.0) -> bool:
+    """Asks the service to stop at a boundary and waits for its end; False when none runs.
+
+    Raises:
+        ServiceError: it did not end in time.
+    """
+    if not is_held(home.service_lock):
+        return False
+    request(home, RequestKind.STOP_SERVICE, None, {}, by=by)
+    deadline_mono_s = time.monotonic() + timeout_s
+    while is_held(home.service_lock):
+        if time.monotonic() > deadline_mono_s:
+            raise ServiceError(
+                f"the service has not ended within {timeout_s:.0f} s",
+                hint="a device may hang; look at its log, then at `ps` for state D",
+            )
+        time.sleep(POLL_S)
+    return True
+
+
+def run_auxcopy(home: Home, policy: str, options: RunOptions, *, by: str) -> int:
+    """Starts an auxiliary copy; returns its job id.
+
+    Raises:
+        UsageError, NotFoundError: the service refused it; nothing was changed.
+    """
+    check_options(options)
+    payload = {
+        "operation": Operation.AUXCOPY.value,
+        "policy": policy,
+        "options": options_to_json(options),
+    }
+    return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
+
+
+def run_restore(
+    home: Home,
+    backup_job_id: int,
+    *,
+    to: str,
+    copy: str | None,
+    path_globs: Sequence[str],
+    overwrite: bool,
+    by: str,
+) -> int:
+    """Starts a restore of a backup job below a directory; returns its job id.
+
+    Raises:
+        UsageError, NotFoundError: refused; nothing was changed.
+    """
+    payload = {
+        "operation": Operation.RESTORE.value,
+        "backup_job_id": backup_job_id,
+        "to": os.path.abspath(to),
+        "copy": copy,
+        "paths": list(path_globs),
+        "overwrite": overwrite,
+    }
+    return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
+
+
+def run_scan(
+    home: Home, subclient: str | None, *, by: str, accept: bool = False
+) -> dict[str, Any]:
+    """Adopts what has settled in the landing directories; says what was left and why."""
+    payload = {"subclient": subclient, "accept": accept}
+    return request(home, RequestKind.SCAN, None, payload, by=by, timeout_s=600.0)
+
+
+def decide(
+    home: Home, policy: str, copy: str, backup_jobs: Sequence[int], decision: str, *, by: str
+) -> dict[str, Any]:
+    """Records an operator's word on job copies: picked, do_not_copy, recopy, bad or empty."""
+    payload = {
+        "policy": policy,
+        "copy": copy,
+        "backup_jobs": list(backup_jobs),
+        "decision": decision,
+    }
+    return request(home, RequestKind.DECIDE, None, payload, by=by)
+
+
+def resubmit(home: Home, job_id: int, *, by: str) -> int:
+    """Runs an ended job once more with the same options; returns the new job id.
+
+    Raises:
+        UsageError: it has not ended, or is no auxiliary copy.
+    """
+    job = load_job(home, job_id)
+    if not JobState(job.state).is_final:
+        raise UsageError(f"job {job_id} is {job.state}: only an ended job can be resubmitted")
+    payload = {"operation": job.operation, "policy": job.policy, "options": job.options}
+    if job.operation == Operation.RESTORE:
+        payload = {"operation": job.operation, **job.options}
+    return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
+
+
+def preview(home: Home, policy: str, options: RunOptions) -> dict[str, Any]:
+    """The plan of a run as it would be now; changes nothing and needs no service.
+
+    Raises:
+        UsageError, NotFoundError: the run would be refused.
+    """
+    check_options(options)
+    catalog = open_catalog(home)
+    try:
+        with catalog.read() as session:
+            scope = load_scope(session, policy)
+            plan = plan_run(session, scope, options, system_clock())
+            return plan_document(scope, plan, options, session)
+    finally:
+        catalog.close()
+
+
+def load_job(home: Home, job_id: int) -> JobValue:
+    """A job as it is now.
+
+    Raises:
+        NotFoundError: there is none of that id.
+    """
+    catalog = open_catalog(home)
+    try:
+        with catalog.read() as session:
+            return jobs.load_job(session, job_id)
+    finally:
+        catalog.close()
+
+
+def wait_for_job(
+    home: Home,
+    job_id: int,
+    on_change: Callable[[JobValue], None] | None = None,
+    *,
+    interval_s: float = 0.1,
+) -> JobValue:
+    """Waits until a job has ended; starts the service again should it die meanwhile.
+
+    Args:
+        on_change: called with the job each time that it has changed.
+    """
+    catalog = open_catalog(home)
+    last: JobValue | None = None
+    try:
+        while True:
+            with catalog.read() as session:
+                job = jobs.load_job(session, job_id)
+            if job != last and on_change is not None:
+                on_change(job)
+            last = job
+            if JobState(job.state).is_final:
+                return job
+            if not is_held(home.service_lock):
+                ensure_service(home)
+            time.sleep(interval_s)
+    finally:
+        catalog.close()
+
+
+def request(
+    home: Home,
+    kind: RequestKind,
+    job_id: int | None,
+    payload: dict[str, Any],
+    *,
+    by: str,
+    timeout_s: float = ANSWER_TIMEOUT_S,
+) -> dict[str, Any]:
+    """Files a request, waits for the answer of the service and returns it.
+
+    Raises:
+        AuxError: what the service refused it with, of the class that its exit code says.
+        ServiceError: no answer in time; the request stays filed.
+    """
+    if kind is not RequestKind.STOP_SERVICE:
+        ensure_service(home)
+    catalog = open_catalog(home)
+    try:
+        now = system_clock()
+        with catalog.write() as session:
+            request_id = requests.file_request(
+                session, kind=kind, by=by, job_id=job_id, payload=payload, now=now
+            )
+        deadline_mono_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_mono_s:
+            with catalog.read() as session:
+                row = requests.request(session, request_id)
+            if row.state != RequestState.FILED:
+                return _answer(row.state, row.answer)
+            time.sleep(POLL_S)
+    finally:
+        catalog.close()
+    raise ServiceError(
+        f"the service has not answered within {timeout_s:.0f} s",
+        hint="the request stays filed; see `auxtui service status`",
+    )
+
+
+_ERRORS: dict[int, type[AuxError]] = {
+    EXIT_USAGE: UsageError,
+    EXIT_NOT_FOUND: NotFoundError,
+    EXIT_TRY_LATER: ServiceError,
+}
+
+
+def _answer(state: str, answer: dict[str, Any]) -> dict[str, Any]:
+    if state == RequestState.DONE:
+        return answer
+    error = _ERRORS.get(int(answer.get("exit_code", 1)), AuxError)
+    raise error(str(answer.get("error", "refused")), hint=str(answer.get("hint", "")))

@@ -1,0 +1,245 @@
+"""What consoles and command lines ask for: validated, done within 250 ms, answered in place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from engine.catalog import config, jobs, ledger, requests
+from engine.catalog.values import JobValue, RequestValue
+from engine.control.controller import Controller
+from engine.model.errors import (
+    EXIT_FAILED,
+    AuxError,
+    JobStateError,
+    NotFoundError,
+    UsageError,
+)
+from engine.model.states import CopyKind, JobState, Operation, RequestKind
+from engine.operations.options import options_from_json, options_to_json
+from engine.operations.planning import chosen_copies, load_scope
+from engine.operations.restore import check_restore
+from engine.operations.scan import scan_policy_landings
+
+log = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+
+
+class Requests:
+    """Acts on filed requests, one after the other, in the order in which they were filed."""
+
+    def __init__(self, controller: Controller, stop_service: Callable[[], None]) -> None:
+        self.controller = controller
+        self._stop_service = stop_service
+        self._acts: dict[str, Callable[[RequestValue], Awaitable[Answer]]] = {
+            RequestKind.RUN: self._run,
+            RequestKind.SUSPEND: self._suspend,
+            RequestKind.RESUME: self._resume,
+            RequestKind.KILL: self._kill,
+            RequestKind.PRIORITY: self._priority,
+            RequestKind.THROTTLE: self._throttle,
+            RequestKind.SCAN: self._scan,
+            RequestKind.DECIDE: self._decide,
+            RequestKind.STOP_SERVICE: self._stop,
+        }
+
+    async def serve(self) -> int:
+        """Answers everything that is filed now; returns how many it were."""
+        store = self.controller.store
+        filed = await store.read(requests.filed)
+        for request in filed:
+            done, answer = await self._answer(request)
+            now = self.controller.clock()
+            await store.write(
+                lambda s, r=request, d=done, a=answer, n=now: requests.answer(
+                    s, r.id, done=d, answer=a, now=n
+                )
+            )
+        return len(filed)
+
+    async def _answer(self, request: RequestValue) -> tuple[bool, Answer]:
+        act = self._acts.get(request.kind)
+        if act is None:
+            return False, _refusal(UsageError(f"unknown request {request.kind!r}"))
+        try:
+            return True, await act(request)
+        except AuxError as err:
+            return False, _refusal(err)
+        except Exception:
+            log.exception("request %s (%s) ended by a bug", request.id, request.kind)
+            return False, {
+                "error": f"internal error while answering the request {request.kind}",
+                "hint": "the service's log has the details",
+                "exit_code": EXIT_FAILED,
+            }
+
+    async def _run(self, request: RequestValue) -> Answer:
+        operation = Operation(str(request.payload.get("operation", Operation.AUXCOPY)))
+        if operation is Operation.AUXCOPY:
+            job_id, suspended = await self._create_auxcopy(request)
+        elif operation is Operation.RESTORE:
+            job_id, suspended = await self._create_restore(request), False
+        else:
+            raise UsageError(f"the operation {operation} cannot be run")
+        if not suspended:
+            self.controller.start(job_id)
+        return {"job_id": job_id}
+
+    async def _create_auxcopy(self, request: RequestValue) -> tuple[int, bool]:
+        policy = str(request.payload.get("policy", ""))
+        options = options_from_json(dict(request.payload.get("options", {})))
+        now = self.controller.clock()
+
+        def create(session: Any) -> int:
+            scope = load_scope(session, policy)
+            copies = [copy.name for copy in chosen_copies(scope, options)]
+            agents = {name for name, _ in scope.agents.values()}
+            if options.source_media_agent and options.source_media_agent not in agents:
+                raise NotFoundError(
+                    f"there is no MediaAgent {options.source_media_agent}",
+                    hint=f"known: {', '.join(sorted(agents))}",
+                )
+            suspended = options.start_suspended
+            job_id = jobs.create_job(
+                session,
+                operation=Operation.AUXCOPY,
+                policy_id=scope.policy.id,
+                policy=scope.policy.name,
+                copies=copies,
+                options=options_to_json(options),
+                description=options.description,
+                priority=options.priority,
+                initiated_by=request.by,
+                state=JobState.SUSPENDED if suspended else JobState.WAITING,
+                reason="started suspended" if suspended else "",
+                throttle_bps=options.throttle_bps,
+                now=now,
+            )
+            if suspended:
+                jobs.update_job(session, job_id, desired="suspend")
+            return job_id
+
+        return await self.controller.store.write(create), options.start_suspended
+
+    async def _create_restore(self, request: RequestValue) -> int:
+        now = self.controller.clock()
+
+        def create(session: Any) -> int:
+            options, policy_id, policy, copies = check_restore(session, request.payload)
+            return jobs.create_job(
+                session,
+                operation=Operation.RESTORE,
+                policy_id=policy_id,
+                policy=policy,
+                copies=copies,
+                options=options,
+                description="",
+                priority=5,
+                initiated_by=request.by,
+                state=JobState.WAITING,
+                reason="",
+                throttle_bps=None,
+                now=now,
+            )
+
+        return await self.controller.store.write(create)
+
+    async def _suspend(self, request: RequestValue) -> Answer:
+        job = await self._active(request, "suspended")
+        await self.controller.suspend(job)
+        return {"job_id": job.id}
+
+    async def _resume(self, request: RequestValue) -> Answer:
+        job = await self._active(request, "resumed")
+        await self.controller.resume(job)
+        return {"job_id": job.id}
+
+    async def _kill(self, request: RequestValue) -> Answer:
+        job = await self._active(request, "killed")
+        await self.controller.kill(job)
+        return {"job_id": job.id}
+
+    async def _priority(self, request: RequestValue) -> Answer:
+        job = await self._active(request, "given another priority")
+        priority = request.payload.get("priority")
+        if not isinstance(priority, int) or not 0 <= priority <= 9:
+            raise UsageError(f"priority {priority!r} is not possible", hint="0 (first) to 9 (last)")
+        await self.controller.store.write(
+            lambda s: jobs.update_job(s, job.id, priority=priority)
+        )
+        return {"job_id": job.id}
+
+    async def _throttle(self, request: RequestValue) -> Answer:
+        job = await self._active(request, "throttled")
+        rate_bps = request.payload.get("throttle_bps")
+        if rate_bps is not None and (not isinstance(rate_bps, int) or rate_bps < 1):
+            raise UsageError(
+                f"a limit of {rate_bps!r} bytes per second is not possible",
+                hint="at least 1 byte per second, or none",
+            )
+        await self.controller.store.write(
+            lambda s: jobs.update_job(s, job.id, throttle_bps=rate_bps)
+        )
+        self.controller.set_throttle(job.id, rate_bps)
+        return {"job_id": job.id}
+
+    async def _scan(self, request: RequestValue) -> Answer:
+        controller = self.controller
+        name = request.payload.get("subclient")
+        return await scan_policy_landings(
+            controller.store,
+            controller.home,
+            controller.clock,
+            only=None if name is None else str(name),
+            accept=bool(request.payload.get("accept", False)),
+        )
+
+    async def _decide(self, request: RequestValue) -> Answer:
+        """An operator's word on job copies: picked, do_not_copy, recopy, bad, or none."""
+        payload, now = request.payload, self.controller.clock()
+        ids = [int(backup_job_id) for backup_job_id in payload.get("backup_jobs", [])]
+        decision = str(payload.get("decision", ""))
+
+        def write(session: Any) -> None:
+            policy = config.policy(session, str(payload.get("policy", "")))
+            named = {copy.name: copy for copy in config.copies(session, policy.id)}
+            name = str(payload.get("copy", ""))
+            if name not in named:
+                raise NotFoundError(
+                    f"policy {policy.name} has no copy {name}",
+                    hint=f"its copies: {', '.join(sorted(named))}",
+                )
+            copy = named[name]
+            if copy.kind == CopyKind.PRIMARY and decision != "bad":
+                raise UsageError(f"{name} is the primary copy: nothing is copied to it")
+            for backup_job_id in ids:
+                ledger.decide(session, copy.id, backup_job_id, decision, request.by, now)
+
+        await self.controller.store.write(write)
+        return {"backup_jobs": ids}
+
+    async def _stop(self, _request: RequestValue) -> Answer:
+        self._stop_service()
+        return {}
+
+    async def _active(self, request: RequestValue, done: str) -> JobValue:
+        """The job of a request.
+
+        Raises:
+            NotFoundError: there is no such job.
+            JobStateError: it has ended.
+        """
+        if request.job_id is None:
+            raise UsageError(f"the request {request.kind} names no job")
+        job_id = request.job_id
+        job = await self.controller.store.read(lambda s: jobs.load_job(s, job_id))
+        if JobState(job.state).is_final:
+            words = job.state.replace("_", " ")
+            raise JobStateError(f"job {job.id} has ended ({words}): it cannot be {done}")
+        return job
+
+
+def _refusal(error: AuxError) -> Answer:
+    return {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}

@@ -1,0 +1,176 @@
+"""The service: one process per catalog that runs the jobs, with no terminal and no console in it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from engine.catalog import service_state
+from engine.catalog.checking import keep_backups
+from engine.catalog.events import add_event
+from engine.catalog.home import Home
+from engine.catalog.opening import Catalog, open_catalog
+from engine.control.controller import Controller
+from engine.control.lock import ServiceLock
+from engine.control.requests import Requests
+from engine.model.clock import Clock, system_clock
+from engine.model.errors import AuxError, CatalogBusy
+from engine.model.states import Severity
+from engine.operations.scan import scan_policy_landings
+from engine.operations.store import Store
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.05  # a request is seen within this time; a poll of data_version costs microseconds
+HEARTBEAT_S = 2.0
+SCAN_EVERY_S = 60.0
+BACKUP_EVERY_S = 3600.0  # looks whether today's copy of the catalog is there
+
+
+def run_service(
+    home: Home, *, on_ready: Callable[[], None] = lambda: None, clock: Clock = system_clock
+) -> int:
+    """Runs the service until SIGTERM or a stop request; returns its exit code.
+
+    Raises:
+        ServiceError: another service holds the catalog.
+        CatalogError: the catalog cannot be used.
+    """
+    os.umask(0o077)
+    lock = ServiceLock(home.service_lock)
+    try:
+        logging.basicConfig(
+            level=logging.INFO,
+            format="%(asctime)s %(levelname)s %(name)s %(message)s",
+            force=True,
+        )
+        catalog = open_catalog(home)
+        try:
+            asyncio.run(Service(home, catalog, clock).serve(on_ready))
+        finally:
+            catalog.close()
+    finally:
+        lock.release()
+    return 0
+
+
+class Service:
+    """The loops of the service, one TaskGroup their owner."""
+
+    def __init__(self, home: Home, catalog: Catalog, clock: Clock) -> None:
+        self.home = home
+        self.catalog = catalog
+        self.clock = clock
+        self.store = Store(catalog)
+        self._stop = asyncio.Event()
+
+    async def serve(self, on_ready: Callable[[], None]) -> None:
+        """Takes a new epoch, continues what was running, and serves until it is stopped."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        with contextlib.suppress(ValueError):
+            loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        controller = await self.begin()
+        on_ready()
+        log.info("service ready, epoch %s", controller.epoch)
+        try:
+            await self._loops(controller)
+        finally:
+            await controller.stop()
+            await self._end()
+
+    async def begin(self) -> Controller:
+        """A new epoch; jobs that an earlier service left are continued."""
+        now = self.clock()
+        epoch = await self.store.write(
+            lambda s: service_state.new_epoch(
+                s,
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                boot_id=boot_id(),
+                version=metadata.version("auxtui"),
+                now=now,
+            )
+        )
+        controller = Controller(self.home, self.store, self.clock, epoch)
+        await controller.adopt_orphans()
+        return controller
+
+    async def _loops(self, controller: Controller) -> None:
+        requests = Requests(controller, self._stop.set)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._serve_requests(requests)),
+                group.create_task(self._every(HEARTBEAT_S, self._beat)),
+                group.create_task(self._every(SCAN_EVERY_S, self._scan)),
+                group.create_task(self._every(BACKUP_EVERY_S, self._backup)),
+            ]
+            await self._stop.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _serve_requests(self, requests: Requests) -> None:
+        """Looks at the catalog's change counter, and at requests only when it moved."""
+        seen = -1
+        while True:
+            try:
+                version = await self.store.data_version()
+                if version != seen:
+                    await requests.serve()
+                    seen = version
+            except CatalogBusy as err:
+                log.warning("the catalog is busy: %s", err.message)
+            await asyncio.sleep(POLL_S)
+
+    async def _every(self, interval_s: float, work: Callable[[], Any]) -> None:
+        """Calls `work` again and again; what fails is logged and tried at the next turn."""
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                await work()
+            except AuxError as err:
+                log.warning("%s (%s)", err.message, err.hint)
+
+    async def _beat(self) -> None:
+        now = self.clock()
+        await self.store.write(lambda s: service_state.beat(s, now))
+
+    async def _scan(self) -> None:
+        await scan_policy_landings(self.store, self.home, self.clock)
+
+    async def _backup(self) -> None:
+        await asyncio.to_thread(keep_backups, self.home)
+
+    async def _end(self) -> None:
+        now = self.clock()
+
+        def write(session: Any) -> None:
+            service_state.set_stopped(session, now)
+            add_event(
+                session,
+                severity=Severity.INFO,
+                code="service.stopped",
+                message="the service stopped; jobs continue when it starts",
+                now=now,
+            )
+
+        await self.store.write(write)
+        self.store.close()
+        log.info("service stopped")
+
+
+def boot_id() -> str:
+    """Identity of this boot of the host; empty where the kernel does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

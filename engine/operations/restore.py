@@ -1,0 +1,222 @@
+"""The restore operation: from any copy, by precedence with fallback, verified while reading."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.catalog import config, jobs, ledger
+from engine.catalog.values import CopyValue, JobValue
+from engine.library.interface import Library
+from engine.model.errors import (
+    AuxError,
+    Cancelled,
+    DestinationError,
+    LibraryOffline,
+    NotFoundError,
+    SourceError,
+    UsageError,
+)
+from engine.model.names import RelPath, shown
+from engine.model.states import CopyKind, JobCopyState, JobState, Phase, Severity
+from engine.operations.context import AttemptEnd, JobContext
+from engine.operations.planning import Scope, load_scope
+from engine.operations.probing import probe_libraries
+from engine.operations.sources import Source
+from engine.transfer.reading import RestoreProgress, restore_job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A copy that can give the backup job back."""
+
+    copy: CopyValue
+    source: Source
+
+
+def check_restore(
+    session: Session, payload: dict[str, Any]
+) -> tuple[dict[str, Any], int, str, list[str]]:
+    """Refuses a restore that cannot work; returns options, policy and copies for the job's row.
+
+    Raises:
+        NotFoundError: no such backup job or copy.
+        UsageError: the copy does not hold it, or no copy does.
+    """
+    backup_job_id = int(payload.get("backup_job_id", 0))
+    job = ledger.backup_job(session, backup_job_id)
+    policy = next(p for p in config.policies(session) if p.id == job.policy_id)
+    wanted = payload.get("copy")
+    copies = candidates_of(session, policy.id, backup_job_id, None if wanted is None else str(wanted))
+    target = str(payload.get("to", ""))
+    if not target.startswith("/"):
+        raise UsageError(f"the target {target!r} is not an absolute path")
+    if os.path.lexists(target) and not os.path.isdir(target):
+        raise UsageError(f"the target {shown(target)} is not a directory")
+    options = {
+        "backup_job_id": backup_job_id,
+        "to": target,
+        "copy": wanted,
+        "paths": [str(glob) for glob in payload.get("paths", [])],
+        "overwrite": bool(payload.get("overwrite", False)),
+        "retries": 0,
+    }
+    return options, policy.id, policy.name, [copy.name for copy in copies]
+
+
+def candidates_of(
+    session: Session, policy_id: int, backup_job_id: int, wanted: str | None
+) -> list[CopyValue]:
+    """Copies that hold a backup job, lowest precedence first; a named copy is the only one.
+
+    Raises:
+        NotFoundError: the policy has no copy of that name.
+        UsageError: it is available on none, or not on the named one.
+    """
+    every = sorted(
+        config.copies(session, policy_id),
+        key=lambda copy: (copy.kind != CopyKind.PRIMARY, copy.precedence, copy.id),
+    )
+    if wanted is not None:
+        every = [copy for copy in every if copy.name == wanted]
+        if not every:
+            raise NotFoundError(f"there is no copy {wanted} in the policy of job {backup_job_id}")
+    holding = []
+    for copy in every:
+        line = ledger.job_copy(session, copy.id, backup_job_id)
+        if line is not None and line.state == JobCopyState.AVAILABLE:
+            holding.append(copy)
+    if holding:
+        return holding
+    where = f"on copy {wanted}" if wanted else "on any copy"
+    raise UsageError(
+        f"backup job {backup_job_id} is not available {where}",
+        hint="see `auxtui copies` for where it is and why not",
+    )
+
+
+class Restore:
+    """One run of a restore."""
+
+    def __init__(self, context: JobContext, job: JobValue) -> None:
+        self.context = context
+        self.job = job
+        self.errors: list[tuple[str, AuxError]] = []
+
+    async def attempt(self) -> AttemptEnd:
+        """Reads from the first copy that has it whole; a damaged copy is named and passed over."""
+        context, options = self.context, self.job.options
+        scope, candidates = await context.store.read(self._candidates)
+        libraries, offline = await probe_libraries(context, scope)
+        await context.update(phase=Phase.RESTORE, backup_jobs_total=1, streams=1)
+        for candidate in candidates:
+            library_id = candidate.copy.library_id
+            if library_id in offline and not candidate.source.is_landing:
+                self.errors.append((candidate.copy.name, offline[library_id]))
+                continue
+            library = None if library_id is None else libraries.get(library_id)
+            try:
+                done = await self._restore(candidate, library)
+            except Cancelled as err:
+                return AttemptEnd(kind="cancelled", reason=err.message)
+            except (SourceError, LibraryOffline, NotFoundError) as err:
+                await self._passed_over(candidate, err)
+                continue
+            except DestinationError as err:
+                self.errors.append((candidate.copy.name, err))
+                break
+            await context.update(
+                backup_jobs_done=1,
+                bytes_done=done,
+                description=f"restored from copy {candidate.copy.name} to {shown(options['to'])}",
+            )
+            self.errors.clear()
+            return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=done)
+        reason = self.errors[-1][1].message if self.errors else "no copy could be read"
+        await context.update(backup_jobs_failed=1)
+        return AttemptEnd(kind="ended", state=JobState.FAILED, reason=reason, exit_code=1)
+
+    async def conclude(self) -> None:
+        """Writes why copies were not used, when none was good."""
+        now = self.context.clock()
+
+        def write(session: Session) -> None:
+            for copy_name, error in self.errors:
+                jobs.add_error(
+                    session,
+                    self.context.job_id,
+                    backup_job_id=int(self.job.options["backup_job_id"]),
+                    copy_name=copy_name,
+                    path="",
+                    error=error.message,
+                    hint=error.hint,
+                    now=now,
+                )
+
+        await self.context.store.write(write)
+
+    def _candidates(self, session: Session) -> tuple[Scope, list[Candidate]]:
+        options = self.job.options
+        backup_job = ledger.backup_job(session, int(options["backup_job_id"]))
+        scope = load_scope(session, self.job.policy)
+        copies = candidates_of(session, scope.policy.id, backup_job.id, options.get("copy"))
+        subclient = next(v for v in config.subclients(session) if v.id == backup_job.subclient_id)
+        client = next(v.name for v in config.clients(session) if v.id == subclient.client_id)
+        return scope, [
+            Candidate(
+                copy=copy,
+                source=Source(
+                    home=self.context.home,
+                    scope=scope,
+                    copy_id=copy.id,
+                    backup_job=backup_job,
+                    subclient=subclient,
+                    client=client,
+                    library=None,
+                ),
+            )
+            for copy in copies
+        ]
+
+    async def _restore(self, candidate: Candidate, library: Library | None) -> int:
+        options = self.job.options
+        globs = list(options.get("paths", []))
+        source = candidate.source.reading_from(library)
+        progress = RestoreProgress()
+        result = await restore_job(
+            source.open,
+            os.fsencode(options["to"]),
+            cancel=self.context.cancel,
+            throttle=self.context.throttle,
+            progress=progress,
+            only=matcher(globs) if globs else None,
+            overwrite=bool(options.get("overwrite")),
+            streams=2,
+        )
+        for warning in result.warnings:
+            await self.context.event("restore.warning", warning, Severity.WARNING)
+        return result.bytes_written
+
+    async def _passed_over(self, candidate: Candidate, error: AuxError) -> None:
+        self.errors.append((candidate.copy.name, error))
+        await self.context.event(
+            "restore.fallback",
+            f"copy {candidate.copy.name} was passed over: {error.message}",
+            Severity.WARNING,
+        )
+
+
+def matcher(globs: list[str]) -> Any:
+    """Says whether a path is wanted: it matches a glob, or lies below a directory that does."""
+
+    def wanted(path: RelPath) -> bool:
+        text = os.fsdecode(path)
+        parts = text.split("/")
+        names = ["/".join(parts[: n + 1]) for n in range(len(parts))]
+        return any(fnmatch.fnmatchcase(name, glob) for name in names for glob in globs)
+
+    return wanted
