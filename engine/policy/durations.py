@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from itertools import pairwise
 
 from engine.model.errors import UsageError
 from engine.model.names import shown
@@ -52,7 +53,7 @@ def parse_duration(text: str) -> int:
         raise UsageError(f"{_quoted(text)} is not a duration", hint=_DURATION_HINT)
     parts = _DURATION_PART.findall(cleaned)
     sizes = [SECONDS_IN[unit] for _, unit in parts]
-    if any(larger <= smaller for larger, smaller in zip(sizes, sizes[1:], strict=False)):
+    if any(larger <= smaller for larger, smaller in pairwise(sizes)):
         raise UsageError(
             f"{_quoted(text)} is not a duration: units fall, each comes once", hint=_DURATION_HINT
         )
@@ -90,7 +91,7 @@ def format_about(seconds: float) -> str:
     """
     whole = max(0, -int(-seconds // 1))
     words = (("y", "y"), ("d", "d"), ("h", "h"), ("m", "min"), ("s", "s"))
-    for (unit, word), (small, small_word) in zip(words, words[1:], strict=False):
+    for (unit, word), (small, small_word) in pairwise(words):
         count, rest = divmod(whole, SECONDS_IN[unit])
         if count:
             small_count = rest // SECONDS_IN[small]
@@ -133,7 +134,7 @@ def _bytes(cleaned: str, text: str, *, what: str, hint: str) -> int:
     if size != int(size):
         raise UsageError(f"{_quoted(text)} is not a whole number of bytes", hint=hint)
     if size > MAX_BYTES:
-        raise UsageError(f"{_quoted(text)} is more than 8191PiB", hint=hint)
+        raise UsageError(f"{_quoted(text)} is more than a catalog holds (8 EiB)", hint=hint)
     return int(size)
 
 
@@ -145,9 +146,8 @@ def format_size(size_bytes: int, *, exact: bool = False) -> str:
         exact: the shortest text that gives the same number back.
     """
     if exact:
-        unit = next(
-            u for u in _EXACT if size_bytes % BYTES_IN[u] == 0 and size_bytes >= BYTES_IN[u]
-        )
+        # 1 B divides every size, so there is always a unit.
+        unit = next(unit for unit in _EXACT if size_bytes % BYTES_IN[unit] == 0)
         return f"{size_bytes // BYTES_IN[unit]}{unit}" if size_bytes else "0B"
     for place, unit in enumerate(_BINARY):
         value = size_bytes / BYTES_IN[unit]
