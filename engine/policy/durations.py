@@ -149,10 +149,10 @@ def format_size(size_bytes: int, *, exact: bool = False) -> str:
         # 1 B divides every size, so there is always a unit.
         unit = next(unit for unit in _EXACT if size_bytes % BYTES_IN[unit] == 0)
         return f"{size_bytes // BYTES_IN[unit]}{unit}" if size_bytes else "0B"
-    for place, unit in enumerate(_BINARY):
+    for unit in _BINARY:
         value = size_bytes / BYTES_IN[unit]
-        # 1023.96 KiB is shown as 1.0 MiB, not as 1024 KiB.
-        if round(value, 1) >= 1 or (value >= 1 and place == 0):
+        # Rounded first: 1023.96 KiB is 1.0 MiB, not 1024 KiB.
+        if round(value, 1) >= 1 and size_bytes >= BYTES_IN["KiB"]:
             return f"{value:.1f} {unit}" if round(value, 1) < _TEN else f"{value:.0f} {unit}"
     return f"{size_bytes} B"
 

@@ -29,7 +29,7 @@ class PlannedOrder(NamedTuple):
     copy_ids: tuple[int, ...]
     size_bytes: int
     priority: int
-    """0 to 9, the larger the sooner."""
+    """0 (first) to 9 (last), as of jobs."""
 
 
 class CopyTotals(NamedTuple):
@@ -71,7 +71,7 @@ class Plan:
         return sum(copy.bytes for copy in self.totals)
 
     def orders(self) -> list[PlannedOrder]:
-        """The work in order: priority 9 to 0, fulls first when asked, then oldest first."""
+        """The work in order: priority 0 to 9, fulls first when asked, then oldest first."""
         source_of = {copy.copy_id: copy.source_copy_id or 0 for copy in self.copies}
         facts: dict[Key, LedgerLine] = {}
         copies: dict[Key, list[int]] = {}
@@ -82,7 +82,7 @@ class Plan:
             key = (line.backup_job_id, source_of[line.copy_id])
             if key in facts:
                 copies[key].append(line.copy_id)
-                raised[key] = max(raised.get(key, facts[key].priority), seen.priority)
+                raised[key] = min(raised.get(key, facts[key].priority), seen.priority)
             else:
                 facts[key], copies[key] = seen, [line.copy_id]
         orders = [
@@ -94,7 +94,7 @@ class Plan:
 
     def _rank(self, order: PlannedOrder, seen: LedgerLine) -> tuple[int, bool, float, int, int]:
         is_later = self.fulls_first and seen.level != Level.FULL
-        return -order.priority, is_later, seen.completed_at, *order[:2]
+        return order.priority, is_later, seen.completed_at, *order[:2]
 
 
 def plan_copy(

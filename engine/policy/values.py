@@ -55,7 +55,8 @@ class LedgerLine(NamedTuple):
     state: JobCopyState | None
     """State on the copy itself; None when the ledger has no row yet."""
     decision: str = ""
-    priority: int = 0
+    priority: int = 5
+    """0 (first) to 9 (last), as of jobs."""
     source_reason: str = ""
     reason: str = ""
     tries: int = 0
