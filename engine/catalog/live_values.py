@@ -1,0 +1,380 @@
+"""What `engine.catalog.live` reads: frozen values with names resolved, equal when nothing changed.
+
+Imports nothing that costs start-up time; the console holds these as snapshots and compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from engine.model.states import FINAL_JOB_STATES, JobCopyState, JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveService:
+    """The row of the service; whether it lives follows from its heartbeat."""
+
+    epoch: int
+    pid: int
+    host: str
+    version: str
+    state: str
+    started_at: datetime | None
+    heartbeat_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyCounts:
+    """How many backup jobs a copy holds in each state, and what it still owes."""
+
+    by_state: Mapping[str, int] = field(default_factory=dict)
+    owed_bytes: int = 0
+    """Bytes of backup jobs to be copied or partially copied."""
+    bad_bytes: int = 0
+    oldest_owed_at: datetime | None = None
+    """Completion of the oldest backup job that is still owed."""
+
+    def of(self, *states: JobCopyState) -> int:
+        """Number of backup jobs in any of the states."""
+        return sum(self.by_state.get(state, 0) for state in states)
+
+    @property
+    def owed(self) -> int:
+        """Backup jobs that are still to be copied, wholly or in part."""
+        return self.of(JobCopyState.TO_BE_COPIED, JobCopyState.PARTIALLY_COPIED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveCopy:
+    """A copy of a storage policy."""
+
+    id: int
+    policy_id: int
+    policy: str
+    name: str
+    kind: str
+    library_id: int | None
+    library: str
+    """Empty: the landing directories themselves."""
+    source: str
+    """Name of the source copy; empty for the primary."""
+    active: bool
+    precedence: int
+    retain_s: int | None
+    retain_cycles: int
+    defer_s: int
+    on_and_after: datetime | None
+    select_rule: str
+    select_every: int
+    take: str
+    compression: str
+    throttle_bps: int | None
+    counts: CopyCounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePolicy:
+    """A storage policy with its copies, the primary first."""
+
+    id: int
+    name: str
+    description: str
+    copies: tuple[LiveCopy, ...]
+    subclients: int
+    last_run: tuple[int, str, str] | None
+    """Job id, state and reason of the last finished auxiliary copy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSubclient:
+    """A subclient: what is protected."""
+
+    id: int
+    client_id: int
+    client: str
+    name: str
+    policy: str
+    kind: str
+    landing: str
+    pattern: str
+    settle_s: int
+    level: str
+    state: str
+    state_reason: str
+    scanned_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveClient:
+    """A client with its subclients."""
+
+    id: int
+    name: str
+    subclients: tuple[LiveSubclient, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveLibrary:
+    """A library as its last probe found it."""
+
+    id: int
+    name: str
+    url: str
+    writers: int
+    state: str
+    state_reason: str
+    free_bytes: int | None
+    total_bytes: int | None
+    checked_at: datetime | None
+    media_agents: tuple[str, ...]
+    """Those with a data path, the default one first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveMediaAgent:
+    """A MediaAgent and what it reaches."""
+
+    id: int
+    name: str
+    time_zone: str
+    max_streams: int
+    libraries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estate:
+    """The whole CommCell tree."""
+
+    commcell: str
+    time_zone: str
+    policies: tuple[LivePolicy, ...]
+    clients: tuple[LiveClient, ...]
+    libraries: tuple[LiveLibrary, ...]
+    media_agents: tuple[LiveMediaAgent, ...]
+
+    def copies(self) -> tuple[LiveCopy, ...]:
+        """Every copy of every policy, in the order of the tree."""
+        return tuple(copy for policy in self.policies for copy in policy.copies)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveJob:
+    """One job; the names are the columns of the catalog."""
+
+    id: int
+    operation: str
+    policy: str
+    copies: tuple[str, ...]
+    options: Mapping[str, object]
+    description: str
+    state: str
+    phase: str
+    reason: str
+    until: datetime | None
+    desired: str
+    priority: int
+    initiated_by: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    backup_jobs_total: int
+    backup_jobs_done: int
+    backup_jobs_failed: int
+    backup_jobs_skipped: int
+    bytes_total: int
+    bytes_done: int
+    bytes_per_second: int
+    bytes_reused: int
+    seconds_left: int | None
+    streams: int
+    streams_limited_by: str
+    throttle_bps: int | None
+    attempts: int
+    errors: int
+    updated_at: datetime
+
+    @property
+    def is_final(self) -> bool:
+        """True when it will never run again under this id."""
+        return JobState(self.state) in FINAL_JOB_STATES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveStream:
+    """What one stream of a running job does now."""
+
+    number: int
+    state: str
+    backup_job_id: int | None
+    media_agent: str
+    copies: str
+    path: str
+    file_bytes: int
+    file_bytes_done: int
+    bytes_done: int
+    bytes_per_second: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveAttempt:
+    """One attempt of a job."""
+
+    number: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    reason: str
+    bytes_done: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveEvent:
+    """One line of the event log."""
+
+    id: int
+    at: datetime
+    severity: str
+    code: str
+    job_id: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveError:
+    """One error of a job, with what to do."""
+
+    id: int
+    at: datetime
+    backup_job_id: int | None
+    copy_name: str
+    path: str
+    error: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSample:
+    """A point of the rate history of a job."""
+
+    at: datetime
+    bytes_done: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveItem:
+    """What a run did with one backup job for one copy."""
+
+    backup_job_id: int
+    client: str
+    subclient: str
+    copy: str
+    outcome: str
+    reason: str
+    size_bytes: int
+    seconds: float
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveBackupJob:
+    """One backup job."""
+
+    id: int
+    client: str
+    subclient: str
+    policy_id: int
+    policy: str
+    level: str
+    name: bytes
+    cycle: int
+    started_at: datetime
+    completed_at: datetime
+    adopted_at: datetime
+    size_bytes: int
+    files: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveJobCopy:
+    """One backup job on one copy: a line of the ledger."""
+
+    copy_id: int
+    policy: str
+    copy: str
+    backup_job_id: int
+    client: str
+    subclient: str
+    level: str
+    name: bytes
+    started_at: datetime
+    completed_at: datetime
+    size_bytes: int
+    files: int
+    chunks: int
+    state: str
+    reason: str
+    next_step: str
+    chunks_done: int
+    bytes_done: int
+    copied_at: datetime | None
+    copied_by_job: int | None
+    verification: str
+    verified_at: datetime | None
+    retain_until: datetime | None
+    retained_by: str
+    decision: str
+    decided_by: str
+    decided_at: datetime | None
+    priority: int
+    tries: int
+
+
+class LedgerOrder(StrEnum):
+    """How the backup jobs of a copy are sorted."""
+
+    ID = "id"
+    STATE = "state"
+    CLIENT = "client"
+    SIZE = "size"
+    STARTED = "started"
+    COPIED = "copied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerFilter:
+    """Which backup jobs of a copy are listed; empty parts do not filter."""
+
+    states: tuple[JobCopyState, ...] = ()
+    level: str = ""
+    client: str = ""
+    subclient: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+    """Found in the id, the client, the subclient or the name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFilter:
+    """Which jobs are listed; empty parts do not filter."""
+
+    active: bool | None = None
+    states: tuple[JobState, ...] = ()
+    operation: str = ""
+    policy: str = ""
+    since: datetime | None = None
+    """Created, or still going, after this."""
+    text: str = ""
+    """Found in the id, the policy, the reason, the description or the user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestAnswer:
+    """What the service said to a request."""
+
+    state: str
+    answer: Mapping[str, object]

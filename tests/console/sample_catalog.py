@@ -1,0 +1,372 @@
+"""A catalog file with something of everything, as the service would leave it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlmodel import Session, SQLModel, create_engine
+
+from engine.catalog import tables as t
+
+NOW = datetime(2026, 3, 14, 3, 0, 0, tzinfo=UTC)
+GIB = 1024**3
+HOSTILE = b"[/red]x\x1b]0;owned\x07[@click=app.quit]\xff\n\xe2\x80\xaehi"
+HOSTILE_TEXT = "[/red]x\x1b]0;owned\x07[@click=app.quit]\u202ehi"
+
+
+def make_catalog(path: Path, *, now: datetime = NOW, hostile: bool = False) -> Path:
+    """Creates the file with every table and the sample rows.
+
+    Args:
+        path: where; must not exist.
+        now: what the clock shows while it is looked at.
+        hostile: give things names that try to break the screen.
+    """
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        connection.execute(text("PRAGMA journal_mode=WAL"))
+    SQLModel.metadata.create_all(engine)
+    bad = HOSTILE_TEXT if hostile else ""
+    with Session(engine) as session:
+        _configure(session, now, bad)
+        session.commit()
+        _backups(session, now, HOSTILE if hostile else b"")
+        _jobs(session, now, bad)
+        session.commit()
+    engine.dispose()
+    return path
+
+
+def _configure(s: Session, now: datetime, bad: str) -> None:
+    s.add(t.CommCell(uuid="c0", name=f"hq{bad}", time_zone="Europe/Berlin", created_at=now))
+    s.add(t.IdSequence(next_id=1000))
+    s.add(t.MediaAgent(id=1, name=f"store1{bad}", time_zone="Europe/Berlin", max_streams=4))
+    s.add(t.MediaAgent(id=2, name="store2", max_streams=2))
+    s.add(
+        t.Library(
+            id=1,
+            name="fast",
+            url="/mnt/fast",
+            uuid="f",
+            state="online",
+            free_bytes=420 * GIB,
+            total_bytes=1000 * GIB,
+            checked_at=now,
+        )
+    )
+    s.add(
+        t.Library(
+            id=2,
+            name=f"vault{bad}",
+            url=f"/mnt/vault{bad}",
+            uuid="v",
+            state="offline",
+            state_reason=f"no marker at /mnt/vault: the disk is not mounted{bad}",
+            checked_at=now - timedelta(minutes=2),
+        )
+    )
+    s.add(t.StoragePolicy(id=1, name=f"databases{bad}", description=f"PostgreSQL dumps{bad}"))
+    s.add(t.StoragePolicy(id=2, name="web", description=""))
+    s.add(t.Client(id=1, name=f"db1{bad}"))
+    s.add(t.Client(id=2, name="web1"))
+    s.commit()
+    for library, agent, position in ((1, 1, 0), (1, 2, 1), (2, 1, 0)):
+        s.add(t.DataPath(library_id=library, media_agent_id=agent, position=position))
+    s.add(t.PolicyCopy(id=1, policy_id=1, name="primary", kind="primary", retain_s=30 * 86400))
+    s.add(
+        t.PolicyCopy(
+            id=2,
+            policy_id=1,
+            name=f"offsite{bad}",
+            kind="synchronous",
+            library_id=1,
+            precedence=1,
+            retain_s=90 * 86400,
+            throttle_bps=200 * 1024**2,
+        )
+    )
+    s.add(
+        t.PolicyCopy(
+            id=3,
+            policy_id=1,
+            name="monthly",
+            kind="selective",
+            library_id=2,
+            precedence=2,
+            select_rule="monthly",
+            take="last",
+            source_copy_id=2,
+        )
+    )
+    s.add(t.PolicyCopy(id=4, policy_id=2, name="primary", kind="primary", library_id=1))
+    s.add(
+        t.PolicyCopy(
+            id=5, policy_id=2, name="second", kind="synchronous", library_id=1, precedence=1
+        )
+    )
+    s.add(
+        t.Subclient(
+            id=1,
+            client_id=1,
+            name=f"pg{bad}",
+            policy_id=1,
+            kind="landing",
+            landing=f"/mnt/fast/pg{bad}",
+            pattern="*.dump",
+            state="online",
+            scanned_at=now - timedelta(minutes=4),
+        )
+    )
+    s.add(
+        t.Subclient(
+            id=2,
+            client_id=2,
+            name="content",
+            policy_id=2,
+            kind="landing",
+            landing="/srv/www",
+            state="offline",
+            state_reason="/srv/www is another file system than before",
+            scanned_at=now - timedelta(hours=3),
+        )
+    )
+
+
+def _backups(s: Session, now: datetime, bad: bytes) -> None:
+    states = (
+        ("available", "", ""),
+        ("available", "", ""),
+        ("partially_copied", "41 of 64 chunks are copied", "job 905 copies it now"),
+        ("to_be_copied", "waits for its turn", "job 905 takes it"),
+        ("deferred", "the copy defers by 2 days", "eligible 2026-03-16 03:00 UTC"),
+        ("do_not_copy", "an operator said so: root@hq", ""),
+        ("bad", "digest differs in pg/base.tar", "`auxtui recopy` copies it anew"),
+        ("aged", "older than 90 days", ""),
+    )
+    for number in range(40):
+        job_id = 100 + number
+        ended = now - timedelta(hours=40 - number)
+        s.add(
+            t.BackupJob(
+                id=job_id,
+                subclient_id=1,
+                policy_id=1,
+                level="full" if number % 4 == 0 else "incremental",
+                name=b"pg-%d.dump" % number + bad,
+                fingerprint="f",
+                cycle=number // 4,
+                started_at=ended - timedelta(minutes=9),
+                completed_at=ended,
+                adopted_at=ended,
+                size_bytes=GIB * (number % 7 + 1) // 3,
+                files=1,
+                chunks=64,
+            )
+        )
+        s.add(t.JobCopy(copy_id=1, backup_job_id=job_id, state="available", copied_at=ended))
+        state, reason, step = states[number % len(states)] if number > 20 else states[0]
+        s.add(
+            t.JobCopy(
+                copy_id=2,
+                backup_job_id=job_id,
+                state=state,
+                reason=reason,
+                next_step=step,
+                chunks_done={"available": 64, "partially_copied": 41}.get(state, 0),
+                copied_at=ended + timedelta(hours=1) if state == "available" else None,
+                copied_by_job=901 if state == "available" else None,
+            )
+        )
+        if number % 4 == 0:
+            s.add(
+                t.JobCopy(
+                    copy_id=3,
+                    backup_job_id=job_id,
+                    state="to_be_copied",
+                    reason="library vault is offline",
+                    next_step="mount /mnt/vault; the next run takes it",
+                )
+            )
+
+
+def _jobs(s: Session, now: datetime, bad: str) -> None:
+    done = {
+        "operation": "auxcopy",
+        "policy_id": 1,
+        "policy": f"databases{bad}",
+        "initiated_by": "root@hq",
+    }
+    s.add(
+        t.Job(
+            id=901,
+            **done,
+            copies=["offsite"],
+            state="completed",
+            phase="done",
+            created_at=now - timedelta(hours=9),
+            started_at=now - timedelta(hours=9),
+            ended_at=now - timedelta(hours=8),
+            updated_at=now,
+            backup_jobs_total=20,
+            backup_jobs_done=20,
+            bytes_total=25 * GIB,
+            bytes_done=25 * GIB,
+            attempts=1,
+        )
+    )
+    s.add(
+        t.Job(
+            id=902,
+            **{**done, "policy_id": 2, "policy": "web"},
+            copies=["second"],
+            state="completed_with_errors",
+            phase="done",
+            reason="1 of 3 backup jobs failed",
+            created_at=now - timedelta(hours=2),
+            started_at=now - timedelta(hours=2),
+            ended_at=now - timedelta(minutes=3),
+            updated_at=now,
+            backup_jobs_total=3,
+            backup_jobs_done=2,
+            backup_jobs_failed=1,
+            bytes_total=3 * GIB,
+            bytes_done=2 * GIB,
+            attempts=3,
+            errors=1,
+        )
+    )
+    s.add(
+        t.Job(
+            id=905,
+            **done,
+            copies=[f"offsite{bad}", "monthly"],
+            state="running",
+            phase="copy",
+            description=f"before the move{bad}",
+            created_at=now - timedelta(minutes=20),
+            started_at=now - timedelta(minutes=19),
+            updated_at=now,
+            backup_jobs_total=12,
+            backup_jobs_done=5,
+            backup_jobs_failed=1,
+            bytes_total=10 * GIB,
+            bytes_done=int(4.2 * GIB),
+            bytes_per_second=180 * 1024**2,
+            seconds_left=33,
+            streams=2,
+            streams_limited_by="MediaAgent store2 allows 2 streams",
+            attempts=1,
+            errors=1,
+        )
+    )
+    s.add(
+        t.Job(
+            id=906,
+            **{**done, "policy": "web", "policy_id": 2},
+            copies=["second"],
+            state="suspended",
+            reason=f"suspended by root@hq{bad}",
+            desired="suspend",
+            created_at=now - timedelta(minutes=7),
+            updated_at=now,
+            bytes_total=GIB,
+        )
+    )
+    for number in range(2):
+        s.add(
+            t.StreamRow(
+                job_id=905,
+                number=number + 1,
+                state="copying" if number else "throttled",
+                backup_job_id=123,
+                media_agent="store1",
+                copies="offsite",
+                path=f"pg/base.tar{bad}",
+                file_bytes=GIB,
+                file_bytes_done=GIB // (3 - number),
+                bytes_done=GIB,
+                bytes_per_second=90 * 1024**2,
+            )
+        )
+    s.add(t.Attempt(job_id=905, number=1, started_at=now - timedelta(minutes=19)))
+    s.add(
+        t.JobError(
+            job_id=905,
+            at=now - timedelta(minutes=5),
+            backup_job_id=127,
+            copy_name="offsite",
+            path=f"pg/base.tar{bad}",
+            error=f"cannot read pg/base.tar: Input/output error{bad}",
+            hint=f"look at the disk of /mnt/fast (`dmesg`), then resubmit{bad}",
+        )
+    )
+    for number in range(12):
+        s.add(
+            t.RateSample(
+                job_id=905, at=now - timedelta(minutes=19 - number), bytes_done=number * GIB // 3
+            )
+        )
+    for number, (severity, code, job_id, message) in enumerate(
+        (
+            ("info", "service.started", None, "service started"),
+            ("info", "job.started", 905, "job 905 started: auxiliary copy of databases"),
+            ("error", "library.offline", None, f"library vault is offline{bad}"),
+            ("warning", "job.error", 905, f"backup job 127: cannot read pg/base.tar{bad}"),
+        )
+    ):
+        s.add(
+            t.Event(
+                at=now - timedelta(minutes=20 - number),
+                severity=severity,
+                code=code,
+                job_id=job_id,
+                message=message,
+            )
+        )
+    s.add(
+        t.JobItem(
+            job_id=905,
+            backup_job_id=120,
+            copy_id=2,
+            outcome="copied",
+            size_bytes=GIB,
+            seconds=12.5,
+            ended_at=now - timedelta(minutes=9),
+        )
+    )
+    s.add(
+        t.ServiceRow(
+            epoch=3,
+            pid=4711,
+            host=f"hq{bad}",
+            version="0.1.0",
+            state="running",
+            started_at=now - timedelta(days=2),
+            heartbeat_at=now,
+        )
+    )
+
+
+def grow_ledger(path: Path, *, rows: int, copy_id: int = 2) -> None:
+    """Adds backup jobs, all owed to one copy, quickly."""
+    engine = create_engine(f"sqlite:///{path}")
+    moment = "2026-03-01 00:00:00.000000"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < ?)"
+            " INSERT INTO backup_job (id, subclient_id, policy_id, level, name, fingerprint, cycle,"
+            " started_at, completed_at, adopted_at, size_bytes, files, chunks)"
+            " SELECT value + 10000, 1, 1, 'full', CAST('dump-' || value AS BLOB), 'f', value, ?, ?,"
+            " ?, value * 1000, 1, 1 FROM n",
+            (rows, moment, moment, moment),
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO job_copy (copy_id, backup_job_id, state, reason, next_step, chunks_done,"
+            " bytes_done, verification, retained_by, decision, decided_by, priority, tries)"
+            " SELECT ?, id, 'to_be_copied', 'waits', '', 0, 0, 'never', '', '', '', 0, 0"
+            " FROM backup_job WHERE id > 10000",
+            (copy_id,),
+        )
+    engine.dispose()
