@@ -1,0 +1,11 @@
+"""The revisions of the schema, oldest first; known without importing the migration tool."""
+
+from __future__ import annotations
+
+REVISIONS: tuple[str, ...] = ("0001",)
+"""One for each script in `migrations/versions`, in their order."""
+
+HEAD = REVISIONS[-1]
+"""What this auxtui reads and writes."""
+
+VERSION_TABLE = "alembic_version"

@@ -1,0 +1,117 @@
+"""Makes the ledger say what a plan says, writing only what changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, bindparam, case, insert, select, update
+from sqlmodel import Session
+
+from engine.catalog.rows import JOB_COPY, connection_of
+from engine.model.states import JobCopyState
+from engine.policy.values import PlanLine
+
+_SETTLED = frozenset({JobCopyState.AVAILABLE.value, JobCopyState.AGED.value})
+
+
+def apply_verdicts(s: Session, lines: Iterable[PlanLine], now: datetime) -> int:
+    """Makes the ledger say what a plan says; writes only rows that change.
+
+    What is available or aged stays so, and what is partially copied is not called to be copied.
+
+    Args:
+        s: a writing session.
+        lines: verdicts, each pair of copy and backup job at most once.
+        now: the present.
+
+    Returns:
+        The number of rows that were written.
+    """
+    by_copy: dict[int, list[PlanLine]] = {}
+    for line in lines:
+        by_copy.setdefault(line.copy_id, []).append(line)
+    return sum(_apply_to_copy(s, copy_id, of_copy, now) for copy_id, of_copy in by_copy.items())
+
+
+def _apply_to_copy(s: Session, copy_id: int, lines: list[PlanLine], now: datetime) -> int:
+    row = JOB_COPY.c
+    query = select(row.backup_job_id, row.state, row.reason, row.next_step).where(
+        row.copy_id == copy_id
+    )
+    known = {found[0]: found for found in connection_of(s).execute(query)}
+    partial, to_be_copied = JobCopyState.PARTIALLY_COPIED.value, JobCopyState.TO_BE_COPIED.value
+    new: list[dict[str, object]] = []
+    changed: list[dict[str, object]] = []
+    for line in lines:
+        state = line.state.value
+        before = known.get(line.backup_job_id)
+        target = new
+        if before is not None:
+            if before[1] in _SETTLED:
+                continue
+            if before[1] == partial and state == to_be_copied:
+                state = partial
+            if before[1] == state and before[2] == line.reason and before[3] == line.next_step:
+                continue
+            target = changed
+        target.append(
+            {
+                "id": line.backup_job_id,
+                "state": state,
+                "reason": line.reason,
+                "next_step": line.next_step,
+            }
+        )
+    _insert_lines(s, copy_id, new, now)
+    _update_lines(s, copy_id, changed, now)
+    return len(new) + len(changed)
+
+
+def _insert_lines(s: Session, copy_id: int, rows: list[dict[str, object]], now: datetime) -> None:
+    if not rows:
+        return
+    statement = insert(JOB_COPY).values(
+        copy_id=copy_id,
+        backup_job_id=bindparam("id"),
+        state=bindparam("state"),
+        reason=bindparam("reason"),
+        next_step=bindparam("next_step"),
+        state_at=now,
+    )
+    connection_of(s).execute(statement, rows)
+
+
+def _update_lines(s: Session, copy_id: int, rows: list[dict[str, object]], now: datetime) -> None:
+    if not rows:
+        return
+    new_state: BindParameter[str] = bindparam("new_state")
+    statement = (
+        update(JOB_COPY)
+        .where(JOB_COPY.c.copy_id == copy_id, JOB_COPY.c.backup_job_id == bindparam("id"))
+        .values(
+            state=new_state,
+            reason=bindparam("new_reason"),
+            next_step=bindparam("new_next_step"),
+            state_at=since_when(new_state, now),
+        )
+    )
+    renamed = [
+        {
+            "id": row["id"],
+            "new_state": row["state"],
+            "new_reason": row["reason"],
+            "new_next_step": row["next_step"],
+        }
+        for row in rows
+    ]
+    connection_of(s).execute(statement, renamed)
+
+
+def since_when(new_state: ColumnElement[Any], now: datetime) -> ColumnElement[Any]:
+    """The time since when a row has its state, after it is set to a state again or anew."""
+    return case(
+        (JOB_COPY.c.state == new_state, JOB_COPY.c.state_at),
+        else_=bindparam("since_now", now, type_=JOB_COPY.c.state_at.type),
+    )
