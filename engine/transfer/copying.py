@@ -1,0 +1,235 @@
+"""What a stream does with one piece of work, in threads: read, check, write to whoever lacks it.
+
+A failing destination is noted and left out. A failing source is raised, with the file it failed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import wait
+
+from blake3 import blake3
+
+from engine.library.interface import Done
+from engine.model.entries import Chunk, FileEntry
+from engine.model.errors import AuxError, Cancelled, SourceChanged, SourceCorrupt
+from engine.model.names import shown
+from engine.transfer.cancel import CancelToken
+from engine.transfer.flow import FileRead, Lane, Pace, Sink, flow_range
+from engine.transfer.opened import OpenDestination, OpenOrder, Target, Written, span_of
+from engine.transfer.throttle import Throttle
+from engine.transfer.work import BatchWork, ChunkWork, SmallFile
+
+Moved = Callable[[int], None]
+
+
+class SourceFailed(Exception):
+    """The source of an order failed on one file.
+
+    Args:
+        error: what happened.
+        path: on which file.
+    """
+
+    def __init__(self, error: AuxError, path: bytes) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.path = path
+
+
+def copy_chunk(work: ChunkWork, lane: Lane, throttle: Throttle, moved: Moved) -> list[Written]:
+    """Copies one chunk to every destination that lacks it and still works.
+
+    Returns:
+        What was written, to be synced and journaled.
+
+    Raises:
+        SourceFailed: unreadable, changed, or not what its digest says.
+        Cancelled: stopped at a piece.
+    """
+    try:
+        return _copy_chunk(work, lane, throttle, moved)
+    except Cancelled:
+        raise
+    except AuxError as err:
+        raise SourceFailed(err, work.file.entry.path) from err
+    finally:
+        work.file.settle()
+
+
+def _copy_chunk(work: ChunkWork, lane: Lane, throttle: Throttle, moved: Moved) -> list[Written]:
+    order, entry = work.order, work.file.entry
+    order.stop.raise_if_cancelled()
+    targets = [work.file.targets[dest] for dest in work.needs if dest.is_alive]
+    if not targets:
+        return []
+    source = work.file.source()
+    check_unchanged(source)
+    limits = [target.destination.spec.throttle for target in targets]
+    pace = Pace(
+        throttles=(throttle, *(limit for limit in limits if limit is not None)),
+        cancel=order.stop,
+        moved=moved,
+    )
+    sinks = [_sink(target, order.stop) for target in targets]
+    digest = flow_range(lane, pace, source, span_of(work.chunk), sinks)
+    order.add_read(work.chunk.length)
+    check_unchanged(source)
+    check_digest(entry, work.chunk, digest)
+    order.set_digest(work.number, digest)
+    done = [Done(entry.path, work.chunk._replace(digest=digest))]
+    return [
+        Written(target.destination, target, done)
+        for target in targets
+        if target.destination.is_alive
+    ]
+
+
+def _sink(target: Target, stop: CancelToken) -> Sink:
+    throttle = target.destination.spec.throttle
+    if throttle is None:
+        return target.write
+
+    def write(view: memoryview, offset: int) -> None:
+        if target.destination.is_alive:
+            throttle.take(len(view), stop)
+            target.write(view, offset)
+
+    return write
+
+
+def copy_batch(work: BatchWork, lane: Lane, throttle: Throttle, moved: Moved) -> list[Written]:
+    """Copies small files whole; what is returned is synced already.
+
+    Raises:
+        SourceFailed: unreadable, changed, or not what its digest says.
+        Cancelled: stopped between files.
+    """
+    order = work.order
+    order.stop.raise_if_cancelled()
+    buffer = lane.buffers.get(order.stop)
+    try:
+        written: list[Written] = []
+        for files in _fitting(work.files, len(buffer)):
+            if not order.alive:
+                break
+            written += _copy_group(order, files, lane, buffer, throttle)
+            moved(sum(file.entry.size for file in files))
+        return written
+    finally:
+        lane.buffers.put(buffer)
+
+
+def _fitting(files: Sequence[SmallFile], most_bytes: int) -> Iterator[list[SmallFile]]:
+    """Groups that fit into one buffer, which may have shrunk since the batch was made."""
+    group: list[SmallFile] = []
+    size = 0
+    for file in files:
+        if group and size + file.entry.size > most_bytes:
+            yield group
+            group, size = [], 0
+        group.append(file)
+        size += file.entry.size
+    yield group
+
+
+def _copy_group(
+    order: OpenOrder,
+    files: Sequence[SmallFile],
+    lane: Lane,
+    buffer: memoryview,
+    throttle: Throttle,
+) -> list[Written]:
+    views: list[memoryview] = []
+    chunks: list[Chunk] = []
+    at = 0
+    for file in files:
+        view = buffer[at : at + file.entry.size]
+        chunks.append(_read_small(order, file, view, throttle))
+        views.append(view)
+        at += len(view)
+    parts = []
+    for dest in order.alive:
+        mine = [index for index, file in enumerate(files) if dest in file.needs]
+        if mine:
+            batch = [(files[index].entry, views[index]) for index in mine]
+            done = [Done(files[index].entry.path, chunks[index]) for index in mine if views[index]]
+            parts.append((dest, batch, done))
+    if len(parts) == 1:
+        _write_small(order, *parts[0][:2])
+    else:
+        pumps = [lane.threads.submit(_write_small, order, *part[:2]) for part in parts]
+        wait(pumps)
+        for pump in pumps:
+            pump.result()
+    return [Written(dest, None, done) for dest, _, done in parts if dest.is_alive]
+
+
+def _read_small(order: OpenOrder, file: SmallFile, view: memoryview, throttle: Throttle) -> Chunk:
+    entry = file.entry
+    try:
+        _fill_small(order, entry, view, throttle)
+        digest = blake3(view).digest()
+        chunk = Chunk(0, len(view), file.expected)
+        check_digest(entry, chunk, digest)
+    except Cancelled:
+        raise
+    except AuxError as err:
+        raise SourceFailed(err, entry.path) from err
+    if file.number >= 0:
+        order.set_digest(file.number, digest)
+    order.add_read(len(view))
+    return chunk._replace(digest=digest)
+
+
+def _fill_small(order: OpenOrder, entry: FileEntry, view: memoryview, throttle: Throttle) -> None:
+    handle = order.reader.open_file(entry)
+    try:
+        source = FileRead(entry.path, handle)
+        at = 0
+        while at < len(view):
+            count = min(throttle.piece_bytes(len(view)), len(view) - at)
+            throttle.take(count, order.stop)
+            source.fill(view[at : at + count], at)
+            at += count
+        check_unchanged(source)
+    finally:
+        handle.close()
+
+
+def _write_small(
+    order: OpenOrder,
+    dest: OpenDestination,
+    batch: Sequence[tuple[FileEntry, memoryview]],
+) -> None:
+    try:
+        if dest.spec.throttle is not None:
+            dest.spec.throttle.take(sum(len(view) for _, view in batch), order.stop)
+        dest.writer.write_batch(batch)
+    except Cancelled:
+        raise
+    except AuxError as err:
+        dest.fail(err)
+
+
+def check_unchanged(source: FileRead) -> None:
+    """Raises:
+    SourceChanged: the file is not the one that was adopted or opened any more.
+    """
+    if not source.handle.unchanged():
+        raise SourceChanged(
+            f"{shown(source.path)} changed since it was adopted",
+            hint="scan again when nothing writes to it any more",
+        )
+
+
+def check_digest(entry: FileEntry, chunk: Chunk, digest: bytes) -> None:
+    """Raises:
+    SourceCorrupt: there is an expected digest, and this is not it.
+    """
+    if chunk.digest and chunk.digest != digest:
+        raise SourceCorrupt(
+            f"{shown(entry.path)}: bytes {chunk.offset} to {chunk.offset + chunk.length} have the"
+            f" digest {digest.hex()[:16]}, the manifest says {chunk.digest.hex()[:16]}",
+            hint="the source is damaged: verify it, and repair it from another copy",
+        )

@@ -1,0 +1,163 @@
+"""One range of one file on its way: read once, hashed once, taken by every sink, all at the same time.
+
+The caller's thread reads; the hash and each sink have a thread of their own, with queues of
+buffers between. A slow sink holds up the reading once the stream's buffers are full.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from engine.library.interface import ReadHandle
+from engine.model.errors import AuxError, SourceChanged
+from engine.model.names import RelPath, shown
+from engine.transfer.buffers import Buffers, Piece
+from engine.transfer.cancel import CancelToken
+from engine.transfer.threads import DaemonThreads
+from engine.transfer.throttle import Throttle
+
+Sink = Callable[[memoryview, int], None]
+"""Takes the bytes of one piece and their offset in the file; pieces come in order."""
+PieceQueue = queue.SimpleQueue[Piece | None]
+
+
+class Span(NamedTuple):
+    """A byte range of a file."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """What one stream moves data with."""
+
+    buffers: Buffers
+    threads: DaemonThreads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What may slow a flow down or stop it, and who is told how far it is."""
+
+    throttles: tuple[Throttle, ...]
+    """The first is the one of the reading side; the others only make the pieces smaller."""
+    cancel: CancelToken
+    moved: Callable[[int], None]
+    """Told the bytes of each piece that every sink has taken; from any thread."""
+
+    def piece_bytes(self, most_bytes: int) -> int:
+        """Size of the next piece: small enough for an even rate and a quick stop."""
+        for throttle in self.throttles:
+            most_bytes = throttle.piece_bytes(most_bytes)
+        return most_bytes
+
+    def take(self, count_bytes: int) -> None:
+        """Waits until this many bytes may be read.
+
+        Raises:
+            Cancelled: while waiting or before.
+        """
+        self.cancel.raise_if_cancelled()
+        if self.throttles:
+            self.throttles[0].take(count_bytes, self.cancel)
+
+
+class FileRead(NamedTuple):
+    """A file of a source, as a flow reads it."""
+
+    path: RelPath
+    handle: ReadHandle
+
+    def fill(self, view: memoryview, offset: int) -> None:
+        """Reads all of `view`.
+
+        Raises:
+            SourceRead: the read failed.
+            SourceChanged: the file is shorter than it was.
+        """
+        count = self.handle.read_into(view, offset)
+        if count < len(view):
+            raise SourceChanged(
+                f"{shown(self.path)} ends at byte {offset + count}: it became shorter",
+                hint="scan again when nothing writes to it any more",
+            )
+
+
+def flow_range(
+    lane: Lane, pace: Pace, source: FileRead, span: Span, sinks: Sequence[Sink]
+) -> bytes:
+    """Moves one range and returns the BLAKE3 of what was read.
+
+    Raises:
+        SourceError: from reading; the sinks have a part of the range.
+        Cancelled: at a piece boundary.
+    """
+    hasher = blake3()
+    consumers: list[Sink] = [lambda view, _: _discard(hasher.update(view)), *sinks]
+    queues: list[PieceQueue] = [queue.SimpleQueue() for _ in consumers]
+    pumps = [
+        lane.threads.submit(_pump, pieces, consume)
+        for pieces, consume in zip(queues, consumers, strict=True)
+    ]
+    try:
+        _read_pieces(lane, pace, source, span, queues)
+    finally:
+        for pieces in queues:
+            pieces.put(None)
+        wait(pumps)
+    for pump in pumps:
+        pump.result()
+    return hasher.digest()
+
+
+def _discard(_: object) -> None:
+    """A sink returns nothing."""
+
+
+def _read_pieces(
+    lane: Lane, pace: Pace, source: FileRead, span: Span, queues: Sequence[PieceQueue]
+) -> None:
+    at, end = span.offset, span.offset + span.length
+    while at < end:
+        count = min(pace.piece_bytes(lane.buffers.each_bytes), end - at)
+        pace.take(count)
+        buffer = lane.buffers.get(pace.cancel)
+        view = buffer[:count]
+        try:
+            source.fill(view, at)
+        except AuxError:
+            lane.buffers.put(buffer)
+            raise
+        piece = Piece(view, at, len(queues), partial(_free, lane, pace, buffer, count))
+        for pieces in queues:
+            pieces.put(piece)
+        at += count
+
+
+def _free(lane: Lane, pace: Pace, buffer: memoryview, count: int) -> None:
+    lane.buffers.put(buffer)
+    pace.moved(count)
+
+
+def _pump(pieces: PieceQueue, consume: Sink) -> None:
+    """Feeds a consumer to the end; when it fails, the rest is let go so that nobody waits."""
+    ended = False
+    try:
+        while (piece := pieces.get()) is not None:
+            with piece:
+                consume(piece.view, piece.offset)
+        ended = True
+    finally:
+        while not ended:
+            left = pieces.get()
+            ended = left is None
+            if left is not None:
+                left.release()

@@ -1,0 +1,311 @@
+"""An order while it is being copied: its source, its destinations, and its files in flight."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import overload
+
+from engine.library.interface import Done, JobReader, JobWriter, ReadHandle, WriteHandle
+from engine.model.entries import DIGEST_BYTES, Chunk, Entry, FileEntry, chunk_bytes_for
+from engine.model.errors import AuxError
+from engine.transfer.cancel import CancelToken
+from engine.transfer.flow import FileRead, Span
+from engine.transfer.orders import OrderDestination, TransferOrder
+from engine.transfer.progress import InFlight
+
+
+def spans_of(entry: FileEntry) -> list[Chunk]:
+    """The chunks of a file: those that its manifest states, or those that its size makes."""
+    if entry.chunks or not entry.size:
+        return list(entry.chunks)
+    step = chunk_bytes_for(entry.size)
+    return [Chunk(at, min(step, entry.size - at), b"") for at in range(0, entry.size, step)]
+
+
+class OpenDestination:
+    """One destination of an order; its first error drops it out, from any thread.
+
+    Args:
+        spec: what the order says of it.
+        writer: the job copy that is being made.
+    """
+
+    def __init__(self, spec: OrderDestination, writer: JobWriter) -> None:
+        self.spec = spec
+        self.writer = writer
+        self.error: AuxError | None = None
+        self.path = b""
+        self.manifest_digest: bytes | None = None
+        self.chunks_done = 0
+        self.bytes_done = 0
+        self._lock = threading.Lock()
+
+    @property
+    def is_alive(self) -> bool:
+        """False once it has failed."""
+        return self.error is None
+
+    def fail(self, error: AuxError, path: bytes = b"") -> None:
+        """Drops out; the first error stays."""
+        with self._lock:
+            if self.error is None:
+                self.error, self.path = error, path
+
+    def count(self, done: Sequence[Chunk]) -> None:
+        """Counts journaled chunks."""
+        with self._lock:
+            self.chunks_done += len(done)
+            self.bytes_done += sum(chunk.length for chunk in done)
+
+
+class Target:
+    """A file on one destination, shared by the streams that write its chunks.
+
+    Args:
+        destination: where it is.
+        entry: the file.
+        chunks: how many chunks will be written there.
+    """
+
+    def __init__(self, destination: OpenDestination, entry: FileEntry, chunks: int) -> None:
+        self.destination = destination
+        self._entry = entry
+        self._left = chunks
+        self._lock = threading.Lock()
+        self._handle: WriteHandle | None = None
+
+    def write(self, view: memoryview, offset: int) -> None:
+        """A sink; a failure drops the destination."""
+        if not self.destination.is_alive:
+            return
+        try:
+            self.open().write(view, offset)
+        except AuxError as err:
+            self.destination.fail(err, self._entry.path)
+
+    def open(self) -> WriteHandle:
+        """The handle, opened at the first call.
+
+        Raises:
+            DestinationError: it cannot be opened.
+        """
+        with self._lock:
+            if self._handle is None:
+                self._handle = self.destination.writer.open_file(self._entry)
+            return self._handle
+
+    def sync(self) -> None:
+        """Makes what was written durable; a failure drops the destination."""
+        try:
+            self.open().sync()
+        except AuxError as err:
+            self.destination.fail(err, self._entry.path)
+
+    def settle(self, chunks: int) -> None:
+        """Closes the file when its last chunk is committed."""
+        with self._lock:
+            self._left -= chunks
+        if self._left <= 0:
+            self.close()
+
+    def close(self) -> None:
+        """Closes the file if it is open."""
+        with self._lock:
+            handle, self._handle = self._handle, None
+        if handle is not None:
+            handle.close()
+
+
+class CopiedFile:
+    """A file of several pieces of work: one handle to read it, one per destination to write it.
+
+    Args:
+        entry: the file.
+        reader: of its backup job.
+        needs: chunks that each destination lacks.
+        chunks: pieces of work in all.
+    """
+
+    def __init__(
+        self, entry: FileEntry, reader: JobReader, needs: dict[OpenDestination, int], chunks: int
+    ) -> None:
+        self.entry = entry
+        self.bytes_done = 0
+        self.targets = {dest: Target(dest, entry, count) for dest, count in needs.items()}
+        self._reader = reader
+        self._left = chunks
+        self._lock = threading.Lock()
+        self._handle: ReadHandle | None = None
+
+    def source(self) -> FileRead:
+        """The file, opened at the first call.
+
+        Raises:
+            SourceError: it cannot be opened, or is not what was adopted.
+        """
+        with self._lock:
+            if self._handle is None:
+                self._handle = self._reader.open_file(self.entry)
+            return FileRead(self.entry.path, self._handle)
+
+    def add(self, count_bytes: int) -> None:
+        """Counts bytes as moved; for display, so a lost update does no harm."""
+        self.bytes_done += count_bytes
+
+    def settle(self) -> None:
+        """One piece of work has read all it needs; the last closes the source."""
+        with self._lock:
+            self._left -= 1
+            handle = None
+            if self._left == 0:
+                handle, self._handle = self._handle, None
+        if handle is not None:
+            handle.close()
+
+    def close(self) -> None:
+        """Closes everything that is still open."""
+        with self._lock:
+            handle, self._handle = self._handle, None
+        if handle is not None:
+            handle.close()
+        for target in self.targets.values():
+            target.close()
+
+
+class Written:
+    """What one piece of work leaves on one destination, to be synced and journaled.
+
+    Args:
+        destination: where.
+        target: the file to sync; None for a batch, which is synced already.
+        done: the chunks.
+    """
+
+    __slots__ = ("destination", "done", "target")
+
+    def __init__(
+        self, destination: OpenDestination, target: Target | None, done: Sequence[Done]
+    ) -> None:
+        self.destination = destination
+        self.target = target
+        self.done = done
+
+
+class OpenOrder:
+    """One order being copied. Its counters are set by the thread that splits it, one at a time.
+
+    Args:
+        order: what was asked.
+        reader: its source.
+        destinations: those that could be opened.
+        refused: why the others, by copy id, could not.
+        cancel: of the run.
+    """
+
+    def __init__(
+        self,
+        order: TransferOrder,
+        reader: JobReader,
+        destinations: Sequence[OpenDestination],
+        refused: Mapping[int, AuxError],
+        cancel: CancelToken,
+    ) -> None:
+        self.order = order
+        self.reader = reader
+        self.destinations = tuple(destinations)
+        self.refused = refused
+        self.warnings: list[str] = []
+        self.stop = CancelToken(cancel)
+        self.digests = bytearray()
+        self.files: set[CopiedFile] = set()
+        self.entry_count = self.file_count = self.chunk_count = 0
+        self.size_bytes = self.bytes_read = self.bytes_reused = 0
+        self.source_error: AuxError | None = None
+        self.source_path = b""
+        self._lock = threading.Lock()
+
+    @property
+    def alive(self) -> list[OpenDestination]:
+        """The destinations that have not failed."""
+        return [dest for dest in self.destinations if dest.is_alive]
+
+    def fail(self, error: AuxError, path: bytes = b"") -> None:
+        """The source failed: this ends the order for every destination; the first error stays."""
+        with self._lock:
+            if self.source_error is None:
+                self.source_error, self.source_path = error, path
+        self.stop.cancel("the source failed")
+
+    def digest_of(self, number: int) -> bytes:
+        """Digest of the chunk with this number; zeros while it is not known."""
+        return bytes(self.digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES])
+
+    def set_digest(self, number: int, digest: bytes) -> None:
+        """Keeps the digest of the chunk with this number."""
+        self.digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES] = digest
+
+    def add_read(self, count_bytes: int) -> None:
+        """Counts bytes that were read of the source."""
+        with self._lock:
+            self.bytes_read += count_bytes
+
+    def in_flight(self) -> Iterator[InFlight]:
+        """How far each destination is."""
+        for dest in self.destinations:
+            yield InFlight(
+                self.order.backup_job_id, dest.spec.copy_name, dest.chunks_done, dest.bytes_done
+            )
+
+
+class EntriesWithDigests(Sequence[Entry]):
+    """The entries of a backup job as they go into a manifest, made anew at each pass.
+
+    Only the digests are kept in memory, 32 bytes a chunk: a job of a million files takes 32 MB.
+
+    Args:
+        order: completely read and hashed.
+    """
+
+    def __init__(self, order: OpenOrder) -> None:
+        self._order = order
+
+    def __len__(self) -> int:
+        return self._order.entry_count
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Entry]: ...
+
+    def __getitem__(self, index: int | slice) -> Entry | Sequence[Entry]:
+        if isinstance(index, slice):
+            return list(self)[index]
+        at = index + len(self) if index < 0 else index
+        for entry in islice(self, at, at + 1):
+            return entry
+        raise IndexError(index)
+
+    def __iter__(self) -> Iterator[Entry]:
+        number = 0
+        for entry in self._order.reader.entries():
+            if not isinstance(entry, FileEntry):
+                yield entry
+                continue
+            spans = spans_of(entry)
+            yield replace(
+                entry,
+                chunks=tuple(
+                    span._replace(digest=self._order.digest_of(number + at))
+                    for at, span in enumerate(spans)
+                ),
+            )
+            number += len(spans)
+
+
+def span_of(chunk: Chunk) -> Span:
+    """The byte range of a chunk."""
+    return Span(chunk.offset, chunk.length)

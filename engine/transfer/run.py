@@ -1,0 +1,283 @@
+"""A transfer run: pulls orders, keeps every stream busy, publishes, reports.
+
+Memory: three buffers of at most 8 MiB a stream, at most `memory_bytes` in all (96 MiB with four
+streams), 32 bytes for each chunk of an open order, and the names of the batches that wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from itertools import islice
+
+from engine.model.errors import AuxError, Cancelled
+from engine.model.names import shown
+from engine.transfer.buffers import Buffers, buffer_bytes_for
+from engine.transfer.cancel import CancelToken
+from engine.transfer.commit import Committer
+from engine.transfer.copying import SourceFailed, copy_batch, copy_chunk
+from engine.transfer.finishing import (
+    close_order,
+    open_order,
+    publish_order,
+    result_of,
+    result_of_unopened,
+)
+from engine.transfer.flow import Lane
+from engine.transfer.hops import GRACE_S, Hops
+from engine.transfer.opened import OpenDestination, OpenOrder, Written
+from engine.transfer.orders import TransferOrder, TransferResult
+from engine.transfer.progress import RunMeter, RunSnapshot, StreamMeter
+from engine.transfer.queueing import WorkQueue
+from engine.transfer.throttle import Throttle
+from engine.transfer.work import ChunkWork, Work, split
+
+MEMORY_BYTES = 192 * 1024 * 1024
+MAX_OPEN_ORDERS = 8  # so that no stream idles while the last chunks of an order are under way
+SPLIT_AT_ONCE = 8  # pieces of work per hop; a batch among them is 256 names
+
+NextOrder = Callable[[], Awaitable[TransferOrder | None]]
+OnResult = Callable[[TransferResult], Awaitable[None]]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Progress:
+    """What the run remembers of one open order."""
+
+    order: OpenOrder
+    started_s: float
+    committers: dict[OpenDestination, Committer]
+    outstanding: int = 0
+    is_split: bool = False
+
+
+class TransferRun:
+    """Copies orders with several streams; used once.
+
+    Args:
+        streams: how many pieces of work at once, 1 to 64.
+        throttle: of all source bytes together.
+        cancel: stops the run at the next piece.
+        on_result: awaited once for each order, one at a time.
+        memory_bytes: for all buffers together; at least 3 MiB a stream.
+        clock: monotonic seconds.
+        grace_s: how long after a cancel a hanging call is waited for, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        streams: int,
+        throttle: Throttle,
+        cancel: CancelToken,
+        on_result: OnResult,
+        memory_bytes: int = MEMORY_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self._streams = streams
+        self._throttle = throttle
+        self._on_result = on_result
+        self._memory_bytes = memory_bytes
+        self._clock = clock
+        self._grace_s = grace_s
+        self._stop = CancelToken(cancel)
+        self._meter = RunMeter(clock)
+        self._meters: dict[int, StreamMeter] = {}
+        self._open: dict[OpenOrder, _Progress] = {}
+
+    @property
+    def streams(self) -> int:
+        """How many streams there should be."""
+        return self._streams
+
+    async def run(self, next_order: NextOrder) -> None:
+        """Copies all orders; returns when all have ended, or were stopped by the cancel."""
+        self._hops = Hops(self._stop, grace_s=self._grace_s)
+        self._queue: WorkQueue[Work] = WorkQueue(room=2 * self._streams)
+        self._slots = asyncio.Semaphore(MAX_OPEN_ORDERS)
+        self._reporting = asyncio.Lock()
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._start_streams()
+                await self._feed(next_order)
+        except BaseExceptionGroup as several:
+            raise _first_of(several) from several
+        finally:
+            self._stop.cancel("the run has ended")
+            self._stop.detach()
+            self._hops.close()
+
+    def snapshot(self) -> RunSnapshot:
+        """Where the run is; from any thread."""
+        return self._meter.snapshot(
+            tuple(meter.snapshot() for _, meter in sorted(self._meters.copy().items())),
+            tuple(part for order in self._open.copy() for part in order.in_flight()),
+        )
+
+    def set_streams(self, count: int) -> None:
+        """Changes the number of streams; one too many ends after its piece of work."""
+        self._streams = count
+        if hasattr(self, "_tasks"):
+            self._start_streams()
+            self._spawn(self._queue.look_again())
+
+    def _spawn(self, story: Coroutine[object, object, None]) -> None:
+        self._tasks.create_task(story)
+
+    def _start_streams(self) -> None:
+        for number in range(1, self._streams + 1):
+            if number not in self._meters:
+                self._meters[number] = StreamMeter(number, self._clock)
+                self._spawn(self._stream(number, self._meters[number]))
+
+    async def _feed(self, next_order: NextOrder) -> None:
+        """Orders in sequence, the next one opened while this one is split."""
+        upcoming = self._tasks.create_task(self._pull(next_order))
+        while (order := await upcoming) is not None:
+            upcoming = self._tasks.create_task(self._pull(next_order))
+            await self._dispatch(self._open[order])
+        await self._queue.close()
+
+    async def _pull(self, next_order: NextOrder) -> OpenOrder | None:
+        """Gets and opens the next order; one that cannot be opened is reported at once."""
+        while not self._stop.is_cancelled:
+            await self._slots.acquire()
+            asked = asyncio.ensure_future(next_order())
+            order = await self._hops.or_cancelled(asked)
+            if order is None:
+                break
+            started_s = self._clock()
+            try:
+                opened = await open_order(order, self._hops, self._stop)
+            except AuxError as err:
+                await self._report(
+                    result_of_unopened(order, err, seconds=self._clock() - started_s)
+                )
+                continue
+            self._open[opened] = _Progress(
+                order=opened,
+                started_s=started_s,
+                committers={
+                    dest: Committer(dest, self._hops, self._spawn) for dest in opened.destinations
+                },
+            )
+            return opened
+        return None
+
+    async def _dispatch(self, progress: _Progress) -> None:
+        """Splits an order into the queue."""
+        order = progress.order
+        works = split(order, lambda: self._batch_bytes(order), self._meter.add_reused)
+        try:
+            while order.alive and not order.stop.is_cancelled:
+                some = await self._hops.run(lambda: list(islice(works, SPLIT_AT_ONCE)))
+                if not some:
+                    break
+                for work in some:
+                    progress.outstanding += 1
+                    await self._queue.put(work)
+        except Cancelled:
+            pass
+        except AuxError as err:
+            order.fail(err)
+        progress.is_split = True
+        self._look_for_end(progress)
+
+    def _batch_bytes(self, order: OpenOrder) -> int:
+        most = buffer_bytes_for(self._memory_bytes, self._streams)
+        for throttle in (self._throttle, *(dest.spec.throttle for dest in order.destinations)):
+            if throttle is not None:
+                most = throttle.piece_bytes(most)
+        return most
+
+    async def _stream(self, number: int, meter: StreamMeter) -> None:
+        """One stream: a piece of work after the other until there is none, or too many streams."""
+        lane = self._new_lane()
+        while True:
+            if self._queue.is_empty:
+                meter.end()
+            work = await self._queue.get(lambda: number <= self._streams)
+            if work is None:
+                break
+            if lane.buffers.each_bytes != buffer_bytes_for(self._memory_bytes, self._streams):
+                lane = self._new_lane()
+            await self._do(work, lane, meter)
+        del self._meters[number]
+
+    def _new_lane(self) -> Lane:
+        each = buffer_bytes_for(self._memory_bytes, self._streams)
+        return Lane(buffers=Buffers(each), threads=self._hops.threads)
+
+    async def _do(self, work: Work, lane: Lane, meter: StreamMeter) -> None:
+        progress = self._open[work.order]
+        written: list[Written] = []
+        try:
+            written = await self._copy(work, lane, meter)
+        except SourceFailed as err:
+            work.order.fail(err.error, err.path)
+        except Cancelled:
+            pass  # what is journaled stays; the outcome says so
+        for one in written:
+            await progress.committers[one.destination].add(one)
+        progress.outstanding -= 1
+        self._look_for_end(progress)
+
+    async def _copy(self, work: Work, lane: Lane, meter: StreamMeter) -> list[Written]:
+        def moved(count_bytes: int) -> None:
+            meter.add(count_bytes)
+            self._meter.add(count_bytes)
+
+        copies = tuple(dest.spec.copy_name for dest in work.order.alive)
+        job_id = work.order.order.backup_job_id
+        if isinstance(work, ChunkWork):
+            file = work.file
+            meter.begin(
+                backup_job_id=job_id,
+                copies=copies,
+                path_shown=lambda: shown(file.entry.path),
+                file_bytes=file.entry.size,
+                file_done=lambda: file.bytes_done,
+            )
+
+            def moved_of_file(count_bytes: int) -> None:
+                file.add(count_bytes)
+                moved(count_bytes)
+
+            return await self._hops.run(copy_chunk, work, lane, self._throttle, moved_of_file)
+        first = work.files[0].entry
+        meter.begin(
+            backup_job_id=job_id,
+            copies=copies,
+            path_shown=lambda: shown(first.path),
+            file_bytes=first.size,
+            file_done=int,
+        )
+        return await self._hops.run(copy_batch, work, lane, self._throttle, moved)
+
+    def _look_for_end(self, progress: _Progress) -> None:
+        if progress.is_split and progress.outstanding == 0:
+            self._spawn(self._finish(progress))
+
+    async def _finish(self, progress: _Progress) -> None:
+        order = progress.order
+        for committer in progress.committers.values():
+            await committer.idle()
+        await publish_order(order, self._hops)
+        if not self._hops.has_abandoned:
+            await self._hops.run(close_order, order)
+        del self._open[order]
+        await self._report(result_of(order, seconds=self._clock() - progress.started_s))
+
+    async def _report(self, result: TransferResult) -> None:
+        async with self._reporting:
+            await self._on_result(result)
+        self._slots.release()
+
+
+def _first_of(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a task group, which is what the caller has to decide about."""
+    first = several.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
