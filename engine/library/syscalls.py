@@ -1,0 +1,85 @@
+"""System calls that the standard library lacks, through the C library. Linux; each has a fallback.
+
+Owns nothing but the calls: what an error means is decided by the caller.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from functools import cache
+
+_AT_RENAME_NOREPLACE = 1
+_FALLOC_FL_KEEP_SIZE = 1
+_FALLOC_FL_PUNCH_HOLE = 2
+_UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _raise_errno() -> None:
+    code = ctypes.get_errno()
+    raise OSError(code, os.strerror(code))
+
+
+@cache
+def _offers(name: str) -> bool:
+    return hasattr(_libc, name)
+
+
+def rename_new(old: bytes, new: bytes, *, old_dir: int, new_dir: int) -> None:
+    """Renames without ever replacing anything.
+
+    Where the kernel or the file system cannot promise that, the name is looked at first; the
+    directories are ours alone (0700, one writer by its lock), so that nothing can come between.
+
+    Raises:
+        FileExistsError: `new` exists.
+        OSError: it cannot be renamed.
+    """
+    if _offers("renameat2"):
+        if not _libc.renameat2(old_dir, old, new_dir, new, _AT_RENAME_NOREPLACE):
+            return
+        if ctypes.get_errno() not in _UNSUPPORTED:
+            _raise_errno()
+    try:
+        os.stat(new, dir_fd=new_dir, follow_symlinks=False)
+    except FileNotFoundError:
+        os.rename(old, new, src_dir_fd=old_dir, dst_dir_fd=new_dir)
+        return
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+@cache
+def has_honest_syncfs() -> bool:
+    """True where `syncfs` exists and reports write-back errors (Linux 5.8 and later)."""
+    release = os.uname().release.split(".")
+    try:
+        version = (int(release[0]), int(release[1].split("-")[0]))
+    except (IndexError, ValueError):
+        return False
+    return _offers("syncfs") and version >= (5, 8)
+
+
+def sync_file_system(fd: int) -> None:
+    """Makes everything on the file system of `fd` durable.
+
+    Raises:
+        OSError: something written since `fd` was opened did not reach the device.
+    """
+    if _libc.syncfs(fd):
+        _raise_errno()
+
+
+def punch_hole(fd: int, offset: int, length: int) -> bool:
+    """Turns a byte range into a hole that reads as zeros; False where that is not possible."""
+    if not _offers("fallocate64"):
+        return False
+    mode = _FALLOC_FL_PUNCH_HOLE | _FALLOC_FL_KEEP_SIZE
+    size = ctypes.c_int64
+    if not _libc.fallocate64(fd, mode, size(offset), size(length)):
+        return True
+    if ctypes.get_errno() not in _UNSUPPORTED:
+        _raise_errno()
+    return False
