@@ -1,0 +1,82 @@
+"""Makes the configuration of a catalog as a site file says: all of it or nothing."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import replace
+from datetime import datetime
+
+from sqlmodel import Session
+
+from engine.catalog.opening import Catalog
+from engine.site.configuration import Configuration, MediaAgentItem
+from engine.site.current import current_configuration
+from engine.site.diffing import Change, ChangeKind, changes_of, difference
+from engine.site.guarding import refuse_losses
+from engine.site.markers import prepare_libraries, refuse_unknown_media
+from engine.site.reading import read_site
+from engine.site.section import SiteText
+from engine.site.storing import store
+
+
+def apply_site(
+    catalog: Catalog, text: str, file_name: str, *, dry_run: bool, now: datetime
+) -> list[Change]:
+    """Makes the configuration as the text says; applying it again changes nothing.
+
+    Args:
+        catalog: an open catalog.
+        text: the site file.
+        file_name: as it is to stand in messages.
+        dry_run: only say what would change; neither catalog nor disk is touched.
+        now: aware UTC.
+
+    Returns:
+        What changed, and warnings of libraries that are not online.
+
+    Raises:
+        SiteError: something is wrong or refused; nothing was changed.
+    """
+    if dry_run:
+        with catalog.read() as session:
+            return _apply(session, text, file_name, dry_run=True, now=now)
+    with catalog.write() as session:
+        return _apply(session, text, file_name, dry_run=False, now=now)
+
+
+def _apply(
+    session: Session, text: str, file_name: str, *, dry_run: bool, now: datetime
+) -> list[Change]:
+    site = SiteText(text, file_name)
+    current = current_configuration(session)
+    agents = list(current.media_agents)
+    implied = agents[0] if len(agents) == 1 else _name_of_this_host()
+    wanted = read_site(text, file_name, implied_media_agent=implied)
+    refuse_unknown_media(wanted, site)
+    found = difference(current, wanted)
+    refuse_losses(session, found, site)
+    changes = _explained(changes_of(found, current, wanted), wanted, text)
+    if dry_run:
+        return changes
+    store(session, found)
+    return changes + prepare_libraries(session, found, wanted, site, now)
+
+
+def _name_of_this_host() -> str:
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname().split(".")[0]).lstrip(".")[:64]
+    return name or "mediaagent"
+
+
+def _explained(changes: list[Change], wanted: Configuration, text: str) -> list[Change]:
+    """Says of a MediaAgent that the file does not name where it comes from."""
+    is_named = re.search(r"^\s*\[?\s*\"?media_agents", text, re.MULTILINE) is not None
+    return [
+        replace(change, note="not in the file: this host, which reaches all libraries")
+        if change.kind == MediaAgentItem.kind_name
+        and change.change is ChangeKind.ADDED
+        and len(wanted.media_agents) == 1
+        and not is_named
+        else change
+        for change in changes
+    ]

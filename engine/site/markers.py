@@ -1,0 +1,162 @@
+"""Makes the libraries of a site file ready on the media: directory, marker, identity in the catalog."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import datetime
+
+from sqlmodel import Session, select
+
+from engine.catalog.tables import CommCell, Library
+from engine.library import open_library
+from engine.library.interface import LibraryIdentity, Probe
+from engine.model.errors import LibraryOffline, UsageError
+from engine.model.names import shown
+from engine.model.states import LibraryState
+from engine.site.configuration import Configuration, CopyItem, LibraryItem
+from engine.site.diffing import Change, ChangeKind, Difference
+from engine.site.guarding import job_copies_held
+from engine.site.section import SiteText
+
+_DIRECTORY_MODE = 0o700  # copies of backups are nobody else's business
+
+
+def refuse_unknown_media(wanted: Configuration, site: SiteText) -> None:
+    """Refuses libraries of a kind that cannot be opened; touches no disk."""
+    for item in wanted.libraries.values():
+        try:
+            open_library(item.name, item.url, None, "")
+        except UsageError as err:
+            raise site.error((*item.place, "url"), err.message, hint=err.hint) from err
+
+
+def prepare_libraries(
+    session: Session, found: Difference, wanted: Configuration, site: SiteText, now: datetime
+) -> list[Change]:
+    """Writes or adopts the markers of libraries that are new, moved, or never had one.
+
+    Returns:
+        What is to be known of them: those that came online late, and warnings of those that did not.
+
+    Raises:
+        SiteError: a directory cannot be made; directories made before it are removed again.
+    """
+    rows = [row for row in session.exec(select(Library)) if row.name in wanted.libraries]
+    moved = {
+        after.name
+        for before, after in found.changed
+        if isinstance(before, LibraryItem)
+        and isinstance(after, LibraryItem)
+        and before.url != after.url
+    }
+    added = {item.name for item in found.added if isinstance(item, LibraryItem)}
+    for row in rows:
+        if row.name in moved and not _holds_anything(session, row.name, wanted):
+            row.uuid = None  # nothing lies at the old place: the new one is a fresh start
+    fresh = [row for row in rows if row.uuid is None]
+    _make_directories([row for row in fresh if row.url.startswith("/")], site)
+    cell = session.exec(select(CommCell)).one()
+    changes: list[Change] = []
+    for row in fresh:
+        changes += _initialise(row, cell, row.name not in added | moved, now)
+    changes += [
+        change
+        for row in rows
+        if row.name in moved and row not in fresh
+        for change in _look(row, cell, now)
+    ]
+    return changes
+
+
+def _holds_anything(session: Session, library: str, wanted: Configuration) -> bool:
+    copies: list[CopyItem] = [c for c in wanted.copies.values() if c.library == library]
+    return any(job_copies_held(session, copy) for copy in copies)
+
+
+def _make_directories(rows: list[Library], site: SiteText) -> None:
+    made: list[str] = []
+    for row in rows:
+        try:
+            made += _make_directory(row.url)
+        except OSError as err:
+            for path in reversed(made):
+                os.rmdir(path)
+            raise site.error(
+                ("libraries", row.name, "url"),
+                f"cannot make the directory {shown(row.url)}: {err.strerror}",
+                hint="make it yourself, writable for the user that runs auxtui",
+            ) from err
+
+
+def _make_directory(path: str) -> list[str]:
+    """Makes a directory and those above it; returns the ones that were not there."""
+    missing: list[str] = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    made: list[str] = []
+    try:
+        for directory in reversed(missing):
+            os.mkdir(directory, _DIRECTORY_MODE)
+            made.append(directory)
+    except OSError:
+        for directory in reversed(made):
+            os.rmdir(directory)
+        raise
+    return made
+
+
+def _initialise(row: Library, cell: CommCell, is_late: bool, now: datetime) -> list[Change]:
+    identity = LibraryIdentity(
+        uuid=str(uuid.uuid4()), name=row.name, commcell_id=cell.uuid, commcell=cell.name
+    )
+    library = open_library(row.name, row.url, None, cell.uuid)
+    try:
+        there = library.initialise(identity)
+        if there.name != row.name:
+            raise LibraryOffline(
+                f'the directory {shown(row.url)} is the library "{shown(there.name)}" already',
+                hint="give each library a directory of its own",
+            )
+        row.uuid = there.uuid
+        probe = open_library(row.name, row.url, there.uuid, cell.uuid).probe()
+    except LibraryOffline as err:
+        return [_offline(row, err, now)]
+    _online(row, probe, now)
+    if not is_late:
+        return []
+    return [
+        Change(
+            kind=LibraryItem.kind_name,
+            name=row.name,
+            change=ChangeKind.CHANGED,
+            fields={"state": [LibraryState.OFFLINE.value, LibraryState.ONLINE.value]},
+        )
+    ]
+
+
+def _look(row: Library, cell: CommCell, now: datetime) -> list[Change]:
+    """A library that holds job copies and is said to lie elsewhere now: never marked anew."""
+    try:
+        probe = open_library(row.name, row.url, row.uuid, cell.uuid).probe()
+    except LibraryOffline as err:
+        return [_offline(row, err, now)]
+    _online(row, probe, now)
+    return []
+
+
+def _online(row: Library, probe: Probe, now: datetime) -> None:
+    row.state, row.state_reason, row.checked_at = LibraryState.ONLINE, "", now
+    row.free_bytes, row.total_bytes = probe.free_bytes, probe.total_bytes
+
+
+def _offline(row: Library, err: LibraryOffline, now: datetime) -> Change:
+    row.state, row.state_reason, row.checked_at = LibraryState.OFFLINE, err.message, now
+    return Change(
+        kind=LibraryItem.kind_name,
+        name=row.name,
+        change=ChangeKind.WARNING,
+        fields={"state": [None, LibraryState.OFFLINE.value]},
+        note=f"{err.message}; {err.hint}" if err.hint else err.message,
+    )

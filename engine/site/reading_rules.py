@@ -1,0 +1,142 @@
+"""Operation windows, schedules and alerts of the site file."""
+
+from __future__ import annotations
+
+from functools import partial
+from urllib.parse import parse_qs, urlsplit
+
+from engine.model.errors import UsageError
+from engine.model.states import Operation
+from engine.policy.schedule import parse_schedule
+from engine.site.configuration import AlertItem, Configuration, ScheduleItem, WindowItem
+from engine.site.run_form import FORM_KEYS, read_run_form
+from engine.site.section import Section
+from engine.site.weekly_keys import PERIOD_KEYS, check_period
+
+ALERT_EVENTS = ("failed", "succeeded", "fallen-behind", "missed", "nothing-done", "delayed")
+_WINDOW_OPERATIONS = tuple(Operation)
+_SCHEDULED_OPERATIONS = (
+    Operation.AUXCOPY,
+    Operation.BACKUP,
+    Operation.VERIFICATION,
+    Operation.AGING,
+    Operation.SCAN,
+)
+_OF_A_POLICY = frozenset({Operation.AUXCOPY, Operation.VERIFICATION})
+
+
+def read_windows(root: Section, wanted: Configuration) -> None:
+    """Adds the operation windows."""
+    nodes = _nodes(wanted)
+    keys = (
+        "on",
+        "operations",
+        "do_not_run",
+        "time_zone",
+        "let_running_jobs_finish",
+        "ignore_higher_levels",
+    )
+    for name, section in root.named("windows", keys):
+        on_nodes = section.choices("on", nodes, "node")
+        if not on_nodes:
+            raise section.error(None, 'needs "on": where it holds', hint='e.g. on = ["commcell"]')
+        periods = section.tables("do_not_run", PERIOD_KEYS)
+        if not periods:
+            raise section.error(
+                None,
+                'needs "do_not_run": when operations must not run',
+                hint='e.g. do_not_run = [{days = "mon-fri", from = "08:00", to = "18:00"}]',
+            )
+        for number, period in enumerate(periods):
+            check_period(
+                Section(section.site, (*section.path, "do_not_run", number), period, PERIOD_KEYS)
+            )
+        wanted.windows[name] = WindowItem(
+            name=name,
+            on_nodes=on_nodes,
+            operations=section.choices("operations", _WINDOW_OPERATIONS, "operation"),
+            do_not_run=periods,
+            time_zone=section.zone(wanted.commcell.time_zone),
+            let_running_jobs_finish=section.flag("let_running_jobs_finish", False),
+            ignore_higher_levels=section.flag("ignore_higher_levels", False),
+        )
+
+
+def _nodes(wanted: Configuration) -> tuple[str, ...]:
+    return (
+        "commcell",
+        *(f"media_agents.{name}" for name in wanted.media_agents),
+        *(f"clients.{name}" for name in wanted.clients),
+        *(f"clients.{client}.subclients.{name}" for client, name in wanted.subclients),
+    )
+
+
+def read_schedules(root: Section, wanted: Configuration) -> None:
+    """Adds the schedules."""
+    keys = ("operation", "policy", "when", "time_zone", "enabled", "options")
+    for name, section in root.named("schedules", keys):
+        operation = section.choice("operation", "", _SCHEDULED_OPERATIONS)
+        policy = ""
+        if "policy" in section:
+            policy = section.reference("policy", section.text("policy"), wanted.policies, "policy")
+        elif operation in _OF_A_POLICY:
+            raise section.error(None, f'needs "policy": {operation} runs for one')
+        zone = section.zone(wanted.commcell.time_zone)
+        spec = section.required("when")
+        section.understood("when", partial(parse_schedule, spec, zone))
+        options = section.table("options", FORM_KEYS)
+        read_run_form(options)
+        wanted.schedules[name] = ScheduleItem(
+            name=name,
+            operation=operation,
+            policy=policy,
+            spec=spec,
+            time_zone=zone,
+            enabled=section.flag("enabled", True),
+            options=options.plain(),
+        )
+
+
+def read_alerts(root: Section, wanted: Configuration) -> None:
+    """Adds the alerts."""
+    for name, section in root.named("alerts", ("on", "to")):
+        events = section.choices("on", ALERT_EVENTS, "event")
+        if not events:
+            raise section.error(
+                None,
+                'needs "on": of what it tells',
+                hint=f"one or more of: {', '.join(ALERT_EVENTS)}",
+            )
+        to = section.required("to")
+        section.understood("to", partial(check_destination, to))
+        wanted.alerts[name] = AlertItem(name=name, on_events=events, to=to)
+
+
+def check_destination(to: str) -> None:
+    """Checks where an alert goes.
+
+    Raises:
+        UsageError: it is no destination, or holds a secret.
+    """
+    try:
+        parts = urlsplit(to)
+        _ = parts.port
+    except ValueError as err:
+        raise UsageError(f"not a URL: {err}") from err
+    if parts.scheme not in ("smtp", "https", "exec"):
+        raise UsageError(
+            "is no destination that is known",
+            hint="smtp://host:25/?to=someone@example.org, https://host/hook, exec:/path/to/program",
+        )
+    if parts.password is not None:
+        raise UsageError(
+            "a password must not stand here", hint="keep it where the mail host reads it"
+        )
+    if parts.scheme == "exec":
+        if parts.netloc or not parts.path.startswith("/"):
+            raise UsageError("needs the absolute path of a program", hint="exec:/path/to/program")
+        return
+    if not parts.hostname:
+        raise UsageError("names no host")
+    if parts.scheme == "smtp" and not parse_qs(parts.query).get("to"):
+        raise UsageError("names no recipient", hint="smtp://host:25/?to=someone@example.org")
