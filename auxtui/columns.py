@@ -1,0 +1,209 @@
+"""The columns of every table, and which of them fit a width; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+GAP = 1  # cells between columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a table."""
+
+    title: str
+    width: int
+    """Cells; for a flexible column the least that is of use."""
+    rank: int = 0
+    """0 always stays; the highest goes first when there is no room."""
+    right: bool = False
+    flex: int = 0
+    """Share of the room that is left; 0: fixed."""
+
+
+def lay_out(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
+    """Which columns are shown, and how wide.
+
+    Args:
+        columns: all of them.
+        width: cells of the table.
+
+    Returns:
+        Index and width of each column that fits, in order.
+    """
+    chosen = list(range(len(columns)))
+    while _needed(columns, chosen) > width and any(columns[i].rank for i in chosen):
+        chosen.remove(max(chosen, key=lambda i: (columns[i].rank, i)))
+    spare = max(0, width - _needed(columns, chosen))
+    shares = sum(columns[i].flex for i in chosen)
+    laid: list[tuple[int, int]] = []
+    for index in chosen:
+        extra = spare * columns[index].flex // shares if shares else 0
+        laid.append((index, columns[index].width + extra))
+    lost = spare - sum(w - columns[i].width for i, w in laid)
+    for place in reversed(range(len(laid))):
+        index, cells = laid[place]
+        if shares and columns[index].flex:
+            laid[place] = (index, cells + lost)
+            break
+    return laid
+
+
+def _needed(columns: Sequence[Column], chosen: Sequence[int]) -> int:
+    return sum(columns[i].width for i in chosen) + GAP * max(0, len(chosen) - 1)
+
+
+_STATE = Column(title="State", width=13)
+_JOB = Column(title="Job", width=6, right=True)
+_TARGET = Column(title="Policy and copies", width=15, flex=2)
+
+JOBS = (
+    _STATE,
+    _JOB,
+    Column(title="Operation", width=14, rank=7),
+    _TARGET,
+    Column(title="Progress", width=15),
+    Column(title="Rate", width=10, right=True, rank=1),
+    Column(title="Left", width=9, right=True, rank=2),
+    Column(title="Err", width=4, right=True, rank=3),
+    Column(title="Phase or reason", width=16, flex=3, rank=4),
+    Column(title="Bytes", width=20, right=True, rank=5),
+    Column(title="Pri", width=3, right=True, rank=8),
+    Column(title="By", width=14, rank=9),
+)
+HISTORY = (
+    _STATE,
+    _JOB,
+    Column(title="Operation", width=14, rank=6),
+    _TARGET,
+    Column(title="Ended", width=16),
+    Column(title="Took", width=8, right=True, rank=3),
+    Column(title="Bytes", width=8, right=True),
+    Column(title="Jobs", width=9, right=True, rank=4),
+    Column(title="Err", width=4, right=True, rank=1),
+    Column(title="Reason", width=20, flex=3, rank=5),
+    Column(title="By", width=14, rank=7),
+)
+LEDGER = (
+    Column(title="State", width=18),
+    Column(title="Job", width=7, right=True),
+    Column(title="Client/subclient", width=12, flex=1),
+    Column(title="Level", width=11, rank=3),
+    Column(title="Size", width=8, right=True),
+    Column(title="Started", width=16, rank=2),
+    Column(title="Reason and next step", width=20, flex=3),
+    Column(title="Name", width=18, rank=4, flex=1),
+    Column(title="Chunks", width=9, right=True, rank=6),
+    Column(title="Copied", width=16, rank=5),
+    Column(title="Verified", width=8, rank=7),
+)
+COPIES = (
+    Column(title="Copy", width=12, flex=2),
+    Column(title="State", width=16),
+    Column(title="To copy", width=8, right=True, rank=4),
+    Column(title="Bytes owed", width=10, right=True),
+    Column(title="Oldest", width=7, right=True, rank=1),
+    Column(title="Available", width=9, right=True, rank=3),
+    Column(title="Library", width=14, rank=2, flex=1),
+    Column(title="Kind", width=12, rank=5),
+    Column(title="Source", width=12, rank=6),
+)
+POLICIES = (
+    Column(title="Policy", width=14, flex=2),
+    Column(title="State", width=18),
+    Column(title="Copies", width=6, right=True),
+    Column(title="Bytes owed", width=10, right=True),
+    Column(title="Last run", width=22, rank=1),
+    Column(title="Subclients", width=10, right=True, rank=2),
+    Column(title="Description", width=16, flex=2, rank=3),
+)
+CLIENTS = (
+    Column(title="Client", width=16, flex=1),
+    Column(title="State", width=18),
+    Column(title="Subclients", width=24, flex=3),
+)
+SUBCLIENTS = (
+    Column(title="Subclient", width=12, flex=1),
+    Column(title="State", width=18),
+    Column(title="Policy", width=12, flex=1, rank=1),
+    Column(title="Landing directory", width=16, flex=2, rank=2),
+    Column(title="Pattern", width=10, rank=4),
+    Column(title="Last scan", width=16, rank=3),
+    Column(title="Reason", width=16, flex=3, rank=5),
+)
+LIBRARIES = (
+    Column(title="Library", width=12, flex=1),
+    Column(title="State", width=18),
+    Column(title="Space used", width=15),
+    Column(title="Free", width=8, right=True),
+    Column(title="Reason", width=16, flex=3, rank=1),
+    Column(title="Place", width=16, flex=1, rank=2),
+    Column(title="MediaAgents", width=16, rank=3),
+)
+AGENTS = (
+    Column(title="MediaAgent", width=16, flex=1),
+    Column(title="Streams", width=14, right=True),
+    Column(title="Time zone", width=18, rank=1),
+    Column(title="Libraries", width=16, flex=2),
+)
+BACKUP_JOBS = (
+    Column(title="Job", width=7, right=True),
+    Column(title="Level", width=11),
+    Column(title="Size", width=8, right=True),
+    Column(title="Completed", width=16),
+    Column(title="Files", width=8, right=True, rank=1),
+    Column(title="Name", width=16, flex=1),
+)
+STREAMS = (
+    Column(title="#", width=2, right=True),
+    Column(title="State", width=11),
+    Column(title="This file", width=15),
+    Column(title="Rate", width=10, right=True),
+    Column(title="Job", width=7, right=True),
+    Column(title="File", width=12, flex=1),
+    Column(title="To", width=14, rank=1),
+    Column(title="Done", width=8, right=True, rank=2),
+    Column(title="MediaAgent", width=12, rank=3),
+)
+EVENTS = (
+    Column(title="Time", width=16),
+    Column(title="Severity", width=9),
+    Column(title="Job", width=6, right=True, rank=1),
+    Column(title="What happened", width=20, flex=1),
+    Column(title="Code", width=18, rank=2),
+)
+ERRORS = (
+    Column(title="Time", width=16, rank=1),
+    Column(title="Job", width=7, right=True),
+    Column(title="Copy", width=12, rank=2),
+    Column(title="What failed, why", width=20, flex=1),
+    Column(title="What to do", width=20, flex=1, rank=3),
+)
+ATTEMPTS = (
+    Column(title="#", width=2, right=True),
+    Column(title="Outcome", width=16),
+    Column(title="Started", width=16),
+    Column(title="Ended", width=16),
+    Column(title="Bytes", width=8, right=True),
+    Column(title="Reason", width=16, flex=1),
+)
+ITEMS = (
+    Column(title="Job", width=7, right=True),
+    Column(title="Outcome", width=10),
+    Column(title="Copy", width=12, rank=1),
+    Column(title="Client/subclient", width=14, flex=1),
+    Column(title="Size", width=8, right=True),
+    Column(title="Took", width=8, right=True, rank=2),
+    Column(title="Ended", width=16, rank=3),
+    Column(title="Reason", width=16, flex=2, rank=4),
+)
+PLAN = (
+    Column(title="", width=2),
+    Column(title="Job", width=7, right=True),
+    Column(title="Copy", width=10, flex=1),
+    Column(title="Client/subclient", width=12, flex=1, rank=1),
+    Column(title="Level", width=11, rank=2),
+    Column(title="Size", width=8, right=True),
+    Column(title="Why, or why not", width=20, flex=3),
+)

@@ -1,0 +1,91 @@
+"""The way into the engine for everything that is not reading: the front door, as a port.
+
+Its calls block; the console makes them in threads. SQLModel comes with them, so the real one is
+imported at the first call and never for the first paint.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from engine.catalog.home import Home
+from engine.model.errors import ServiceError
+from engine.model.states import RequestKind
+from engine.policy.values import RunOptions
+
+
+class Door(Protocol):
+    """What the console asks of the engine. Every call may raise an `AuxError`."""
+
+    def ensure_service(self) -> None:
+        """Starts the service if it is not running."""
+        ...
+
+    def run_auxcopy(self, policy: str, options: RunOptions) -> int:
+        """Starts an auxiliary copy; returns the job id."""
+        ...
+
+    def preview(self, policy: str, options: RunOptions) -> Mapping[str, Any]:
+        """The plan of a run that is not started."""
+        ...
+
+    def request(
+        self, kind: RequestKind, job_id: int | None, payload: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Files a request, waits for the service, returns its answer."""
+        ...
+
+    def scan(self, subclient: str | None) -> Mapping[str, Any]:
+        """Looks for new backup jobs of one landing subclient, `client/subclient`, or of all."""
+        ...
+
+
+def whoami() -> str:
+    """The user of this console, `user@host`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{os.uname().nodename}"
+
+
+class FrontDoor:
+    """The engine's own front door."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._by = whoami()
+
+    def _engine(self) -> Any:
+        try:
+            from engine.control import frontdoor
+        except ImportError as err:
+            raise ServiceError(
+                f"the engine cannot be loaded: {err}", hint="install auxtui anew (`make demo`)"
+            ) from err
+        return frontdoor
+
+    def ensure_service(self) -> None:
+        self._engine().ensure_service(self._home)
+
+    def run_auxcopy(self, policy: str, options: RunOptions) -> int:
+        return int(self._engine().run_auxcopy(self._home, policy, options, by=self._by))
+
+    def preview(self, policy: str, options: RunOptions) -> Mapping[str, Any]:
+        plan: Mapping[str, Any] = self._engine().preview(self._home, policy, options)
+        return plan
+
+    def request(
+        self, kind: RequestKind, job_id: int | None, payload: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._engine().request(
+            self._home, kind, job_id, dict(payload), by=self._by
+        )
+        return answer
+
+    def scan(self, subclient: str | None) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._engine().run_scan(self._home, subclient, by=self._by)
+        return found

@@ -1,0 +1,270 @@
+"""The one bridge from the catalog to the screens.
+
+One thread owns one read-only connection. Screens name what they want to see (`Watch`); the thread
+looks whether the catalog has changed, asks anew, and posts a frozen snapshot to the screen only
+when it differs from the last one. It never touches a widget, and a screen never touches SQLite.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+from engine.catalog.live import LiveCatalog
+from engine.catalog.values import JobValue, ServiceValue
+from engine.model.clock import Clock
+from engine.model.errors import AuxError
+
+T = TypeVar("T")
+
+RECENT = timedelta(minutes=5)  # so long a finished job stays among the active ones
+HEAVY_SHARE = 20  # a query may take 1/20 of the time, so 100,000 job copies cost no more than ten
+Query = Callable[[LiveCatalog], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """What every screen shows in its frame: the service and the jobs of the moment."""
+
+    service: ServiceValue | None
+    active: tuple[JobValue, ...]
+    recent: tuple[JobValue, ...]
+    at: datetime = field(compare=False)
+    """When the catalog was looked at."""
+    silent_s: int = 0
+    """Seconds since the last heartbeat, in steps of ten; 0 while it is fresh."""
+
+
+class Fresh(Message):
+    """What a watched query gives now. Posted to the screen that watches."""
+
+    def __init__(self, topic: str, value: Any) -> None:
+        super().__init__()
+        self.topic = topic
+        self.value = value
+
+
+class Answer(Message):
+    """The answer to a single question, with the token that came with it."""
+
+    def __init__(self, token: Hashable, value: Any) -> None:
+        super().__init__()
+        self.token = token
+        self.value = value
+
+
+class CatalogTrouble(Message):
+    """The catalog cannot be read (or can again: None). Posted to the app."""
+
+    def __init__(self, error: AuxError | None) -> None:
+        super().__init__()
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A query that a screen wants to be asked again whenever the catalog has changed."""
+
+    topic: str
+    query: Query
+    every_turn: bool = False
+    """Ask even when the catalog is unchanged: the answer depends on the clock."""
+    least_s: float = 0.0
+    """Not more often than this, in seconds."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    target: MessagePump
+    watch: Watch
+    value: Any = None
+    asked: bool = False
+    stale: bool = True
+    due_mono_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    target: MessagePump
+    token: Hashable
+    query: Query
+
+
+class Feed:
+    """Follows a catalog for an app.
+
+    Args:
+        path: the catalog file.
+        owner: gets `Fresh("pulse")` and `CatalogTrouble`.
+        clock: the present.
+        refresh_s: seconds between looks while a job is active; twice that when none is.
+    """
+
+    def __init__(
+        self, path: Path, owner: MessagePump, *, clock: Clock, refresh_s: float = 1.0
+    ) -> None:
+        self._path = path
+        self._owner = owner
+        self._clock = clock
+        self._refresh_s = refresh_s
+        self._lock = threading.Lock()
+        self._followed: list[_Followed] = [
+            _Followed(owner, Watch(topic="pulse", query=self._pulse, every_turn=True))
+        ]
+        self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._paused = False
+        self._busy = True
+        self._live: LiveCatalog | None = None
+        self._version = -1
+        self._trouble: str | None = None
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def start(self) -> None:
+        """Starts following."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread; waits until it has closed the catalog."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def watch(self, target: MessagePump, watches: Iterable[Watch]) -> None:
+        """Sends what these queries give to `target`, now and whenever it changes."""
+        fresh = [_Followed(target, watch) for watch in watches]
+        with self._lock:
+            self._followed = [f for f in self._followed if f.target is not target] + fresh
+        self._wake.set()
+
+    def unwatch(self, target: MessagePump) -> None:
+        """Sends nothing more to `target`."""
+        with self._lock:
+            self._followed = [f for f in self._followed if f.target is not target]
+
+    def ask(self, target: MessagePump, token: Hashable, query: Query) -> None:
+        """Asks once; the answer comes as `Answer(token, value)`."""
+        self._questions.put(_Question(target, token, query))
+        self._wake.set()
+
+    def refresh(self) -> None:
+        """Looks at everything at once."""
+        with self._lock:
+            for followed in self._followed:
+                followed.stale, followed.due_mono_s = True, 0.0
+        self._wake.set()
+
+    def set_paused(self, paused: bool) -> None:
+        """Holds back all but single questions, for someone who wants to read."""
+        self._paused = paused
+        if not paused:
+            self.refresh()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                self._turn()
+            except AuxError as err:
+                self._report(err)
+            else:
+                self._report(None)
+            wait_s = self._refresh_s if self._busy else self._refresh_s * 2
+            if self._questions.empty():
+                self._wake.wait(wait_s)
+        if self._live is not None:
+            self._live.close()
+
+    def _report(self, error: AuxError | None) -> None:
+        text = None if error is None else error.message
+        if text != self._trouble:
+            self._trouble = text
+            self._owner.post_message(CatalogTrouble(error))
+        if error is not None and self._live is not None:
+            self._live.close()
+            self._live = None
+            self._version = -1
+
+    def _turn(self) -> None:
+        if self._live is None:
+            self._live = LiveCatalog(self._path)
+        live = self._live
+        while not self._questions.empty():
+            question = self._questions.get()
+            question.target.post_message(Answer(question.token, question.query(live)))
+        version = live.data_version()
+        changed, self._version = version != self._version, version
+        with self._lock:
+            followed = list(self._followed)
+        for one in followed:
+            one.stale = one.stale or changed or one.watch.every_turn
+            if one.stale and (not one.asked or not self._paused):
+                self._look(live, one)
+
+    def _look(self, live: LiveCatalog, one: _Followed) -> None:
+        started_s = time.monotonic()
+        if started_s < one.due_mono_s:
+            return
+        one.stale = False
+        value = one.watch.query(live)
+        ended_s = time.monotonic()
+        one.due_mono_s = ended_s + max(one.watch.least_s, (ended_s - started_s) * HEAVY_SHARE)
+        if not one.asked or value != one.value:
+            one.asked, one.value = True, value
+            one.target.post_message(Fresh(one.watch.topic, value))
+
+    def _pulse(self, live: LiveCatalog) -> Pulse:
+        now = self._clock()
+        active = live.active_jobs()
+        self._busy = bool(active)
+        service = live.service()
+        silent_s = 0
+        if service is not None and service.heartbeat_at is not None:
+            silent_s = max(0, int((now - service.heartbeat_at).total_seconds())) // 10 * 10
+        return Pulse(
+            service=_without_heartbeat(service),
+            active=active,
+            recent=live.recent_jobs(now - RECENT),
+            at=now,
+            silent_s=silent_s,
+        )
+
+
+def _without_heartbeat(service: ServiceValue | None) -> ServiceValue | None:
+    """The service without what changes every second and is not shown."""
+    return None if service is None else replace(service, heartbeat_at=None)
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """Runs a blocking call in a daemon thread: leaving the console never waits for the engine."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(setter: Callable[[Any], None], value: Any) -> None:
+        if not future.done():
+            setter(value)
+
+    def run() -> None:
+        try:
+            value = call()
+        except Exception as err:  # noqa: BLE001 - carried over to the waiting coroutine
+            outcome: tuple[Callable[[Any], None], Any] = (future.set_exception, err)
+        else:
+            outcome = (future.set_result, value)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=run, name="front-door", daemon=True).start()
+    return await future
