@@ -20,7 +20,8 @@ from engine.catalog.live_estate import EstateQueries
 from engine.catalog.live_jobs import JobQueries
 from engine.catalog.live_ledger import LedgerQueries
 from engine.catalog.live_rows import at, reading, to_text
-from engine.catalog.live_values import LiveService, RequestAnswer
+from engine.catalog.live_values import RequestAnswer
+from engine.catalog.values import ServiceValue
 from engine.model.errors import NotFoundError
 from engine.model.states import RequestKind
 
@@ -86,16 +87,16 @@ class LiveCatalog(EstateQueries, JobQueries, LedgerQueries):
             row = self._db.execute("PRAGMA data_version").fetchone()
         return int(row[0])
 
-    def service(self) -> LiveService | None:
+    def service(self) -> ServiceValue | None:
         """The service as it last reported; None when none ever ran."""
         rows = self._rows(
-            "SELECT epoch, pid, host, version, state, started_at, heartbeat_at FROM service"
+            "SELECT epoch, pid, host, boot_id, version, state, started_at, heartbeat_at FROM service"
         )
         for row in rows:
             values = dict(row)
             values["started_at"] = at(row["started_at"])
             values["heartbeat_at"] = at(row["heartbeat_at"])
-            return LiveService(**values)
+            return ServiceValue(**values)
         return None
 
     def file_request(

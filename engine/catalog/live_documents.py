@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from engine.catalog.live_values import LiveError, LiveJob, LiveJobCopy
+from engine.catalog.live_values import LiveJobCopy
+from engine.catalog.values import JobErrorValue, JobValue
 from engine.model.names import shown
 
 _JOB_KEYS = [
@@ -59,7 +60,7 @@ def iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def error_document(error: LiveError) -> dict[str, Any]:
+def error_document(error: JobErrorValue) -> dict[str, Any]:
     """One of the `errors` of a job."""
     return {
         "backup_job_id": error.backup_job_id,
@@ -71,7 +72,7 @@ def error_document(error: LiveError) -> dict[str, Any]:
     }
 
 
-def job_document(job: LiveJob, errors: Iterable[LiveError] = ()) -> dict[str, Any]:
+def job_document(job: JobValue, errors: Iterable[JobErrorValue] = ()) -> dict[str, Any]:
     """A job, as `auxtui job show --json` prints it."""
     document = {key: getattr(job, key) for key in _JOB_KEYS}
     return {

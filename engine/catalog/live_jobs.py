@@ -9,27 +9,34 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from engine.catalog.live_rows import LiveQueries, at, known_at, marks, to_text
-from engine.catalog.live_values import (
-    HistoryFilter,
-    LiveAttempt,
-    LiveError,
-    LiveEvent,
-    LiveItem,
-    LiveJob,
-    LiveSample,
-    LiveStream,
+from engine.catalog.live_values import HistoryFilter, LiveItem
+from engine.catalog.values import (
+    AttemptValue,
+    EventValue,
+    JobErrorValue,
+    JobValue,
+    RateSampleValue,
+    StreamValue,
 )
 from engine.model.errors import NotFoundError
-from engine.model.states import ACTIVE_JOB_STATES, FINAL_JOB_STATES
+from engine.model.states import (
+    ACTIVE_JOB_STATES,
+    FINAL_JOB_STATES,
+    JobState,
+    Operation,
+    Phase,
+    Severity,
+    StreamState,
+)
 
 RECENT_JOBS = 1000  # newest ids that are looked through for what has just ended
 
 _COLUMNS = (
-    "id, operation, policy, copies, options, description, state, phase, reason, until, desired,"
+    "id, operation, policy_id, policy, copies, options, description, state, phase, reason, until, desired,"
     " priority, initiated_by, created_at, started_at, ended_at, backup_jobs_total,"
     " backup_jobs_done, backup_jobs_failed, backup_jobs_skipped, bytes_total, bytes_done,"
     " bytes_per_second, bytes_reused, seconds_left, streams, streams_limited_by, throttle_bps,"
-    " attempts, errors, updated_at"
+    " attempts, errors, exit_code, epoch, updated_at"
 )
 _ACTIVE = tuple(sorted(ACTIVE_JOB_STATES))
 _FINAL = tuple(sorted(FINAL_JOB_STATES))
@@ -44,21 +51,24 @@ WHERE i.job_id = ? ORDER BY i.ended_at DESC, i.backup_job_id LIMIT ?
 """
 
 
-def _job(row: sqlite3.Row) -> LiveJob:
+def _job(row: sqlite3.Row) -> JobValue:
     values = dict(row)
     values["copies"] = tuple(json.loads(row["copies"]))
     values["options"] = json.loads(row["options"])
+    values["operation"] = Operation(row["operation"])
+    values["state"] = JobState(row["state"])
+    values["phase"] = Phase(row["phase"])
     for name in ("until", "started_at", "ended_at"):
         values[name] = at(row[name])
     for name in ("created_at", "updated_at"):
         values[name] = known_at(row[name])
-    return LiveJob(**values)
+    return JobValue(**values)
 
 
 class JobQueries(LiveQueries):
     """Queries of jobs."""
 
-    def active_jobs(self) -> tuple[LiveJob, ...]:
+    def active_jobs(self) -> tuple[JobValue, ...]:
         """Jobs that are not final, oldest first."""
         rows = self._rows(
             f"SELECT {_COLUMNS} FROM job WHERE state IN ({marks(len(_ACTIVE))}) ORDER BY id",  # noqa: S608 - constants
@@ -66,7 +76,7 @@ class JobQueries(LiveQueries):
         )
         return tuple(_job(row) for row in rows)
 
-    def recent_jobs(self, since: datetime) -> tuple[LiveJob, ...]:
+    def recent_jobs(self, since: datetime) -> tuple[JobValue, ...]:
         """Jobs that ended after `since`, the last one first."""
         rows = self._rows(
             f"SELECT * FROM (SELECT {_COLUMNS} FROM job ORDER BY id DESC LIMIT {RECENT_JOBS})"  # noqa: S608 - constants
@@ -76,7 +86,7 @@ class JobQueries(LiveQueries):
         )
         return tuple(_job(row) for row in rows)
 
-    def job(self, job_id: int) -> LiveJob:
+    def job(self, job_id: int) -> JobValue:
         """One job.
 
         Raises:
@@ -93,12 +103,12 @@ class JobQueries(LiveQueries):
         sql = f"SELECT id FROM job WHERE {text} ORDER BY id DESC"  # noqa: S608 - fixed conditions
         return array("q", (row[0] for row in self._rows(sql, *parameters)))
 
-    def jobs_by_id(self, ids: Sequence[int]) -> dict[int, LiveJob]:
+    def jobs_by_id(self, ids: Sequence[int]) -> dict[int, JobValue]:
         """The jobs of these ids; what is gone is missing."""
         sql = f"SELECT {_COLUMNS} FROM job WHERE id IN ({{ids}})"  # noqa: S608 - constants
         return {job_id: _job(row) for job_id, row in self._rows_by_id(sql, ids).items()}
 
-    def history(self, where: HistoryFilter, *, limit: int | None = None) -> tuple[LiveJob, ...]:
+    def history(self, where: HistoryFilter, *, limit: int | None = None) -> tuple[JobValue, ...]:
         """Jobs that match, newest first.
 
         Args:
@@ -109,34 +119,36 @@ class JobQueries(LiveQueries):
         found = self.jobs_by_id(ids)
         return tuple(found[job_id] for job_id in ids if job_id in found)
 
-    def streams(self, job_id: int) -> tuple[LiveStream, ...]:
+    def streams(self, job_id: int) -> tuple[StreamValue, ...]:
         """The streams of a running job, by number."""
         rows = self._rows(
-            "SELECT number, state, backup_job_id, media_agent, copies, path, file_bytes,"
+            "SELECT job_id, number, state, backup_job_id, media_agent, copies, path, file_bytes,"
             " file_bytes_done, bytes_done, bytes_per_second FROM stream WHERE job_id = ?"
             " ORDER BY number",
             job_id,
         )
-        return tuple(LiveStream(**dict(row)) for row in rows)
+        return tuple(
+            StreamValue(**{**dict(row), "state": StreamState(row["state"])}) for row in rows
+        )
 
-    def attempts(self, job_id: int) -> tuple[LiveAttempt, ...]:
+    def attempts(self, job_id: int) -> tuple[AttemptValue, ...]:
         """The attempts of a job, first one first."""
         rows = self._rows(
-            "SELECT number, started_at, ended_at, outcome, reason, bytes_done FROM attempt"
+            "SELECT job_id, number, started_at, ended_at, outcome, reason, bytes_done FROM attempt"
             " WHERE job_id = ? ORDER BY number",
             job_id,
         )
-        found: list[LiveAttempt] = []
+        found: list[AttemptValue] = []
         for row in rows:
             values = dict(row)
             values["started_at"] = known_at(row["started_at"])
             values["ended_at"] = at(row["ended_at"])
-            found.append(LiveAttempt(**values))
+            found.append(AttemptValue(**values))
         return tuple(found)
 
     def events(
         self, *, job_id: int | None = None, severities: Sequence[str] = (), limit: int = 1000
-    ) -> tuple[LiveEvent, ...]:
+    ) -> tuple[EventValue, ...]:
         """The event log, newest first.
 
         Args:
@@ -158,25 +170,30 @@ class JobQueries(LiveQueries):
             *parameters,
             limit,
         )
-        return tuple(LiveEvent(**{**dict(row), "at": known_at(row["at"])}) for row in rows)
+        return tuple(
+            EventValue(
+                **{**dict(row), "at": known_at(row["at"]), "severity": Severity(row["severity"])}
+            )
+            for row in rows
+        )
 
-    def errors(self, job_id: int, *, limit: int = 1000) -> tuple[LiveError, ...]:
+    def errors(self, job_id: int, *, limit: int = 1000) -> tuple[JobErrorValue, ...]:
         """The errors of a job, first one first."""
         rows = self._rows(
-            "SELECT id, at, backup_job_id, copy_name, path, error, hint FROM job_error"
+            "SELECT id, job_id, at, backup_job_id, copy_name, path, error, hint FROM job_error"
             " WHERE job_id = ? ORDER BY id LIMIT ?",
             job_id,
             limit,
         )
-        return tuple(LiveError(**{**dict(row), "at": known_at(row["at"])}) for row in rows)
+        return tuple(JobErrorValue(**{**dict(row), "at": known_at(row["at"])}) for row in rows)
 
-    def rate_samples(self, job_id: int) -> tuple[LiveSample, ...]:
+    def rate_samples(self, job_id: int) -> tuple[RateSampleValue, ...]:
         """The rate history of a job, oldest first."""
         rows = self._rows(
             "SELECT at, bytes_done FROM rate_sample WHERE job_id = ? ORDER BY id", job_id
         )
         return tuple(
-            LiveSample(at=known_at(row["at"]), bytes_done=row["bytes_done"]) for row in rows
+            RateSampleValue(at=known_at(row["at"]), bytes_done=row["bytes_done"]) for row in rows
         )
 
     def items(self, job_id: int, *, limit: int = 1000) -> tuple[LiveItem, ...]:

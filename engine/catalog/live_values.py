@@ -1,4 +1,4 @@
-"""What `engine.catalog.live` reads: frozen values with names resolved, equal when nothing changed.
+"""What `engine.catalog.live` reads beyond `values`: frozen, names resolved, equal when unchanged.
 
 Imports nothing that costs start-up time; the console holds these as snapshots and compares them.
 """
@@ -10,20 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from engine.model.states import FINAL_JOB_STATES, JobCopyState, JobState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveService:
-    """The row of the service; whether it lives follows from its heartbeat."""
-
-    epoch: int
-    pid: int
-    host: str
-    version: str
-    state: str
-    started_at: datetime | None
-    heartbeat_at: datetime | None
+from engine.model.states import JobCopyState, JobState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,109 +145,6 @@ class Estate:
     def copies(self) -> tuple[LiveCopy, ...]:
         """Every copy of every policy, in the order of the tree."""
         return tuple(copy for policy in self.policies for copy in policy.copies)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveJob:
-    """One job; the names are the columns of the catalog."""
-
-    id: int
-    operation: str
-    policy: str
-    copies: tuple[str, ...]
-    options: Mapping[str, object]
-    description: str
-    state: str
-    phase: str
-    reason: str
-    until: datetime | None
-    desired: str
-    priority: int
-    initiated_by: str
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    backup_jobs_total: int
-    backup_jobs_done: int
-    backup_jobs_failed: int
-    backup_jobs_skipped: int
-    bytes_total: int
-    bytes_done: int
-    bytes_per_second: int
-    bytes_reused: int
-    seconds_left: int | None
-    streams: int
-    streams_limited_by: str
-    throttle_bps: int | None
-    attempts: int
-    errors: int
-    updated_at: datetime
-
-    @property
-    def is_final(self) -> bool:
-        """True when it will never run again under this id."""
-        return JobState(self.state) in FINAL_JOB_STATES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveStream:
-    """What one stream of a running job does now."""
-
-    number: int
-    state: str
-    backup_job_id: int | None
-    media_agent: str
-    copies: str
-    path: str
-    file_bytes: int
-    file_bytes_done: int
-    bytes_done: int
-    bytes_per_second: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveAttempt:
-    """One attempt of a job."""
-
-    number: int
-    started_at: datetime
-    ended_at: datetime | None
-    outcome: str
-    reason: str
-    bytes_done: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveEvent:
-    """One line of the event log."""
-
-    id: int
-    at: datetime
-    severity: str
-    code: str
-    job_id: int | None
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveError:
-    """One error of a job, with what to do."""
-
-    id: int
-    at: datetime
-    backup_job_id: int | None
-    copy_name: str
-    path: str
-    error: str
-    hint: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveSample:
-    """A point of the rate history of a job."""
-
-    at: datetime
-    bytes_done: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
