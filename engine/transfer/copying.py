@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
+from typing import TypeVar
 
 from blake3 import blake3
 
-from engine.library.interface import Done
+from engine.library.interface import Done, JobReader
 from engine.model.entries import Chunk, FileEntry
 from engine.model.errors import AuxError, Cancelled, SourceChanged, SourceCorrupt
 from engine.model.names import shown
@@ -20,6 +21,7 @@ from engine.transfer.opened import OpenDestination, OpenOrder, Target, Written, 
 from engine.transfer.throttle import Throttle
 from engine.transfer.work import BatchWork, ChunkWork, SmallFile
 
+F = TypeVar("F")
 Moved = Callable[[int], None]
 
 
@@ -107,29 +109,30 @@ def copy_batch(work: BatchWork, lane: Lane, throttle: Throttle, moved: Moved) ->
     """
     order = work.order
     order.stop.raise_if_cancelled()
+    pace = Pace(throttles=(throttle,), cancel=order.stop, moved=moved)
     buffer = lane.buffers.get(order.stop)
     try:
         written: list[Written] = []
-        for files in _fitting(work.files, len(buffer)):
+        for files in fitting(work.files, lambda file: file.entry.size, len(buffer)):
             if not order.alive:
                 break
-            written += _copy_group(order, files, lane, buffer, throttle)
+            written += _copy_group(order, files, lane, buffer, pace)
             moved(sum(file.entry.size for file in files))
         return written
     finally:
         lane.buffers.put(buffer)
 
 
-def _fitting(files: Sequence[SmallFile], most_bytes: int) -> Iterator[list[SmallFile]]:
+def fitting(files: Sequence[F], size_of: Callable[[F], int], most_bytes: int) -> Iterator[list[F]]:
     """Groups that fit into one buffer, which may have shrunk since the batch was made."""
-    group: list[SmallFile] = []
+    group: list[F] = []
     size = 0
     for file in files:
-        if group and size + file.entry.size > most_bytes:
+        if group and size + size_of(file) > most_bytes:
             yield group
             group, size = [], 0
         group.append(file)
-        size += file.entry.size
+        size += size_of(file)
     yield group
 
 
@@ -138,14 +141,14 @@ def _copy_group(
     files: Sequence[SmallFile],
     lane: Lane,
     buffer: memoryview,
-    throttle: Throttle,
+    pace: Pace,
 ) -> list[Written]:
     views: list[memoryview] = []
     chunks: list[Chunk] = []
     at = 0
     for file in files:
         view = buffer[at : at + file.entry.size]
-        chunks.append(_read_small(order, file, view, throttle))
+        chunks.append(_read_small(order, file, view, pace))
         views.append(view)
         at += len(view)
     parts = []
@@ -165,12 +168,11 @@ def _copy_group(
     return [Written(dest, None, done) for dest, _, done in parts if dest.is_alive]
 
 
-def _read_small(order: OpenOrder, file: SmallFile, view: memoryview, throttle: Throttle) -> Chunk:
+def _read_small(order: OpenOrder, file: SmallFile, view: memoryview, pace: Pace) -> Chunk:
     entry = file.entry
+    chunk = Chunk(0, len(view), file.expected)
     try:
-        _fill_small(order, entry, view, throttle)
-        digest = blake3(view).digest()
-        chunk = Chunk(0, len(view), file.expected)
+        digest = read_whole(order.reader, entry, view, pace)
         check_digest(entry, chunk, digest)
     except Cancelled:
         raise
@@ -182,19 +184,26 @@ def _read_small(order: OpenOrder, file: SmallFile, view: memoryview, throttle: T
     return chunk._replace(digest=digest)
 
 
-def _fill_small(order: OpenOrder, entry: FileEntry, view: memoryview, throttle: Throttle) -> None:
-    handle = order.reader.open_file(entry)
+def read_whole(reader: JobReader, entry: FileEntry, view: memoryview, pace: Pace) -> bytes:
+    """Fills `view` with a small file and returns its BLAKE3.
+
+    Raises:
+        SourceError: unreadable or changed.
+        Cancelled: stopped at a piece.
+    """
+    handle = reader.open_file(entry)
     try:
         source = FileRead(entry.path, handle)
         at = 0
         while at < len(view):
-            count = min(throttle.piece_bytes(len(view)), len(view) - at)
-            throttle.take(count, order.stop)
+            count = min(pace.piece_bytes(len(view)), len(view) - at)
+            pace.take(count)
             source.fill(view[at : at + count], at)
             at += count
         check_unchanged(source)
     finally:
         handle.close()
+    return blake3(view).digest()
 
 
 def _write_small(
