@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from engine.model.names import RelPath, parts_of
+from engine.model.names import RelPath, parts_of, rel_path
 
 OWN_DIRECTORY_MODE = 0o700
 OWN_FILE_MODE = 0o600
@@ -227,8 +227,12 @@ class Parents:
         """The descriptor of the directory that `path` lies in, and its last component.
 
         The descriptor is good until the next call.
+
+        Raises:
+            UnsafeName: the path would lead out; a second look, whoever made it.
+            OSError: a directory on the way cannot be opened.
         """
-        directory_path, _, name = path.rpartition(b"/")
+        directory_path, _, name = rel_path(path).rpartition(b"/")
         return self.at(directory_path), name
 
     def at(self, path: bytes) -> int:
@@ -249,7 +253,7 @@ class Parents:
         fd = os.dup(self._root)
         try:
             walked = b""
-            for part in parts_of(RelPath(path)) if path else ():
+            for part in parts_of(rel_path(path)) if path else ():
                 below = self._step(part, fd, walked)
                 os.close(fd)
                 fd = below

@@ -1,0 +1,129 @@
+"""The marker in the root of a library: an unmounted or foreign disk is never filled by mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict
+
+from engine.library.beneath import names_in, open_for_reading, unlink_if_there
+from engine.library.durable_file import write_aside
+from engine.library.interface import LibraryIdentity
+from engine.library.layout import ASIDE_SUFFIX, MARKER
+from engine.library.syscalls import rename_new
+from engine.model.errors import LibraryOffline
+from engine.model.names import shown
+
+FORMAT = 1
+_MAX_BYTES = 64 * 1024
+_ASIDE_PREFIX = b"." + MARKER + b"."
+_OFFLINE_HINT = "mount the disk of this library, then try again"
+
+
+class Marker:
+    """What a library's marker must say to be this library.
+
+    Args:
+        name: of the library, for messages.
+        root: path of its root, for messages.
+        uuid: empty while it is not known yet.
+        commcell_id: whose library it is.
+    """
+
+    def __init__(self, name: str, root: bytes, uuid: str, commcell_id: str) -> None:
+        self._name = name
+        self._root = root
+        self._commcell_id = commcell_id
+        self.uuid = uuid
+
+    def read(self, root_fd: int) -> LibraryIdentity | None:
+        """The identity; None when there is no marker.
+
+        Raises:
+            LibraryOffline: it cannot be read, is damaged, or is not this library's.
+        """
+        try:
+            fd = open_for_reading(MARKER, parent=root_fd)
+            with open(fd, "rb") as stream:
+                text = stream.read(_MAX_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as err:
+            why = (err.strerror or str(err)).lower()
+            raise self._offline(f"its marker cannot be read: {why}", _OFFLINE_HINT) from err
+        identity = _identity_of(text)
+        if identity is None:
+            raise self._offline(
+                "its marker is damaged",
+                f"look at {MARKER.decode()} there before anything else is written to this disk",
+            )
+        self._check(identity)
+        return identity
+
+    def require(self, root_fd: int) -> LibraryIdentity:
+        """The identity.
+
+        Raises:
+            LibraryOffline: as `read`, or there is no marker.
+        """
+        identity = self.read(root_fd)
+        if identity is None:
+            raise self._offline("there is no marker of a library there", _OFFLINE_HINT)
+        return identity
+
+    def write(self, root_fd: int, identity: LibraryIdentity) -> None:
+        """Writes the marker unless there is one; whole and durable on return, or not there.
+
+        Raises:
+            LibraryOffline: it was here before, so what is mounted there is something else.
+            OSError: it cannot be written.
+        """
+        if self.uuid:
+            raise self._offline(
+                "there is no marker of a library there, and there was one before", _OFFLINE_HINT
+            )
+        for name in names_in(root_fd):
+            if name.startswith(_ASIDE_PREFIX) and name.endswith(ASIDE_SUFFIX):
+                unlink_if_there(name, parent=root_fd)
+        text = json.dumps(asdict(identity), indent=2).encode("ascii") + b"\n"
+        name = _ASIDE_PREFIX + secrets.token_hex(8).encode("ascii")
+        aside = write_aside(name, lambda stream: stream.write(text), parent=root_fd)
+        try:
+            rename_new(aside, MARKER, old_dir=root_fd, new_dir=root_fd)
+        except FileExistsError:  # another service was faster: its marker counts
+            unlink_if_there(aside, parent=root_fd)
+        os.fsync(root_fd)
+
+    def _check(self, identity: LibraryIdentity) -> None:
+        if identity.format != FORMAT:
+            raise self._offline(f"its format is {identity.format}", "upgrade auxtui on this host")
+        if identity.commcell_id != self._commcell_id:
+            raise self._offline(
+                f"it belongs to another CommCell, {shown(identity.commcell)}",
+                "use another directory, or the CommCell that it belongs to",
+            )
+        if self.uuid and identity.uuid != self.uuid:
+            raise self._offline(
+                f"another library of this CommCell, {shown(identity.name)}, is there",
+                "mount the right disk, or correct the URL in the site file",
+            )
+
+    def _offline(self, why: str, hint: str) -> LibraryOffline:
+        return LibraryOffline(
+            f"library {self._name} at {shown(self._root)} is offline: {why}", hint=hint
+        )
+
+
+def _identity_of(text: bytes) -> LibraryIdentity | None:
+    """The identity in a marker; None when it is damaged. Members of later versions are passed over."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or type(record.get("format")) is not int:
+        return None
+    keys = ("uuid", "name", "commcell_id", "commcell")
+    if not all(isinstance(record.get(key), str) for key in keys) or not record["uuid"]:
+        return None
+    return LibraryIdentity(format=record["format"], **{key: record[key] for key in keys})

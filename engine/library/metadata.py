@@ -1,0 +1,62 @@
+"""Sets what is kept of a file besides its bytes, by descriptor; what a file system lacks is noted.
+
+Also for a restore: order matters (an owner's change clears set-user-id bits, a write the times).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+
+from engine.model.entries import Metadata
+from engine.model.names import shown
+
+_LACKING = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS})
+_SET_ID_BITS = 0o6000
+
+
+def apply_metadata(fd: int, meta: Metadata, *, warn: Callable[[str], None]) -> None:
+    """Owner (when root), extended attributes, mode and modification time of a file or directory.
+
+    Args:
+        warn: is told what this file system cannot hold; a manifest still has it.
+
+    Raises:
+        OSError: something else failed, e.g. the device.
+    """
+    is_owned = os.geteuid() == 0 and _try("owner", warn, os.fchown, fd, meta.uid, meta.gid)
+    for name, value in meta.xattrs:
+        _try(f"extended attribute {shown(name)}", warn, os.setxattr, fd, name, value)
+    mode = meta.mode if is_owned else meta.mode & ~_SET_ID_BITS
+    _try("mode", warn, os.fchmod, fd, mode)
+    os.utime(fd, ns=(meta.mtime_ns, meta.mtime_ns))
+
+
+def apply_link_metadata(
+    name: bytes, meta: Metadata, *, parent: int, warn: Callable[[str], None]
+) -> None:
+    """Owner (when root) and modification time of a symbolic link itself.
+
+    Raises:
+        OSError: as `apply_metadata`.
+    """
+    if os.geteuid() == 0:
+        _try("owner", warn, _own_link, name, meta, parent)
+    times = (meta.mtime_ns, meta.mtime_ns)
+    os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
+
+
+def _own_link(name: bytes, meta: Metadata, parent: int) -> None:
+    os.chown(name, meta.uid, meta.gid, dir_fd=parent, follow_symlinks=False)
+
+
+def _try(what: str, warn: Callable[[str], None], call: Callable[..., None], *args: object) -> bool:
+    try:
+        call(*args)
+    except OSError as err:
+        if err.errno not in _LACKING:
+            raise
+        warn(f"its {what} cannot be kept there: {(err.strerror or '').lower()}")
+        return False
+    return True
