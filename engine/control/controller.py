@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from engine.catalog import jobs
@@ -29,7 +30,13 @@ from engine.transfer.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
-RETRY_DELAYS_S = (2.0, 5.0, 15.0, 60.0, 300.0)  # a short glitch costs seconds, a long one little work
+RETRY_DELAYS_S = (
+    2.0,
+    5.0,
+    15.0,
+    60.0,
+    300.0,
+)  # a short glitch costs seconds, a long one little work
 OPERATIONS: dict[Operation, Callable[[JobContext, JobValue], Attempts]] = {
     Operation.AUXCOPY: AuxCopy,
     Operation.RESTORE: Restore,
@@ -64,7 +71,7 @@ class Controller:
         for job in await self.store.read(jobs.active_jobs):
             if job.state == JobState.SUSPENDED or job.desired == "suspend":
                 await self._set(job.id, state=JobState.SUSPENDED, bytes_per_second=0, phase="")
-                await self.store.write(lambda s, i=job.id: jobs.replace_streams(s, i, []))
+                await self.store.write(partial(jobs.replace_streams, job_id=job.id, rows=[]))
                 continue
             if job.desired == "kill":
                 await self._finish(job.id, JobState.KILLED, "killed on request", EXIT_KILLED)
@@ -173,7 +180,7 @@ class Controller:
             await self._live(entry)
         except AuxError as err:
             await self._finish(job_id, JobState.FAILED, err.message, err.exit_code, hint=err.hint)
-        except Exception as err:  # noqa: BLE001 - the edge: a bug ends this job, not the service
+        except Exception as err:
             log.exception("job %s ended by a bug", job_id, extra={"job_id": job_id})
             reason = f"internal error: {_cause(err)!r}; the service's log has the details"
             await self._finish(job_id, JobState.FAILED, reason, EXIT_FAILED)
@@ -194,7 +201,9 @@ class Controller:
         job = await self._job(context.job_id)
         context.throttle.set_rate(job.throttle_bps)
         if not await self._admitted(entry, job):
-            await self._cancelled(context, AttemptEnd(kind="cancelled", reason=context.cancel.reason))
+            await self._cancelled(
+                context, AttemptEnd(kind="cancelled", reason=context.cancel.reason)
+            )
             return
         deadline = deadline_of(job, self.clock())
         async with asyncio.TaskGroup() as group:
@@ -278,7 +287,9 @@ class Controller:
         outcome, reason, bytes_done = "failed", "internal error", 0
         try:
             end = await operation.attempt()
-            outcome = {"ended": end.state.value, "retry": "failed", "cancelled": "stopped"}[end.kind]
+            outcome = {"ended": end.state.value, "retry": "failed", "cancelled": "stopped"}[
+                end.kind
+            ]
             reason, bytes_done = end.reason, end.bytes_done
             return end
         except AuxError as err:
@@ -351,8 +362,14 @@ class Controller:
                 return
             if hint:
                 jobs.add_error(
-                    session, job_id, backup_job_id=None, copy_name="", path="", error=reason,
-                    hint=hint, now=now,
+                    session,
+                    job_id,
+                    backup_job_id=None,
+                    copy_name="",
+                    path="",
+                    error=reason,
+                    hint=hint,
+                    now=now,
                 )
             jobs.update_job(
                 session,
@@ -372,12 +389,18 @@ class Controller:
         severity = Severity.INFO if state is JobState.COMPLETED else Severity.ERROR
         words = state.value.replace("_", " ")
         context_event = JobContext(
-            job_id=job_id, home=self.home, store=self.store, cancel=CancelToken(),
-            throttle=Throttle(), clock=self.clock,
+            job_id=job_id,
+            home=self.home,
+            store=self.store,
+            cancel=CancelToken(),
+            throttle=Throttle(),
+            clock=self.clock,
         )
-        await context_event.event(f"job.{state}", f"{words}{': ' if reason else ''}{reason}", severity)
+        await context_event.event(
+            f"job.{state}", f"{words}{': ' if reason else ''}{reason}", severity
+        )
 
-    async def _set(self, job_id: int, **columns: object) -> None:
+    async def _set(self, job_id: int, **columns: Any) -> None:
         await self.store.write(lambda s: jobs.update_job(s, job_id, **columns))
 
     async def _job(self, job_id: int) -> JobValue:

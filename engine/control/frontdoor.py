@@ -149,9 +149,7 @@ def run_restore(
     return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
 
 
-def run_scan(
-    home: Home, subclient: str | None, *, by: str, accept: bool = False
-) -> dict[str, Any]:
+def run_scan(home: Home, subclient: str | None, *, by: str, accept: bool = False) -> dict[str, Any]:
     """Adopts what has settled in the landing directories; says what was left and why."""
     payload = {"subclient": subclient, "accept": accept}
     return request(home, RequestKind.SCAN, None, payload, by=by, timeout_s=600.0)

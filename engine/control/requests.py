@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-from engine.catalog import config, jobs, ledger, requests
+from engine.catalog import config, jobs, requests
 from engine.catalog.values import JobValue, RequestValue
 from engine.control.controller import Controller
 from engine.model.errors import (
@@ -17,6 +18,7 @@ from engine.model.errors import (
     UsageError,
 )
 from engine.model.states import CopyKind, JobState, Operation, RequestKind
+from engine.operations.deciding import decide, settle_policy
 from engine.operations.options import options_from_json, options_to_json
 from engine.operations.planning import chosen_copies, load_scope
 from engine.operations.restore import check_restore
@@ -53,9 +55,7 @@ class Requests:
             done, answer = await self._answer(request)
             now = self.controller.clock()
             await store.write(
-                lambda s, r=request, d=done, a=answer, n=now: requests.answer(
-                    s, r.id, done=d, answer=a, now=n
-                )
+                partial(requests.answer, request_id=request.id, done=done, answer=answer, now=now)
             )
         return len(filed)
 
@@ -166,9 +166,7 @@ class Requests:
         priority = request.payload.get("priority")
         if not isinstance(priority, int) or not 0 <= priority <= 9:
             raise UsageError(f"priority {priority!r} is not possible", hint="0 (first) to 9 (last)")
-        await self.controller.store.write(
-            lambda s: jobs.update_job(s, job.id, priority=priority)
-        )
+        await self.controller.store.write(lambda s: jobs.update_job(s, job.id, priority=priority))
         return {"job_id": job.id}
 
     async def _throttle(self, request: RequestValue) -> Answer:
@@ -215,7 +213,8 @@ class Requests:
             if copy.kind == CopyKind.PRIMARY and decision != "bad":
                 raise UsageError(f"{name} is the primary copy: nothing is copied to it")
             for backup_job_id in ids:
-                ledger.decide(session, copy.id, backup_job_id, decision, request.by, now)
+                decide(session, copy, backup_job_id, decision, request.by, now)
+            settle_policy(session, policy.name, now)
 
         await self.controller.store.write(write)
         return {"backup_jobs": ids}

@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from engine.catalog import jobs, ledger
+from engine.catalog import jobs, ledger, verdicts
 from engine.catalog.values import JobItem, JobValue
 from engine.library.interface import Library
 from engine.model.errors import (
@@ -26,6 +26,7 @@ from engine.model.errors import (
 from engine.model.names import shown
 from engine.model.states import JobCopyState, JobState, Phase, Severity, Verification
 from engine.operations.context import AttemptEnd, JobContext
+from engine.operations.options import options_from_json
 from engine.operations.ordering import OrderQueue
 from engine.operations.planning import (
     Scope,
@@ -35,7 +36,6 @@ from engine.operations.planning import (
     plan_run,
     streams_of,
 )
-from engine.operations.options import options_from_json
 from engine.operations.probing import probe_libraries
 from engine.operations.progress import Progress
 from engine.policy.plan import Plan
@@ -133,7 +133,7 @@ class AuxCopy:
             scope = load_scope(session, self.policy)
             plan = plan_run(session, scope, options, now)
             known = jobs.load_plan(session, context.job_id) if record else {}
-            document = plan_document(scope, plan, options, session) if known is None else None
+            document = None if known is not None else plan_document(scope, plan, options, session)
             return scope, plan, document
 
         scope, plan, document = await context.store.read(read)
@@ -144,7 +144,7 @@ class AuxCopy:
             line.verdict is Verdict.SKIPPED and line.state is not JobCopyState.AVAILABLE
             for line in plan.lines
         )
-        totals = {
+        totals: dict[str, Any] = {
             "backup_jobs_total": len(self.done) + len(waiting) + len(self.failures) + len(blocked),
             "backup_jobs_skipped": skipped,
             "bytes_total": sum(self.done.values()) + sum(line.size_bytes for line in waiting),
@@ -152,7 +152,7 @@ class AuxCopy:
         }
 
         def write(session: Any) -> None:
-            ledger.apply_verdicts(session, plan.lines, now)
+            verdicts.apply_verdicts(session, plan.lines, now)
             if document is not None:
                 jobs.save_plan(session, context.job_id, document)
             jobs.update_job(session, context.job_id, **totals)
@@ -227,7 +227,9 @@ class AuxCopy:
         """A pair that cannot be tried in this attempt, e.g. its library is offline or full."""
         self.failures[pair] = Failure(self._names[pair[0]], error)
 
-    async def _found(self, pair: Pair, size_bytes: int, manifest_digest: bytes, chunks: int) -> None:
+    async def _found(
+        self, pair: Pair, size_bytes: int, manifest_digest: bytes, chunks: int
+    ) -> None:
         """A job copy that was published before the ledger knew: the media lead, the catalog lags."""
         await self._available(pair, size_bytes, manifest_digest, chunks, seconds=0.0)
         await self.context.event(
@@ -241,8 +243,7 @@ class AuxCopy:
         for outcome in result.outcomes:
             pair = (outcome.copy_id, order.backup_job_id)
             queue.ended(pair)
-            if outcome.state == "published":
-                assert outcome.manifest_digest is not None  # published means it has a manifest
+            if outcome.state == "published" and outcome.manifest_digest is not None:
                 await self._available(
                     pair,
                     result.size_bytes,
@@ -303,10 +304,12 @@ class AuxCopy:
         if isinstance(error, (SourceChanged, SourceCorrupt)):
             await self._source_is_bad(queue.source_copy_of(pair), pair[1], error)
 
-    async def _source_is_bad(self, source_copy_id: int, backup_job_id: int, error: SourceError) -> None:
+    async def _source_is_bad(
+        self, source_copy_id: int, backup_job_id: int, error: SourceError
+    ) -> None:
         """What was adopted or proved is no longer there: the source's own ledger line says so."""
         now = self.context.clock()
-        columns: dict[str, object] = {}
+        columns: dict[str, Any] = {}
         if isinstance(error, SourceCorrupt):
             columns = {"verification": Verification.FAILED, "verified_at": now}
         await self.context.store.write(
@@ -329,18 +332,22 @@ class AuxCopy:
         state = JobCopyState.PARTIALLY_COPIED if partial else JobCopyState.TO_BE_COPIED
         reason = outcome.error.message if outcome.error else self.context.cancel.reason
         hint = outcome.error.hint if outcome.error else "continues where it stopped"
-        await self.context.store.write(
-            lambda s: ledger.set_state(
-                s,
-                pair[0],
-                pair[1],
+
+        def write(session: Any) -> None:
+            line = ledger.job_copy(session, *pair)
+            failed = outcome.error is not None
+            ledger.set_state(
+                session,
+                *pair,
                 state,
                 reason,
                 hint,
                 chunks_done=outcome.chunks_done,
                 bytes_done=outcome.bytes_done,
+                tries=(line.tries if line else 0) + failed,
             )
-        )
+
+        await self.context.store.write(write)
 
     def _end(self) -> AttemptEnd:
         """The end of an attempt that was not cancelled."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from engine.catalog.events import add_event
 from engine.catalog.home import Home
@@ -57,6 +57,6 @@ class JobContext:
             )
         )
 
-    async def update(self, **columns: object) -> None:
+    async def update(self, **columns: Any) -> None:
         """Sets columns of the job's row."""
         await self.store.write(lambda s: update_job(s, self.job_id, **columns))

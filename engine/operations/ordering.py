@@ -148,8 +148,7 @@ class OrderQueue:
 
     def _destination(self, copy_id: int, planned: PlannedOrder) -> OrderDestination:
         copy = self.scope.copies[copy_id]
-        assert copy.library_id is not None  # a secondary copy has a library
-        library = self.libraries[copy.library_id]
+        library = self.libraries[self.scope.library_id(copy_id)]
         source = self._source(planned, self._jobs[planned.backup_job_id])
         place = Place(self.scope.policy.name, copy.name)
 
@@ -179,8 +178,7 @@ class OrderQueue:
 
     async def _no_room(self, copy_id: int, planned: PlannedOrder) -> AuxError | None:
         """Says why a backup job cannot be started on a copy: too little space, or gone."""
-        library_id = self.scope.copies[copy_id].library_id
-        assert library_id is not None  # a secondary copy has a library
+        library_id = self.scope.library_id(copy_id)
         library = self.libraries[library_id]
         try:
             probe = await aiofiles.os.wrap(library.probe)()
@@ -208,8 +206,7 @@ class OrderQueue:
         """Job copies that are on the media, published before a crash, are told to the ledger."""
         for copy_id in sorted({copy_id for copy_id, _ in self._pairs} - set(self._dropped)):
             copy = self.scope.copies[copy_id]
-            assert copy.library_id is not None  # a secondary copy has a library
-            library = self.libraries[copy.library_id]
+            library = self.libraries[self.scope.library_id(copy_id)]
             place = Place(self.scope.policy.name, copy.name)
             present = set(await aiofiles.os.wrap(library.published)(place))
             for pair in sorted(p for p in self._pairs if p[0] == copy_id and p[1] in present):

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlmodel import Session
 
-from engine.catalog import config, ledger
+from engine.catalog import config, ledger, lines
 from engine.catalog.values import CopyValue, DataPathValue, LibraryValue, PolicyValue
-from engine.model.errors import NotFoundError, UsageError
+from engine.model.errors import CatalogError, NotFoundError, UsageError
 from engine.model.states import CopyKind
 from engine.policy.plan import Plan, build_plan
 from engine.policy.streams import StreamLimits, StreamNumber, number_of_streams
@@ -37,6 +37,20 @@ class Scope:
         """The primary copy of the policy."""
         return next(copy for copy in self.copies.values() if copy.kind == CopyKind.PRIMARY)
 
+    def library_id(self, copy_id: int) -> int:
+        """The library of a copy that must have one.
+
+        Raises:
+            CatalogError: it has none, which only a primary of landing directories may.
+        """
+        library_id = self.copies[copy_id].library_id
+        if library_id is None:
+            raise CatalogError(
+                f"copy {self.copies[copy_id].name} of policy {self.policy.name} has no library",
+                hint="give it one in the site file and apply it",
+            )
+        return library_id
+
     def library_of(self, copy_id: int) -> LibraryValue | None:
         """The library of a copy; None for a primary that is only landing directories."""
         library_id = self.copies[copy_id].library_id
@@ -59,7 +73,9 @@ def load_scope(session: Session, policy_name: str) -> Scope:
         copies={copy.id: copy for copy in config.copies(session, policy.id)},
         libraries={library.id: library for library in config.libraries(session)},
         data_paths=tuple(config.data_paths(session)),
-        agents={agent.id: (agent.name, agent.max_streams) for agent in config.media_agents(session)},
+        agents={
+            agent.id: (agent.name, agent.max_streams) for agent in config.media_agents(session)
+        },
     )
 
 
@@ -125,10 +141,10 @@ def plan_run(session: Session, scope: Scope, options: RunOptions, now: datetime)
     """Builds the plan of a run from the ledger as it is now."""
     rules = [copy_rules(scope, copy) for copy in chosen_copies(scope, options)]
     source_names = {copy.id: copy.name for copy in scope.copies.values()}
-    lines = {rule.copy_id: ledger.ledger_lines(session, rule.copy_id) for rule in rules}
+    seen = {rule.copy_id: lines.ledger_lines(session, rule.copy_id) for rule in rules}
     return build_plan(
         rules,
-        lines,
+        seen,
         now=now.timestamp(),
         options=options,
         zone=scope.time_zone,
@@ -168,7 +184,9 @@ def _agents_for(scope: Scope, options: RunOptions) -> dict[str, int]:
     return named
 
 
-def plan_document(scope: Scope, plan: Plan, options: RunOptions, session: Session) -> dict[str, Any]:
+def plan_document(
+    scope: Scope, plan: Plan, options: RunOptions, session: Session
+) -> dict[str, Any]:
     """The plan as the JSON document of the command line, with totals per copy."""
     names = {copy.id: copy.name for copy in scope.copies.values()}
     jobs = ledger.backup_job_names(session, scope.policy.id)
@@ -190,6 +208,7 @@ def plan_document(scope: Scope, plan: Plan, options: RunOptions, session: Sessio
                 "copy": names[line.copy_id],
                 "taken": line.verdict is Verdict.TAKEN,
                 "verdict": line.verdict.value,
+                "state": line.state.value,
                 "reason": line.reason,
                 "next_step": line.next_step,
                 "bytes": line.size_bytes,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any, Protocol
 
 from engine.catalog import jobs, ledger
 from engine.catalog.values import StreamValue
 from engine.operations.context import JobContext
-from engine.transfer.run import RunSnapshot, TransferRun
+from engine.transfer.progress import RunSnapshot
+from engine.transfer.run import TransferRun
 
 INTERVAL_S = 0.5
 SAMPLE_EVERY = 10  # ticks between two samples of the rate history: 5 s
@@ -19,9 +20,14 @@ SAMPLE_EVERY = 10  # ticks between two samples of the rate history: 5 s
 class Tally(Protocol):
     """What a run has settled so far."""
 
-    done: dict[tuple[int, int], int]
-    failures: Mapping[tuple[int, int], object]
-    blocked: Mapping[tuple[int, int], object]
+    @property
+    def done(self) -> Mapping[tuple[int, int], int]: ...
+
+    @property
+    def failures(self) -> Sized: ...
+
+    @property
+    def blocked(self) -> Sized: ...
 
 
 class Progress:
@@ -57,7 +63,7 @@ class Progress:
         self._ticks += 1
         in_flight = sum(entry.bytes_done for entry in snapshot.in_flight)
         done = sum(self.tally.done.values()) + in_flight
-        columns: dict[str, object] = {
+        columns: dict[str, Any] = {
             "bytes_done": done,
             "bytes_per_second": 0 if final else int(snapshot.bytes_per_second),
             "bytes_reused": snapshot.bytes_reused,

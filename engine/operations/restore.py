@@ -51,7 +51,9 @@ def check_restore(
     job = ledger.backup_job(session, backup_job_id)
     policy = next(p for p in config.policies(session) if p.id == job.policy_id)
     wanted = payload.get("copy")
-    copies = candidates_of(session, policy.id, backup_job_id, None if wanted is None else str(wanted))
+    copies = candidates_of(
+        session, policy.id, backup_job_id, None if wanted is None else str(wanted)
+    )
     target = str(payload.get("to", ""))
     if not target.startswith("/"):
         raise UsageError(f"the target {target!r} is not an absolute path")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,8 +10,9 @@ from engine.catalog.home import Home
 from engine.catalog.values import BackupJobValue, SubclientValue
 from engine.library.interface import JobReader, Library, Place
 from engine.library.landing import LandingReader
-from engine.library.manifest import load_manifest, save_manifest
-from engine.model.entries import Entry, FileEntry, ManifestHeader
+from engine.library.manifest import has_digests, load_manifest, save_manifest
+from engine.model.entries import Entry, ManifestHeader
+from engine.model.errors import LibraryOffline
 from engine.model.states import SubclientKind
 from engine.operations.planning import Scope
 
@@ -72,16 +74,14 @@ class Source:
             SourceError, LibraryOffline, ManifestError, NotFoundError.
         """
         if not self.is_landing:
-            assert self.library is not None  # a copy that is not landing has a library
+            if self.library is None:
+                name = self.scope.copies[self.copy_id].name
+                raise LibraryOffline(f"the library of source copy {name} cannot be used now")
             place = Place(self.scope.policy.name, self.scope.copies[self.copy_id].name)
             return self.library.read_job(place, self.backup_job.id)
         header, entries = load_manifest(self.home.manifest(self.backup_job.id))
-        digests = all(
-            entry.chunks and all(chunk.digest for chunk in entry.chunks)
-            for entry in entries
-            if isinstance(entry, FileEntry) and entry.size
-        )
-        return LandingReader(self.subclient.landing, header, entries, has_digests=digests)
+        landing = os.fsencode(self.subclient.landing)
+        return LandingReader(landing, header, entries, has_digests=has_digests(entries))
 
     def remember(self, header: ManifestHeader, entries: Sequence[Entry]) -> None:
         """Keeps the digests of a landing job, durable, before anything is published."""
