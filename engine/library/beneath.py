@@ -123,7 +123,7 @@ def exists(name: bytes, *, parent: int) -> bool:
     """True when something, even a dangling link, has this name."""
     try:
         os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return True
 

@@ -9,7 +9,7 @@ from engine.library.beneath import write_all
 from engine.library.blame import on_destination, on_source
 from engine.library.syscalls import punch_hole
 from engine.model.entries import FileEntry, Identity
-from engine.model.errors import DestinationError, DestinationWrite
+from engine.model.errors import DestinationWrite, StorageError
 from engine.model.names import RelPath, shown
 
 HOLE_BYTES = 64 * 1024  # shorter zero runs are not worth a hole
@@ -104,8 +104,11 @@ class FileWriter:
                 if os.fstat(self._fd).st_size > self._entry.size:
                     os.ftruncate(self._fd, self._entry.size)
                 os.fdatasync(self._fd)
-        except DestinationError:
-            self._failed(self._entry.path)
+        except StorageError as err:
+            try:
+                self._failed(self._entry.path)
+            except StorageError as second:
+                raise err from second
             raise
 
     def fileno(self) -> int:

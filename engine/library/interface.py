@@ -7,7 +7,7 @@ One contract suite runs on every implementation (tests/contract).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -146,18 +146,25 @@ class JobWriter(Protocol):
         """Appends to the journal, durable on return. Only for what was synced and hashed."""
         ...
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What this library could not keep of an entry, or found damaged: to be shown, not an error."""
+        ...
+
     def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
         """Directories, links and metadata, manifest, sync of all, one rename, sync of the parent.
 
         Args:
-            entries: every entry, each file with all its chunks and digests.
+            entries: every entry, each file with all its chunks and digests; in any order, as long
+                as the first name of a file sorts before its hard links.
 
         Returns:
             BLAKE3 of the manifest file, for the ledger.
 
         Raises:
             ManifestError: a chunk of an entry is not in the journal with the same digest.
-            DestinationError: nothing is published.
+            DestinationError, LibraryOffline: nothing is published, or not durably; the writer is
+                at its end, the next try goes on from the journal.
         """
         ...
 
@@ -209,15 +216,27 @@ class Library(Protocol):
         """
         ...
 
-    def write_job(self, place: Place, header: ManifestHeader, *, source_key: str) -> JobWriter:
+    def write_job(
+        self,
+        place: Place,
+        header: ManifestHeader,
+        *,
+        source_key: str,
+        checkpoint: Callable[[], None] = ...,
+    ) -> JobWriter:
         """Starts or resumes a job copy.
 
         Args:
             source_key: identity of the source's content (fingerprint or manifest digest); a
                 journal with another one is discarded.
+            checkpoint: called between buffers while an earlier try is read again after a crash
+                of the host; what it raises (`Cancelled`) ends that, and nothing is lost.
 
         Raises:
-            DestinationExists: this job copy is published already.
+            DestinationExists: this job copy is published already, or is now: a try that was
+                killed between manifest and rename is finished here.
+            DestinationWrite: another writer is at work on it.
+            DestinationError, LibraryOffline: it cannot be started.
         """
         ...
 

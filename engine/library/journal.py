@@ -48,6 +48,14 @@ class JournalHeader:
     nonce: str = field(default_factory=lambda: secrets.token_hex(16), compare=False)
     """Random; the checksum of every line of this journal depends on it."""
 
+    def is_for_same_source(self, other: JournalHeader) -> bool:
+        """True when both are of the same backup job, read from the same content."""
+        mine, theirs = (
+            (self.backup_job_id, self.source_key),
+            (other.backup_job_id, other.source_key),
+        )
+        return mine == theirs
+
 
 @dataclass(slots=True, kw_only=True)
 class JournalContent:

@@ -25,10 +25,13 @@ def apply_metadata(fd: int, meta: Metadata, *, warn: Callable[[str], None]) -> N
     Raises:
         OSError: something else failed, e.g. the device.
     """
-    is_owned = os.geteuid() == 0 and _try("owner", warn, os.fchown, fd, meta.uid, meta.gid)
+    if os.geteuid() == 0:
+        _try("owner", warn, os.fchown, fd, meta.uid, meta.gid)
     for name, value in meta.xattrs:
         _try(f"extended attribute {shown(name)}", warn, os.setxattr, fd, name, value)
-    mode = meta.mode if is_owned else meta.mode & ~_SET_ID_BITS
+    found = os.fstat(fd)
+    is_owned = (found.st_uid, found.st_gid) == (meta.uid, meta.gid)
+    mode = meta.mode if is_owned else meta.mode & ~_SET_ID_BITS  # no rights of somebody else
     _try("mode", warn, os.fchmod, fd, mode)
     os.utime(fd, ns=(meta.mtime_ns, meta.mtime_ns))
 

@@ -1,0 +1,113 @@
+"""Reads a published job copy of a local library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from engine.library import layout
+from engine.library.beneath import Parents, open_directory, open_for_reading
+from engine.library.blame import on_source
+from engine.library.file_handles import FileReader
+from engine.library.manifest import read_manifest
+from engine.model.entries import Entry, FileEntry, ManifestHeader
+from engine.model.errors import ManifestError, SourceCorrupt
+from engine.model.names import shown
+
+
+class LocalJobReader:
+    """A published job copy; `JobReader` of local libraries. Thread-safe.
+
+    Args:
+        job_fd: its directory; the reader closes it.
+        where: for messages.
+    """
+
+    def __init__(self, job_fd: int, where: bytes) -> None:
+        self._job_fd = job_fd
+        self._where = where
+        self._data_fd = -1
+        self._header = checked_header(job_fd, where)
+        with on_source("open", where):
+            self._data_fd = open_directory(layout.DATA, parent=job_fd)
+
+    @property
+    def header(self) -> ManifestHeader:
+        """See `JobReader`."""
+        return self._header
+
+    @property
+    def has_digests(self) -> bool:
+        """See `JobReader`; what is published always has them."""
+        return True
+
+    def entries(self) -> Iterator[Entry]:
+        """See `JobReader`."""
+        return published_entries(self._job_fd, self._where)
+
+    def open_file(self, entry: FileEntry) -> FileReader:
+        """See `JobReader`."""
+        with on_source("open", entry.path), Parents(self._data_fd) as parents:
+            parent, name = parents.of(entry.path)
+            handle = FileReader(open_for_reading(name, parent=parent), entry.path)
+        if handle.identity.size != entry.size:
+            handle.close()
+            raise SourceCorrupt(
+                f"{shown(entry.path)} in {shown(self._where)} has {handle.identity.size} bytes, "
+                f"its manifest says {entry.size}",
+                hint="verify this copy, and copy the backup job again from another one",
+            )
+        return handle
+
+    def close(self) -> None:
+        """Closes the job copy; files that are open stay open."""
+        for fd in (self._data_fd, self._job_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._data_fd = self._job_fd = -1
+
+
+def checked_header(job_fd: int, where: bytes) -> ManifestHeader:
+    """The header of a published manifest, which is checked whole before.
+
+    Raises:
+        ManifestError: it is damaged.
+        SourceRead: it cannot be read.
+    """
+    with on_source("read the manifest of", where):
+        fd = open_for_reading(layout.MANIFEST, parent=job_fd)
+        with open(fd, "rb") as stream:
+            try:
+                return read_manifest(stream)[0]
+            except ManifestError as err:
+                raise _of_copy(err, where) from err
+
+
+def published_entries(job_fd: int, where: bytes) -> Iterator[Entry]:
+    """The entries of a published manifest, each checked as it is taken.
+
+    Raises:
+        ManifestError: it is damaged, or a file has no digests.
+        SourceRead: it cannot be read.
+    """
+    with on_source("read the manifest of", where):
+        fd = open_for_reading(layout.MANIFEST, parent=job_fd)
+        with open(fd, "rb") as stream:
+            try:
+                for entry in read_manifest(stream)[1]:
+                    if isinstance(entry, FileEntry) and not _is_proven(entry):
+                        raise ManifestError(f"{shown(entry.path)} has no digests")
+                    yield entry
+            except ManifestError as err:
+                raise _of_copy(err, where) from err
+
+
+def _is_proven(entry: FileEntry) -> bool:
+    return not entry.size or (bool(entry.chunks) and all(c.digest for c in entry.chunks))
+
+
+def _of_copy(err: ManifestError, where: bytes) -> ManifestError:
+    return ManifestError(
+        f"the manifest of {shown(where)} is damaged: {err.message}",
+        hint=err.hint or "verify this copy, and copy the backup job again from another one",
+    )
