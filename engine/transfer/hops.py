@@ -18,6 +18,10 @@ T = TypeVar("T")
 GRACE_S = 5.0  # after a cancel, a call that does not come back by then hangs in the kernel
 
 
+class Abandoned(Cancelled):
+    """A call hangs after a cancel: its thread may still use what it was given, so nothing is closed."""
+
+
 class Hops:
     """Runs blocking calls in threads of its own; after a cancel it gives up those that hang.
 
@@ -44,7 +48,8 @@ class Hops:
         """Awaits `call` in a thread.
 
         Raises:
-            Cancelled: by the call itself, or because it hangs after a cancel and is abandoned.
+            Cancelled: by the call itself.
+            Abandoned: it hangs after a cancel.
         """
         blocking = wrap(call)
         task = asyncio.ensure_future(blocking(*args, executor=self.threads, **kwargs))
@@ -55,7 +60,7 @@ class Hops:
                 await asyncio.wait({task}, timeout=self._grace_s)
             if not task.done():
                 self.has_abandoned = True
-                raise Cancelled(
+                raise Abandoned(
                     f"a call did not come back within {self._grace_s:g} s of the stop: the device"
                     " or the network hangs"
                 )

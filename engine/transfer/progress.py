@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from engine.model.names import shown
 from engine.model.states import StreamState
 
 WINDOW_S = 10  # seconds that a rate is the mean of
@@ -144,6 +145,56 @@ class StreamMeter:
                 file_bytes=self._file_bytes,
                 file_bytes_done=self._file_done(),
                 bytes_done=self._bytes_done,
+                bytes_per_second=self._window.bytes_per_second(),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSnapshot:
+    """How far a restore or a verification is."""
+
+    bytes_done: int
+    files_done: int
+    path: str
+    """The file that was begun last, cleaned for a screen."""
+    bytes_per_second: float
+
+
+class ReadProgress:
+    """Counters of a restore or a verification; thread-safe.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lock = threading.Lock()
+        self._window = RateWindow(clock)
+        self._bytes_done = self._files_done = 0
+        self._path = b""
+
+    def begin(self, path: bytes) -> None:
+        """A file is begun."""
+        self._path = path
+
+    def add(self, count_bytes: int) -> None:
+        """Counts bytes as read."""
+        with self._lock:
+            self._bytes_done += count_bytes
+            self._window.add(count_bytes)
+
+    def add_files(self, count: int) -> None:
+        """Counts files as done."""
+        with self._lock:
+            self._files_done += count
+
+    def snapshot(self) -> ReadSnapshot:
+        """The counters now."""
+        with self._lock:
+            return ReadSnapshot(
+                bytes_done=self._bytes_done,
+                files_done=self._files_done,
+                path=shown(self._path),
                 bytes_per_second=self._window.bytes_per_second(),
             )
 

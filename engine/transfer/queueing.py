@@ -29,9 +29,11 @@ class WorkQueue(Generic[T]):
         return not self._waiting
 
     async def put(self, item: T) -> None:
-        """Adds at the end; waits for room."""
+        """Adds at the end; waits for room. After the end it is dropped."""
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._waiting) < self._room)
+            await self._changed.wait_for(lambda: len(self._waiting) < self._room or self._is_closed)
+            if self._is_closed:
+                return
             self._waiting.append(item)
             self._changed.notify_all()
 

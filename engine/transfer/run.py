@@ -29,6 +29,7 @@ from engine.transfer.flow import Lane
 from engine.transfer.hops import GRACE_S, Hops
 from engine.transfer.opened import OpenDestination, OpenOrder, Written
 from engine.transfer.orders import TransferOrder, TransferResult
+from engine.transfer.pool import first_of
 from engine.transfer.progress import RunMeter, RunSnapshot, StreamMeter
 from engine.transfer.queueing import WorkQueue
 from engine.transfer.throttle import Throttle
@@ -104,7 +105,7 @@ class TransferRun:
                 self._start_streams()
                 await self._feed(next_order)
         except BaseExceptionGroup as several:
-            raise _first_of(several) from several
+            raise first_of(several) from several
         finally:
             self._stop.cancel("the run has ended")
             self._stop.detach()
@@ -275,9 +276,3 @@ class TransferRun:
         async with self._reporting:
             await self._on_result(result)
         self._slots.release()
-
-
-def _first_of(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error of a task group, which is what the caller has to decide about."""
-    first = several.exceptions[0]
-    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first

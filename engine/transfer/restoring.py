@@ -1,0 +1,287 @@
+"""Restore of a backup job below a directory: checked while read, written aside, then named.
+
+What is there already is refused as a whole before anything is written.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.library.interface import JobReader
+from engine.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
+from engine.model.errors import AuxError, SourceError, SourceRead
+from engine.model.names import RelPath, shown
+from engine.transfer.cancel import CancelToken
+from engine.transfer.flow import Lane
+from engine.transfer.hops import Abandoned
+from engine.transfer.opened import spans_of
+from engine.transfer.pool import work_off
+from engine.transfer.progress import ReadProgress
+from engine.transfer.reading import (
+    READ_STREAMS,
+    ReadBatch,
+    ReadChunk,
+    Reading,
+    cut,
+    progress_of,
+    read_batch,
+    read_chunk,
+)
+from engine.transfer.target import RestoredFile, RestoreTarget
+from engine.transfer.throttle import Throttle
+
+UNNAMED_AT_ONCE = 64  # small files that one stream holds open, for one sync
+
+Only = Callable[[RelPath], bool]
+
+
+class FailedPath(NamedTuple):
+    """A file or link that was not restored, and why."""
+
+    path: RelPath
+    error: AuxError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreResult:
+    """What a restore did."""
+
+    files: int
+    directories: int
+    links: int
+    size_bytes: int
+    refused: tuple[RelPath, ...] = ()
+    """Taken already in the target; when there are any, nothing was written."""
+    failed: tuple[FailedPath, ...] = ()
+    """Damaged or unreadable in this copy; everything else was restored."""
+    warnings: tuple[str, ...] = ()
+
+
+async def restore_job(
+    reader: JobReader,
+    target: str | bytes | os.PathLike[str],
+    *,
+    cancel: CancelToken,
+    throttle: Throttle,
+    progress: ReadProgress | None = None,
+    only: Only | None = None,
+    overwrite: bool = False,
+    streams: int = READ_STREAMS,
+) -> RestoreResult:
+    """Restores a backup job, or the paths that `only` wants, below the directory `target`.
+
+    Args:
+        target: made if it is not there.
+        overwrite: existing files and links are replaced; a directory never is.
+        streams: chunks at once, 1 to 64.
+
+    Returns:
+        What was done; with `refused` set, nothing.
+
+    Raises:
+        DestinationError, LibraryOffline, UnsafeName: the target failed; what was restored stays.
+        ManifestError: the manifest is damaged.
+        Cancelled: stopped; what was restored stays, nothing half-written is left.
+    """
+    reading = Reading(
+        reader=reader, cancel=cancel, throttle=throttle, progress=progress or ReadProgress()
+    )
+    opened: list[RestoreTarget] = []
+    await work_off(
+        iter([os.fsencode(target)]),
+        lambda path, _: opened.append(RestoreTarget(path, overwrite=overwrite)),
+        streams=1,
+        cancel=cancel,
+    )
+    restoration = Restoration(reading, opened[0], only or (lambda _: True))
+    try:
+        await work_off(iter([None]), lambda _, __: restoration.look(), streams=1, cancel=cancel)
+        if not restoration.refused:
+            await work_off(
+                cut(restoration.files()),
+                restoration.restore,
+                streams=streams,
+                cancel=cancel,
+                finish=restoration.finish,
+            )
+    except Abandoned:
+        raise
+    except AuxError:
+        restoration.close()
+        raise
+    restoration.close()
+    return restoration.result()
+
+
+class _LargeFile:
+    """A file of several chunks, while they are restored."""
+
+    def __init__(self, file: RestoredFile, chunks: int) -> None:
+        self.file = file
+        self.left = chunks
+
+
+class Restoration:
+    """One restore; `look` first, then `restore` in several threads, then `finish`.
+
+    Args:
+        reading: how the backup job is read.
+        target: where to; closed by `close`.
+        wanted: which paths are restored.
+    """
+
+    def __init__(self, reading: Reading, target: RestoreTarget, wanted: Only) -> None:
+        self.refused: list[RelPath] = []
+        self._reading = reading
+        self._target = target
+        self._wanted = wanted
+        self._symlinks: list[SymlinkEntry] = []
+        self._hardlinks: list[HardlinkEntry] = []
+        self._directories: list[DirectoryEntry] = []
+        self._stand_ins: dict[RelPath, RelPath] = {}
+        self._lock = threading.Lock()
+        self._large: dict[RelPath, _LargeFile] = {}
+        self._failed: dict[RelPath, AuxError] = {}
+        self._file_count = self._link_count = self._size_bytes = 0
+
+    def look(self) -> None:
+        """Finds what is in the way, and what is made after the files."""
+        unwanted: set[RelPath] = set()
+        with self._target.parents() as parents:
+            for entry in self._reading.reader.entries():
+                if self._wanted(entry.path):
+                    self._sort(entry, unwanted)
+                    if not self._target.is_free(entry, parents):
+                        self.refused.append(entry.path)
+                elif isinstance(entry, FileEntry):
+                    unwanted.add(entry.path)
+
+    def files(self) -> Iterator[FileEntry]:
+        """The files whose content is needed."""
+        for entry in self._reading.reader.entries():
+            if isinstance(entry, FileEntry) and (
+                self._wanted(entry.path) or entry.path in self._stand_ins
+            ):
+                yield entry
+
+    def restore(self, work: ReadChunk | ReadBatch, lane: Lane) -> None:
+        """Restores one chunk of a large file, or small files; a damaged file is noted.
+
+        Raises:
+            DestinationError: the target failed.
+            Cancelled: stopped at a piece.
+        """
+        if isinstance(work, ReadBatch):
+            read_batch(self._reading, work, lane, good=self._keep_small, bad=self._fail)
+        else:
+            progress_of(self._reading, work)
+            self._restore_chunk(work, lane)
+
+    def finish(self) -> None:
+        """Links, then the metadata of directories, then everything durable.
+
+        Raises:
+            DestinationError: the target failed.
+        """
+        for directory in self._directories:
+            self._target.make_directory(directory.path)
+        for symlink in self._symlinks:
+            self._target.make_symlink(symlink)
+            self._link_count += 1
+        for link in self._hardlinks:
+            if self._name_of(link.to) in self._failed:
+                self._failed[link.path] = SourceRead(
+                    f"{shown(link.path)}: its first name {shown(link.to)} could not be restored"
+                )
+            else:
+                self._target.make_hardlink(link.path, self._name_of(link.to))
+                self._link_count += 1
+        self._target.finish(self._directories)
+
+    def result(self) -> RestoreResult:
+        """What was done."""
+        return RestoreResult(
+            files=self._file_count,
+            directories=0 if self.refused else len(self._directories),
+            links=self._link_count,
+            size_bytes=self._size_bytes,
+            refused=tuple(self.refused),
+            failed=tuple(FailedPath(path, err) for path, err in sorted(self._failed.items())),
+            warnings=tuple(self._target.warnings),
+        )
+
+    def close(self) -> None:
+        """Lets go what was not finished."""
+        for large in self._large.values():
+            self._target.drop(large.file)
+        self._large.clear()
+        self._target.close()
+
+    def _sort(self, entry: Entry, unwanted: set[RelPath]) -> None:
+        if isinstance(entry, DirectoryEntry):
+            self._directories.append(entry)
+        elif isinstance(entry, SymlinkEntry):
+            self._symlinks.append(entry)
+        elif isinstance(entry, HardlinkEntry):
+            if entry.to in unwanted and entry.to not in self._stand_ins:
+                self._stand_ins[entry.to] = entry.path
+            else:
+                self._hardlinks.append(entry)
+
+    def _name_of(self, path: RelPath) -> RelPath:
+        return self._stand_ins.get(path, path)
+
+    def _fail(self, entry: FileEntry, error: AuxError) -> None:
+        with self._lock:
+            self._failed.setdefault(self._name_of(entry.path), error)
+
+    def _count(self, files: Sequence[RestoredFile]) -> None:
+        with self._lock:
+            self._file_count += len(files)
+            self._size_bytes += sum(file.entry.size for file in files)
+
+    def _restore_chunk(self, work: ReadChunk, lane: Lane) -> None:
+        entry = work.entry
+        large = self._large_file(entry)
+        name = self._name_of(entry.path)
+        if name not in self._failed:
+            try:
+                read_chunk(self._reading, work, lane, [large.file.write])
+            except SourceError as err:
+                self._fail(entry, err)
+        with self._lock:
+            large.left -= 1
+            if large.left:
+                return
+            del self._large[entry.path]
+        if name in self._failed:
+            self._target.drop(large.file)
+        else:
+            self._target.keep([large.file])
+            self._count([large.file])
+
+    def _large_file(self, entry: FileEntry) -> _LargeFile:
+        with self._lock:
+            if entry.path not in self._large:
+                self._large[entry.path] = _LargeFile(
+                    self._target.new_file(entry, self._name_of(entry.path)), len(spans_of(entry))
+                )
+            return self._large[entry.path]
+
+    def _keep_small(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
+        for at in range(0, len(files), UNNAMED_AT_ONCE):
+            made: list[RestoredFile] = []
+            try:
+                for entry, view in files[at : at + UNNAMED_AT_ONCE]:
+                    made.append(self._target.new_file(entry, self._name_of(entry.path)))
+                    made[-1].write(view, 0)
+            except AuxError:
+                for file in made:
+                    self._target.drop(file)
+                raise
+            self._target.keep(made)
+            self._count(made)

@@ -1,0 +1,213 @@
+"""The directory that a restore writes below. The one place that names anything there.
+
+Every path is walked from the target's descriptor and no link is followed, so nothing that a
+manifest says or that is planted in the target leads out of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from collections.abc import Callable, Sequence
+
+from engine.library.beneath import Parents, open_root
+from engine.library.blame import on_destination
+from engine.library.file_handles import write_range
+from engine.library.metadata import apply_link_metadata, apply_metadata
+from engine.library.syscalls import has_honest_syncfs, sync_file_system
+from engine.model.entries import DirectoryEntry, Entry, FileEntry, SymlinkEntry
+from engine.model.names import RelPath, shown
+from engine.transfer.aside import Aside, put_name
+
+TARGET_MODE = 0o700  # of a target that is made: backups are nobody else's business
+SYNC_ALL_FROM = 8  # from so many files on, one sync of the file system is cheaper
+
+Warner = Callable[[str], None]
+
+
+class RestoredFile:
+    """A file of the target that has no name yet.
+
+    Args:
+        entry: as the manifest has it.
+        path: its name in the target; another one when a hard link stands in for it.
+        aside: the file itself.
+    """
+
+    def __init__(self, entry: FileEntry, path: RelPath, aside: Aside) -> None:
+        self.entry = entry
+        self.path = path
+        self.aside = aside
+
+    def write(self, view: memoryview, offset: int) -> None:
+        """A sink of a flow."""
+        with on_destination("write", self.path):
+            write_range(self.aside.fd, view, offset, sparse=self.entry.sparse)
+
+
+class RestoreTarget:
+    """A target directory; thread-safe. Every call raises the error of a destination that failed.
+
+    Args:
+        path: made if it is not there.
+        overwrite: existing files and links are replaced; directories never are.
+    """
+
+    def __init__(self, path: bytes, *, overwrite: bool) -> None:
+        self.warnings: list[str] = []
+        self._overwrite = overwrite
+        self._lock = threading.Lock()
+        self._renamed_in: set[bytes] = set()
+        with on_destination("open", path):
+            os.makedirs(path, TARGET_MODE, exist_ok=True)
+            self._root = open_root(path)
+
+    def close(self) -> None:
+        """Closes the target."""
+        os.close(self._root)
+
+    def parents(self) -> Parents:
+        """For `is_free`, of one thread; makes nothing."""
+        return Parents(self._root)
+
+    def is_free(self, entry: Entry, parents: Parents) -> bool:
+        """False when something is in the way of an entry."""
+        with on_destination("look at", entry.path):
+            try:
+                parent, name = parents.of(entry.path)
+                found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            except FileNotFoundError:
+                return True
+            except OSError as err:
+                if err.errno in (errno.ELOOP, errno.ENOTDIR):
+                    return False
+                raise
+        if isinstance(entry, DirectoryEntry):
+            return stat.S_ISDIR(found.st_mode)
+        return self._overwrite and not stat.S_ISDIR(found.st_mode)
+
+    def new_file(self, entry: FileEntry, path: RelPath) -> RestoredFile:
+        """A file without a name yet, in the directory where it will have one."""
+        with on_destination("create", path), self._making() as parents:
+            parent, _ = parents.of(path)
+            return RestoredFile(entry, path, Aside(parent))
+
+    def keep(self, files: Sequence[RestoredFile]) -> None:
+        """Metadata, one sync for all, then the names. What cannot be kept is gone."""
+        unnamed = list(files)
+        try:
+            for file in files:
+                with on_destination("restore", file.path):
+                    os.ftruncate(file.aside.fd, file.entry.size)
+                    apply_metadata(file.aside.fd, file.entry.meta, warn=self._warner(file.path))
+            self._sync(files)
+            with self._making() as parents:
+                while unnamed:
+                    file = unnamed.pop()
+                    with on_destination("restore", file.path):
+                        parent, name = parents.of(file.path)
+                        file.aside.keep(
+                            name, parent=parent, overwrite=self._overwrite, path=file.path
+                        )
+                    self._note(file.path)
+        finally:
+            for file in unnamed:
+                self.drop(file)
+
+    def drop(self, file: RestoredFile) -> None:
+        """Lets a file go that shall not be kept."""
+        with on_destination("drop", file.path), self._making() as parents:
+            file.aside.drop(parent=parents.of(file.path)[0])
+
+    def make_symlink(self, entry: SymlinkEntry) -> None:
+        """A symbolic link, whatever it points to."""
+        with on_destination("restore", entry.path), self._making() as parents:
+            parent, name = parents.of(entry.path)
+            put_name(
+                lambda new: os.symlink(entry.target, new, dir_fd=parent),
+                name,
+                parent=parent,
+                overwrite=self._overwrite,
+                path=entry.path,
+            )
+            apply_link_metadata(name, entry.meta, parent=parent, warn=self._warner(entry.path))
+        self._note(entry.path)
+
+    def make_hardlink(self, path: RelPath, to: RelPath) -> None:
+        """A further name of a file that was restored."""
+        with (
+            on_destination("restore", path),
+            self._making() as parents,
+            Parents(self._root) as others,
+        ):
+            parent, name = parents.of(path)
+            to_parent, to_name = others.of(to)
+            put_name(
+                lambda new: os.link(
+                    to_name, new, src_dir_fd=to_parent, dst_dir_fd=parent, follow_symlinks=False
+                ),
+                name,
+                parent=parent,
+                overwrite=self._overwrite,
+                path=path,
+            )
+        self._note(path)
+
+    def make_directory(self, path: RelPath) -> None:
+        """A directory and those above it; its metadata comes at the end."""
+        with on_destination("create", path), self._making() as parents:
+            parents.at(path)
+
+    def finish(self, directories: Sequence[DirectoryEntry]) -> None:
+        """Sets the metadata of directories, which writing into them changed, and syncs names.
+
+        Args:
+            directories: parents before children.
+        """
+        self._sync_directories()
+        with Parents(self._root) as parents:
+            for entry in reversed(directories):
+                with on_destination("restore", entry.path):
+                    fd = parents.at(entry.path)
+                    apply_metadata(fd, entry.meta, warn=self._warner(entry.path))
+                    os.fsync(fd)
+        with on_destination("sync", "the target"):
+            os.fsync(self._root)
+
+    def _making(self) -> Parents:
+        return Parents(self._root, make=True, made=self._note_directory)
+
+    def _note(self, path: RelPath) -> None:
+        self._note_directory(path.rpartition(b"/")[0])
+
+    def _note_directory(self, path: bytes) -> None:
+        with self._lock:
+            self._renamed_in.add(path)
+
+    def _warner(self, path: RelPath) -> Warner:
+        def warn(what: str) -> None:
+            with self._lock:
+                self.warnings.append(f"{shown(path)}: {what}")
+
+        return warn
+
+    def _sync(self, files: Sequence[RestoredFile]) -> None:
+        if len(files) >= SYNC_ALL_FROM and has_honest_syncfs():
+            with on_destination("sync", "the target"):
+                sync_file_system(self._root)
+            return
+        for file in files:
+            with on_destination("sync", file.path):
+                os.fsync(file.aside.fd)
+
+    def _sync_directories(self) -> None:
+        if len(self._renamed_in) >= SYNC_ALL_FROM and has_honest_syncfs():
+            with on_destination("sync", "the target"):
+                sync_file_system(self._root)
+            return
+        with Parents(self._root) as parents:
+            for path in sorted(self._renamed_in):
+                with on_destination("sync", path):
+                    os.fsync(parents.at(path))
