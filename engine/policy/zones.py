@@ -50,20 +50,27 @@ def instant_of(wall: datetime, zone: ZoneInfo) -> datetime:
     instant = first.astimezone(UTC)
     if instant.astimezone(zone).replace(tzinfo=None) == wall.replace(fold=0):
         return instant
-    return _end_of_gap(instant, zone)
+    whole = instant.replace(microsecond=0)
+    return offset_change(whole - timedelta(days=1), whole + timedelta(days=1), zone)
 
 
-def _end_of_gap(inside: datetime, zone: ZoneInfo) -> datetime:
-    """The instant of the change of offset that lies within a day of a non-existent wall time."""
-    low, high = inside - timedelta(days=1), inside + timedelta(days=1)
+def offset_change(low: datetime, high: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant, to the second, after `low` and not after `high` at which the offset differs.
+
+    Args:
+        low: whole seconds, UTC.
+        high: an instant with another offset, UTC.
+        zone: the zone.
+    """
     before = low.astimezone(zone).utcoffset()
-    while high - low > timedelta(seconds=1):
-        middle = low + (high - low) / 2
-        if middle.astimezone(zone).utcoffset() == before:
-            low = middle
+    first, last = 0, int((high - low).total_seconds())
+    while last - first > 1:
+        middle = (first + last) // 2
+        if (low + timedelta(seconds=middle)).astimezone(zone).utcoffset() == before:
+            first = middle
         else:
-            high = middle
-    return high.replace(microsecond=0)
+            last = middle
+    return low + timedelta(seconds=last)
 
 
 def wall_of(instant: datetime, zone: ZoneInfo) -> datetime:
