@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,23 +12,8 @@ from sqlmodel import SQLModel
 from engine.catalog import tables
 from engine.catalog.connecting import connect_to
 from engine.catalog.durable import link_in, make_private_file
-from engine.catalog.faults import corrupt, is_backup_name
 from engine.catalog.home import Home
 from engine.catalog.revision import HEAD, VERSION_TABLE
-
-
-def refuse_to_replace(home: Home) -> None:
-    """Refuses to start anew where a catalog was lost.
-
-    Raises:
-        CatalogCorrupt: there are traces of one: its log, copies of it, or manifests.
-    """
-    if os.path.lexists(f"{home.catalog}-wal"):
-        raise corrupt(home, "catalog.db is missing, its write-ahead log is there")
-    if home.backups.is_dir() and any(is_backup_name(path.name) for path in home.backups.iterdir()):
-        raise corrupt(home, "catalog.db is missing, copies of it are in backups/")
-    if home.manifests.is_dir() and any(home.manifests.iterdir()):
-        raise corrupt(home, "catalog.db is missing, manifests of its backup jobs are there")
 
 
 def create_catalog(home: Home) -> None:

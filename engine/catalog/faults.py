@@ -72,6 +72,25 @@ def catalog_faults(home: Home) -> Iterator[None]:
         raise meant from err
 
 
+@contextmanager
+def disk_fault(path: Path) -> Iterator[None]:
+    """Turns a full or failing disk under a copy of the catalog into an error that names the copy.
+
+    Raises:
+        CatalogError: the copy cannot be written.
+    """
+    try:
+        yield
+    except sqlite3.Error as err:
+        code = (getattr(err, "sqlite_errorcode", None) or 0) & 0xFF
+        if code not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
+            raise
+        raise CatalogError(
+            f"cannot write a copy of the catalog to {shown(str(path.parent))}: {err}",
+            hint="free space there, or name another place",
+        ) from err
+
+
 def meaning_of(home: Home, err: BaseException | None) -> AuxError | None:
     """The error of the catalog that a driver's error means; None for a bug of ours."""
     code = (getattr(err, "sqlite_errorcode", None) or 0) & 0xFF

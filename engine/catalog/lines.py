@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from sqlalchemy import Float, Select, select
 from sqlalchemy.ext.compiler import compiles
@@ -81,28 +82,54 @@ def ledger_lines(s: Session, copy_id: int) -> list[LedgerLine]:
 def _lines(s: Session, query: Select[*tuple[Any, ...]], names: dict[int, str]) -> list[LedgerLine]:
     never = Verification.NEVER.value
     state_of = _STATES.get
+    # Straight from the driver into tuples: nothing here needs converting, and rows of 100,000
+    # backup jobs cost a quarter more on any other way.
+    new, result = tuple.__new__, connection_of(s).execute(query)
+    rows = cast("Iterable[tuple[Any, ...]]", result.cursor)
     return [
-        LedgerLine(
-            row[0],
-            names[row[1]],
-            row[2],
-            row[3],
-            row[4],
-            row[5],
-            state_of(row[6]),
-            row[7],
-            row[8] or never,
-            state_of(row[9]),
-            row[10] or "",
-            row[11] or 0,
-            row[12] or "",
-            row[13] or "",
-            row[14] or 0,
-            row[15],
-            row[16] or "",
-            row[17],
+        new(
+            LedgerLine,
+            (
+                id_,
+                names[subclient_id],
+                level,
+                completed_at,
+                size_bytes,
+                cycle,
+                state_of(source_state),
+                source_at,
+                verification or never,
+                state_of(state),
+                decision or "",
+                priority or 0,
+                source_reason or "",
+                reason or "",
+                tries or 0,
+                available_at,
+                decided_by or "",
+                decided_at,
+            ),
         )
-        for row in connection_of(s).execute(query)
+        for (
+            id_,
+            subclient_id,
+            level,
+            completed_at,
+            size_bytes,
+            cycle,
+            source_state,
+            source_at,
+            verification,
+            state,
+            decision,
+            priority,
+            source_reason,
+            reason,
+            tries,
+            available_at,
+            decided_by,
+            decided_at,
+        ) in rows
     ]
 
 

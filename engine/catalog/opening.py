@@ -15,11 +15,13 @@ from contextlib import closing, contextmanager
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlmodel import Session
 
-from engine.catalog import creation, upgrading
 from engine.catalog.connecting import connect_to
+from engine.catalog.creation import create_catalog
 from engine.catalog.faults import catalog_faults, corrupt
 from engine.catalog.home import Home
+from engine.catalog.refusing import refuse_lost_log, refuse_to_replace
 from engine.catalog.revision import HEAD, REVISIONS, VERSION_TABLE
+from engine.catalog.upgrading import upgrade
 from engine.model.errors import CatalogTooNew, NotFoundError
 from engine.model.names import shown
 
@@ -86,19 +88,18 @@ def open_catalog(home: Home, *, create: bool = False, service: bool = False) -> 
     """
     with catalog_faults(home):
         if not os.path.lexists(home.catalog):
-            creation.refuse_to_replace(home)
+            refuse_to_replace(home)
             if not create:
                 raise NotFoundError(
                     f"there is no catalog in {shown(str(home.path))}",
                     hint="make one with: auxtui apply FILE.toml (or auxtui demo)",
                 )
-            creation.create_catalog(home)
+            create_catalog(home)
         home.refuse_remote()
         refuse_lost_log(home)
         _tighten_modes(home)
-        found = revision_of(home)
-        if found != HEAD:
-            upgrading.upgrade(home, found, service=service)
+        if revision_of(home) != HEAD:
+            upgrade(home, service=service)
     return Catalog(home)
 
 
@@ -126,22 +127,6 @@ def revision_of(home: Home) -> str:
             hint="use the newer auxtui that wrote it, or go back to a copy in backups/",
         )
     return found
-
-
-def refuse_lost_log(home: Home) -> None:
-    """Refuses a catalog whose write-ahead log was taken away: it held the latest changes.
-
-    SQLite removes its shared memory before the log, so the one without the other is no way of
-    closing. Looked at three times, because another process may open or close it meanwhile.
-
-    Raises:
-        CatalogCorrupt: the log is gone.
-    """
-    log, shared = f"{home.catalog}-wal", f"{home.catalog}-shm"
-    for _ in range(3):
-        if os.path.lexists(log) or not os.path.lexists(shared):
-            return
-    raise corrupt(home, "its write-ahead log catalog.db-wal is missing, with the latest changes")
 
 
 def _tighten_modes(home: Home) -> None:

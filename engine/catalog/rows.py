@@ -20,6 +20,7 @@ from engine.catalog import tables
 from engine.model.errors import CatalogCorrupt
 
 V = TypeVar("V")
+_Shape = tuple[tuple[str, ...], tuple[tuple[str, Callable[[Any], Any]], ...]]
 
 
 def table_of(model: type[SQLModel]) -> Table:
@@ -81,8 +82,8 @@ def read_one(session: Session, value: type[V], query: Executable) -> V | None:
 
 
 def _values(value: type[V], result: CursorResult[*tuple[Any, ...]]) -> Iterator[V]:
-    kind: type[Any] = value
-    names, converters = _shape(kind)
+    shape: Callable[..., object] = value
+    names, converters = _shape(shape)
     position = {name: number for number, name in enumerate(result.keys())}
     pick = itemgetter(*(position[name] for name in names))
     for row in result:
@@ -99,9 +100,7 @@ def _values(value: type[V], result: CursorResult[*tuple[Any, ...]]) -> Iterator[
 
 
 @cache
-def _shape(
-    value: type[Any],
-) -> tuple[tuple[str, ...], tuple[tuple[str, Callable[[Any], Any]], ...]]:
+def _shape(value: Callable[..., object]) -> _Shape:
     """Names of a value's fields, and how the columns of some are converted."""
     hints = get_type_hints(value)
     converters: list[tuple[str, Callable[[Any], Any]]] = []
@@ -110,7 +109,7 @@ def _shape(
             converters.append((name, hint))
         elif get_origin(hint) is tuple and get_args(hint):
             converters.append((name, tuple))
-    return tuple(field.name for field in fields(value)), tuple(converters)
+    return tuple(hints), tuple(converters)
 
 
 def plain(columns: Mapping[str, object]) -> dict[str, object]:

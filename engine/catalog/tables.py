@@ -8,56 +8,28 @@ Times are aware UTC datetimes. Files and chunks are not here but in manifests an
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import JSON, Column, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-JsonObject = dict[str, Any]
-JsonList = list[Any]
-
-# Every constraint has a name, so that a migration can drop or change it on any database.
-SQLModel.metadata.naming_convention = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-_BIG = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _big(**options: Any) -> Any:
-    return Field(sa_type=_BIG, **options)
-
-
-def _id_of(target: str, *, primary_key: bool = True, ondelete: str | None = None) -> Any:
-    """A big integer that refers to a job or a backup job."""
-    column: Column[int] = Column(
-        _BIG,
-        ForeignKey(target, ondelete=ondelete),
-        primary_key=primary_key,
-        autoincrement=False,
-        nullable=False,
-        index=not primary_key,
-    )
-    return Field(sa_column=column)
-
-
-def _job_id(*, primary_key: bool = True) -> Any:
-    """The job that a row is part of; the row goes with its job."""
-    return _id_of("job.id", primary_key=primary_key, ondelete="CASCADE")
+from engine.catalog.columns import (
+    JsonList,
+    JsonObject,
+    big,
+    id_of,
+    own_id,
+    unique_where,
+)
+from engine.catalog.job_tables import Attempt as Attempt
+from engine.catalog.job_tables import Event as Event
+from engine.catalog.job_tables import Job as Job
+from engine.catalog.job_tables import JobError as JobError
+from engine.catalog.job_tables import JobItem as JobItem
+from engine.catalog.job_tables import JobPlan as JobPlan
+from engine.catalog.job_tables import RateSample as RateSample
+from engine.catalog.job_tables import Request as Request
+from engine.catalog.job_tables import ServiceRow as ServiceRow
+from engine.catalog.job_tables import StreamRow as StreamRow
 
 
 class CommCell(SQLModel, table=True):
@@ -76,7 +48,7 @@ class IdSequence(SQLModel, table=True):
 
     __tablename__ = "id_sequence"
     id: int = Field(default=1, primary_key=True)
-    next_id: int = _big(default=1)
+    next_id: int = big(default=1)
 
 
 class MediaAgent(SQLModel, table=True):
@@ -96,8 +68,8 @@ class Library(SQLModel, table=True):
     writers: int = 4
     state: str = "unknown"
     state_reason: str = ""
-    free_bytes: int | None = _big(default=None)
-    total_bytes: int | None = _big(default=None)
+    free_bytes: int | None = big(default=None)
+    total_bytes: int | None = big(default=None)
     checked_at: datetime | None = None
 
 
@@ -137,12 +109,12 @@ class PolicyCopy(SQLModel, table=True):
     """None: the primary."""
     active: bool = True
     precedence: int = 0
-    retain_s: int | None = _big(default=None)
+    retain_s: int | None = big(default=None)
     """Seconds; None: for ever."""
     retain_cycles: int = 0
     extended: JsonList = Field(default_factory=list, sa_type=JSON)
     worm: bool = False
-    defer_s: int = _big(default=0)
+    defer_s: int = big(default=0)
     on_and_after: datetime | None = None
     subclients: JsonList = Field(default_factory=list, sa_type=JSON)
     """Names `client/subclient`; empty: all of the policy."""
@@ -152,7 +124,7 @@ class PolicyCopy(SQLModel, table=True):
     take: str = "first"
     compression: str = "none"
     encrypt_to: JsonList = Field(default_factory=list, sa_type=JSON)
-    throttle_bps: int | None = _big(default=None)
+    throttle_bps: int | None = big(default=None)
     """Bytes per second; None: no limit."""
     throttle_timetable: JsonList = Field(default_factory=list, sa_type=JSON)
 
@@ -220,17 +192,11 @@ class BackupJob(SQLModel, table=True):
     __tablename__ = "backup_job"
     __table_args__ = (
         Index("ix_backup_job_subclient", "subclient_id", "completed_at"),
-        Index(
-            "uq_backup_job_adopted",
-            "subclient_id",
-            "name",
-            "fingerprint",
-            unique=True,
-            sqlite_where=text("fingerprint <> ''"),
-            postgresql_where=text("fingerprint <> ''"),
+        unique_where(
+            "uq_backup_job_adopted", "fingerprint <> ''", "subclient_id", "name", "fingerprint"
         ),
     )
-    id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    id: int = own_id()
     subclient_id: int = Field(foreign_key="subclient.id")
     policy_id: int = Field(foreign_key="storage_policy.id", index=True)
     level: str
@@ -242,7 +208,7 @@ class BackupJob(SQLModel, table=True):
     started_at: datetime
     completed_at: datetime
     adopted_at: datetime
-    size_bytes: int = _big(default=0)
+    size_bytes: int = big(default=0)
     files: int = 0
     chunks: int = 0
 
@@ -257,16 +223,16 @@ class JobCopy(SQLModel, table=True):
         Index("ix_job_copy_state", "copy_id", "state", "backup_job_id"),
     )
     copy_id: int = Field(foreign_key="policy_copy.id", primary_key=True)
-    backup_job_id: int = _id_of("backup_job.id")
+    backup_job_id: int = id_of("backup_job.id")
     state: str
     state_at: datetime | None = None
     """Since when it is in this state."""
     reason: str = ""
     next_step: str = ""
     chunks_done: int = 0
-    bytes_done: int = _big(default=0)
+    bytes_done: int = big(default=0)
     copied_at: datetime | None = None
-    copied_by_job: int | None = _big(default=None)
+    copied_by_job: int | None = big(default=None)
     manifest_digest: bytes | None = Field(default=None, sa_type=LargeBinary)
     verification: str = "never"
     verified_at: datetime | None = None
@@ -279,168 +245,6 @@ class JobCopy(SQLModel, table=True):
     priority: int = 0
     tries: int = 0
     """Failed attempts since the last success; shown, and the limit of tries counts them."""
-
-
-class Job(SQLModel, table=True):
-    """One run of an operation: the job controller and the job history."""
-
-    __table_args__ = (Index("ix_job_state", "state", "created_at"),)
-    id: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
-    operation: str
-    policy_id: int | None = Field(default=None, foreign_key="storage_policy.id")
-    policy: str = ""
-    copies: JsonList = Field(default_factory=list, sa_type=JSON)
-    """Names of the copies that the run is for."""
-    options: JsonObject = Field(default_factory=dict, sa_type=JSON)
-    description: str = ""
-    state: str
-    phase: str = ""
-    reason: str = ""
-    until: datetime | None = None
-    desired: str = "run"
-    """What was last asked for: run, suspend, kill. The intent survives a crash."""
-    priority: int = 5
-    initiated_by: str = ""
-    created_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    backup_jobs_total: int = 0
-    backup_jobs_done: int = 0
-    backup_jobs_failed: int = 0
-    backup_jobs_skipped: int = 0
-    bytes_total: int = _big(default=0)
-    bytes_done: int = _big(default=0)
-    bytes_per_second: int = _big(default=0)
-    bytes_reused: int = _big(default=0)
-    """Found synced and hashed in a journal at a restart, and so not read again."""
-    seconds_left: int | None = _big(default=None)
-    streams: int = 0
-    streams_limited_by: str = ""
-    throttle_bps: int | None = _big(default=None)
-    attempts: int = 0
-    errors: int = 0
-    exit_code: int = 0
-    epoch: int = 0
-    """Run of the service that owns it."""
-    updated_at: datetime
-
-
-class JobPlan(SQLModel, table=True):
-    """The plan of a run: what was shown before it is its record after it."""
-
-    __tablename__ = "job_plan"
-    job_id: int = _job_id()
-    plan: bytes = Field(sa_type=LargeBinary)
-    """The plan document of cli.md as zstd-compressed JSON."""
-
-
-class JobItem(SQLModel, table=True):
-    """One backup job to one copy within a run, when it ended: what this run copied."""
-
-    __tablename__ = "job_item"
-    job_id: int = _job_id()
-    backup_job_id: int = _id_of("backup_job.id")
-    copy_id: int = Field(foreign_key="policy_copy.id", primary_key=True)
-    outcome: str
-    """copied, failed, skipped."""
-    reason: str = ""
-    size_bytes: int = _big(default=0)
-    seconds: float = 0.0
-    ended_at: datetime
-
-
-class JobError(SQLModel, table=True):
-    __tablename__ = "job_error"
-    id: int | None = Field(default=None, primary_key=True)
-    job_id: int = _job_id(primary_key=False)
-    at: datetime
-    backup_job_id: int | None = _big(default=None)
-    copy_name: str = ""
-    path: str = ""
-    """Already made inert by `shown`."""
-    error: str
-    hint: str = ""
-
-
-class Attempt(SQLModel, table=True):
-    id: int | None = Field(default=None, primary_key=True)
-    job_id: int = _job_id(primary_key=False)
-    number: int
-    started_at: datetime
-    ended_at: datetime | None = None
-    outcome: str = ""
-    reason: str = ""
-    bytes_done: int = _big(default=0)
-
-
-class StreamRow(SQLModel, table=True):
-    """What each stream of a running job does now; replaced twice a second, gone when it ends."""
-
-    __tablename__ = "stream"
-    job_id: int = _job_id()
-    number: int = Field(primary_key=True)
-    state: str
-    backup_job_id: int | None = _big(default=None)
-    media_agent: str = ""
-    copies: str = ""
-    path: str = ""
-    """Already made inert by `shown`."""
-    file_bytes: int = _big(default=0)
-    file_bytes_done: int = _big(default=0)
-    bytes_done: int = _big(default=0)
-    bytes_per_second: int = _big(default=0)
-
-
-class RateSample(SQLModel, table=True):
-    """Rate history of a job, for the plot: one a few seconds, thinned at the end."""
-
-    __tablename__ = "rate_sample"
-    id: int | None = Field(default=None, primary_key=True)
-    job_id: int = _job_id(primary_key=False)
-    at: datetime
-    bytes_done: int = _big(default=0)
-
-
-class Event(SQLModel, table=True):
-    __table_args__ = (Index("ix_event_job", "job_id", "id"),)
-    id: int | None = Field(default=None, primary_key=True)
-    at: datetime
-    severity: str
-    code: str
-    """Stable, e.g. `job.started`, `library.offline`."""
-    job_id: int | None = _big(default=None)
-    message: str
-
-
-class Request(SQLModel, table=True):
-    """What a console or a command line asks of the service; the service answers in place."""
-
-    __table_args__ = (Index("ix_request_state", "state", "id"),)
-    id: int | None = Field(default=None, primary_key=True)
-    at: datetime
-    by: str
-    kind: str
-    job_id: int | None = _big(default=None)
-    payload: JsonObject = Field(default_factory=dict, sa_type=JSON)
-    state: str = "filed"
-    answer: JsonObject = Field(default_factory=dict, sa_type=JSON)
-    """`{"job_id": n}` or `{"error": .., "hint": .., "exit_code": n}`."""
-    answered_at: datetime | None = None
-
-
-class ServiceRow(SQLModel, table=True):
-    """The service that owns this catalog; one row. The flock decides, this only informs."""
-
-    __tablename__ = "service"
-    id: int = Field(default=1, primary_key=True)
-    epoch: int = 0
-    pid: int = 0
-    host: str = ""
-    boot_id: str = ""
-    version: str = ""
-    state: str = "stopped"
-    started_at: datetime | None = None
-    heartbeat_at: datetime | None = None
 
 
 class LandingObservation(SQLModel, table=True):

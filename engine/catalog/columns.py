@@ -1,0 +1,63 @@
+"""Kinds of columns that the tables share, portable between SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, text
+from sqlmodel import Field, SQLModel
+
+JsonObject = dict[str, Any]
+JsonList = list[Any]
+
+# Every constraint has a name, so that a migration can drop or change it on any database. Set
+# before the first table is made.
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+_BIG = BigInteger().with_variant(Integer, "sqlite")
+
+
+def big(**options: Any) -> Any:
+    """An integer of 64 bits on every database."""
+    return Field(sa_type=_BIG, **options)
+
+
+def own_id() -> Any:
+    """The id of a job or a backup job: taken from the one sequence, never from the database."""
+    return Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+
+
+def id_of(target: str, *, primary_key: bool = True, ondelete: str | None = None) -> Any:
+    """A reference to a job or a backup job."""
+    column: Column[int] = Column(
+        _BIG,
+        ForeignKey(target, ondelete=ondelete),
+        primary_key=primary_key,
+        autoincrement=False,
+        nullable=False,
+        index=not primary_key,
+    )
+    return Field(sa_column=column)
+
+
+def part_of_job(*, primary_key: bool = True) -> Any:
+    """The job that a row is part of; the row goes with its job."""
+    return id_of("job.id", primary_key=primary_key, ondelete="CASCADE")
+
+
+def unique_where(name: str, condition: str, *columns: str) -> Index:
+    """Columns that are unique together among the rows that meet a condition."""
+    where = text(condition)
+    return Index(
+        name,
+        *columns,
+        unique=True,
+        sqlite_where=where,
+        postgresql_where=where,
+    )

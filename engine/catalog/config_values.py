@@ -1,0 +1,174 @@
+"""Values of the configuration; part of `values`, import them from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from engine.model.states import CopyKind, Level, LibraryState, Operation, SubclientKind
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommCellValue:
+    """The installation."""
+
+    uuid: str
+    name: str
+    time_zone: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaAgentValue:
+    """A host that moves data."""
+
+    id: int
+    name: str
+    time_zone: str
+    max_streams: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryValue:
+    """A place that holds copies."""
+
+    id: int
+    name: str
+    url: str
+    uuid: str | None
+    writers: int
+    state: LibraryState
+    state_reason: str
+    free_bytes: int | None
+    total_bytes: int | None
+    checked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataPathValue:
+    """A MediaAgent that reaches a library; position 0 is the default path."""
+
+    library_id: int
+    media_agent_id: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientValue:
+    """A protected host."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyValue:
+    """A storage policy."""
+
+    id: int
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyValue:
+    """A copy of a storage policy."""
+
+    id: int
+    policy_id: int
+    name: str
+    kind: CopyKind
+    library_id: int | None
+    source_copy_id: int | None
+    """None: the primary."""
+    active: bool
+    precedence: int
+    retain_s: int | None
+    """Seconds; None: for ever."""
+    retain_cycles: int
+    extended: tuple[Any, ...]
+    worm: bool
+    defer_s: int
+    on_and_after: datetime | None
+    subclients: tuple[str, ...]
+    """`client/subclient`; empty: all."""
+    select_rule: str
+    select_every: int
+    take: str
+    compression: str
+    encrypt_to: tuple[str, ...]
+    throttle_bps: int | None
+    """Bytes per second; None: no limit."""
+    throttle_timetable: tuple[JsonObject, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubclientValue:
+    """A named set of content of a client."""
+
+    id: int
+    client_id: int
+    client: str
+    name: str
+    policy_id: int
+    kind: SubclientKind
+    landing: str
+    pattern: str
+    settle_s: int
+    level: Level
+    content: tuple[str, ...]
+    exclude: tuple[str, ...]
+    landing_identity: JsonObject
+    state: LibraryState
+    """Online, offline or unknown, since the last scan."""
+    state_reason: str
+    scanned_at: datetime | None
+
+    @property
+    def full_name(self) -> str:
+        """`client/subclient`, as in the site file and on the command line."""
+        return f"{self.client}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowValue:
+    """When operations must not run, and on which nodes."""
+
+    id: int
+    name: str
+    on_nodes: tuple[str, ...]
+    operations: tuple[str, ...]
+    do_not_run: tuple[JsonObject, ...]
+    time_zone: str
+    let_running_jobs_finish: bool
+    ignore_higher_levels: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleValue:
+    """When an operation starts by itself."""
+
+    id: int
+    name: str
+    operation: Operation
+    policy_id: int | None
+    spec: str
+    time_zone: str
+    enabled: bool
+    options: JsonObject
+    next_run_at: datetime | None
+    last_run_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertValue:
+    """What is told to whom."""
+
+    id: int
+    name: str
+    on_events: tuple[str, ...]
+    to: str
+    options: JsonObject
