@@ -1,0 +1,216 @@
+"""Walks one entry of a landing directory and says what a backup job of it would consist of.
+
+Reads names and attributes only; follows no link, leaves no file system, writes nothing. A listing
+that fails is an error, never an empty directory.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from blake3 import blake3
+
+from engine.library.beneath import directory, names_in
+from engine.library.blame import source_error
+from engine.library.file_handles import HOLE_BYTES, identity_of
+from engine.library.manifest import entry_order
+from engine.model.entries import (
+    DirectoryEntry,
+    Entry,
+    FileEntry,
+    HardlinkEntry,
+    Metadata,
+    SymlinkEntry,
+)
+from engine.model.errors import SourceChanged, UnsafeName
+from engine.model.names import RelPath, rel_path, shown
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFCHR: "a character device",
+}
+_XATTRS = ("user.", "security.capability", "system.posix_acl_")  # what is about the file itself
+_NO_XATTRS = frozenset({errno.EOPNOTSUPP, errno.ENODATA, errno.EACCES, errno.EPERM})
+_LATEST = datetime.max.replace(tzinfo=UTC)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Something that lies in an entry and cannot be part of a backup job."""
+
+    path: bytes
+    reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """What an entry consists of."""
+
+    entries: list[Entry] = field(default_factory=list)
+    """In the order of a manifest; files with identities, without chunks."""
+    left: list[Left] = field(default_factory=list)
+    newest_change_ns: int = 0
+    """Newest modification or attribute change of anything in it, since the epoch."""
+    size_bytes: int = 0
+    files: int = 0
+
+    @property
+    def newest_change_at(self) -> datetime:
+        """The newest change as a time, held within what a date can be."""
+        try:
+            return datetime.fromtimestamp(self.newest_change_ns / 1e9, UTC)
+        except (ValueError, OverflowError, OSError):
+            return _LATEST if self.newest_change_ns > 0 else _EARLIEST
+
+
+def walk_entry(landing_fd: int, name: bytes) -> Walk:
+    """Walks a file or a directory tree below a landing directory.
+
+    Args:
+        landing_fd: descriptor of the landing directory.
+        name: one name in it.
+
+    Raises:
+        SourceRead: something of it cannot be listed or looked at.
+        SourceChanged: it goes away while it is walked.
+        UnsafeName: the name is none of a directory entry.
+    """
+    walker = _Walker(os.fstat(landing_fd).st_dev)
+    walker.visit(landing_fd, name, rel_path(name))
+    walker.walk.entries.sort(key=entry_order)
+    return walker.walk
+
+
+def fingerprint(entries: Iterable[Entry]) -> str:
+    """What the content of a backup job looks like from outside: names, sizes, times, link targets.
+
+    Not modes, owners or inodes: a change of those alone changes no backup job.
+    """
+    digest = blake3()
+    for entry in entries:
+        digest.update(b"%d:%b" % (len(entry.path), entry.path))
+        match entry:
+            case FileEntry():
+                digest.update(b"f%d,%d;" % (entry.size, entry.meta.mtime_ns))
+            case DirectoryEntry():
+                digest.update(b"d;")
+            case SymlinkEntry():
+                digest.update(b"s%d:%b;" % (len(entry.target), entry.target))
+            case HardlinkEntry():
+                digest.update(b"h%d:%b;" % (len(entry.to), entry.to))
+    return digest.hexdigest()
+
+
+class _Walker:
+    """One walk; recursion is bounded by the depth that a `RelPath` may have."""
+
+    def __init__(self, device: int) -> None:
+        self.walk = Walk()
+        self._device = device
+        self._first_names: dict[tuple[int, int], RelPath] = {}
+
+    def visit(self, parent: int, name: bytes, path: RelPath) -> None:
+        """Takes one name; the children of a directory after it, sorted."""
+        try:
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            kind = stat.S_IFMT(found.st_mode)
+            if found.st_dev != self._device:
+                self._leave(path, "another file system is mounted there")
+                return
+            change = max(found.st_mtime_ns, found.st_ctime_ns)
+            self.walk.newest_change_ns = max(self.walk.newest_change_ns, change)
+            if kind == stat.S_IFREG:
+                self._take_file(parent, name, path, found)
+            elif kind == stat.S_IFDIR:
+                self._take_directory(parent, name, path, found)
+            elif kind == stat.S_IFLNK:
+                self._take_link(parent, name, path, found)
+            else:
+                self._leave(path, f"{_KINDS.get(kind, 'a special file')} cannot be copied")
+        except FileNotFoundError as err:
+            raise SourceChanged(
+                f"{shown(path)} went away while it was looked at",
+                hint="it is looked at again by the next scan",
+            ) from err
+        except OSError as err:
+            raise source_error(err, "look at", path) from err
+
+    def _take_file(self, parent: int, name: bytes, path: RelPath, found: os.stat_result) -> None:
+        self.walk.files += 1
+        inode = (found.st_dev, found.st_ino)
+        if found.st_nlink > 1:
+            first = self._first_names.setdefault(inode, path)
+            if first != path:
+                self.walk.entries.append(HardlinkEntry(path=path, to=first))
+                return
+        self.walk.size_bytes += found.st_size
+        self.walk.entries.append(
+            FileEntry(
+                path=path,
+                size=found.st_size,
+                meta=_metadata(parent, name, found),
+                sparse=found.st_blocks * 512 + HOLE_BYTES <= found.st_size,
+                identity=identity_of(found),
+            )
+        )
+
+    def _take_directory(
+        self, parent: int, name: bytes, path: RelPath, found: os.stat_result
+    ) -> None:
+        meta = _metadata(parent, name, found)
+        self.walk.entries.append(DirectoryEntry(path=path, meta=meta))
+        with directory(name, parent=parent) as fd:
+            for child in names_in(fd):
+                try:
+                    child_path = rel_path(path + b"/" + child)
+                except UnsafeName as err:
+                    self._leave(path + b"/" + child, err.message)
+                    continue
+                self.visit(fd, child, child_path)
+
+    def _take_link(self, parent: int, name: bytes, path: RelPath, found: os.stat_result) -> None:
+        target = os.readlink(name, dir_fd=parent)
+        meta = Metadata(
+            mode=stat.S_IMODE(found.st_mode),
+            mtime_ns=found.st_mtime_ns,
+            uid=found.st_uid,
+            gid=found.st_gid,
+        )
+        self.walk.entries.append(SymlinkEntry(path=path, target=target, meta=meta))
+
+    def _leave(self, path: bytes, reason: str) -> None:
+        self.walk.left.append(Left(path, reason))
+
+
+def _metadata(parent: int, name: bytes, found: os.stat_result) -> Metadata:
+    return Metadata(
+        mode=stat.S_IMODE(found.st_mode),
+        mtime_ns=found.st_mtime_ns,
+        uid=found.st_uid,
+        gid=found.st_gid,
+        xattrs=_xattrs(parent, name),
+    )
+
+
+def _xattrs(parent: int, name: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Extended attributes that belong to the content; none where the file system has none."""
+    path = b"/proc/self/fd/%d/%b" % (parent, name)
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+        return tuple(
+            (os.fsencode(key), os.getxattr(path, key, follow_symlinks=False))
+            for key in sorted(names)
+            if key.startswith(_XATTRS)
+        )
+    except OSError as err:
+        if err.errno not in _NO_XATTRS:
+            raise
+        return ()
