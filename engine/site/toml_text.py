@@ -31,6 +31,15 @@ def read_toml_file(path: str) -> str:
         raise UsageError(f"cannot read {shown(path)}: {why}") from err
     if len(raw) > MAX_SITE_BYTES:
         raise UsageError(f"{shown(path)} is larger than a site file can be (16 MiB)")
+    return decoded(raw, path)
+
+
+def decoded(raw: bytes, path: str) -> str:
+    """The text of a file's bytes; a byte order mark is left out.
+
+    Raises:
+        SiteError: they are not UTF-8; names the line.
+    """
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as err:

@@ -1,0 +1,83 @@
+"""`auxtui apply`: makes the configuration as a site file says."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from auxtui.cli.output import say, tell, write_json
+from auxtui.cli.terms import HomeOption, JsonOption, terms_of
+from engine.catalog.home import Home
+
+if TYPE_CHECKING:
+    from engine.site.diffing import Change
+
+app = typer.Typer(rich_markup_mode=None)
+
+_SIGNS = {"added": "+", "changed": "~", "removed": "-", "warning": "!"}
+
+
+@app.command()
+def apply(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE.toml", help="The site file; - reads it.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would change.", show_default=False)
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the configuration as a site file says: all of it or nothing."""
+    terms = terms_of(ctx, home, as_json)
+    text, name = _read(file)
+    changes = _apply(terms.home, text, name, dry_run=dry_run)
+    if terms.as_json:
+        write_json({"changes": [change.document() for change in changes], "dry_run": dry_run})
+        return
+    for change in changes:
+        _show(change)
+    if not changes:
+        say("nothing to change")
+    elif dry_run:
+        tell("nothing was changed: --dry-run")
+
+
+def _read(file: str) -> tuple[str, str]:
+    from engine.site.toml_text import decoded, read_toml_file
+
+    if file == "-":
+        return decoded(sys.stdin.buffer.read(), "<stdin>"), "<stdin>"
+    return read_toml_file(file), file
+
+
+def _apply(home: Home, text: str, name: str, *, dry_run: bool) -> list[Change]:
+    from engine.catalog.opening import open_catalog
+    from engine.model.clock import system_clock
+    from engine.site.applying import apply_site
+
+    now = system_clock()
+    if not home.catalog.exists():
+        # A wrong file must not leave a catalog behind: it is tried on one that goes away.
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            open_catalog(Home(Path(scratch) / "home"), create=True) as catalog,
+        ):
+            changes = apply_site(catalog, text, name, dry_run=True, now=now)
+        if dry_run:
+            return changes
+    with open_catalog(home, create=not dry_run) as catalog:
+        return apply_site(catalog, text, name, dry_run=dry_run, now=now)
+
+
+def _show(change: Change) -> None:
+    line = f"{_SIGNS[change.change]} {change.kind} {change.name}"
+    for key, (before, after) in change.fields.items():
+        line += f"  {key}={after}" if before is None else f"  {key}: {before} -> {after}"
+    if change.change == "warning":
+        tell(f"! {change.kind} {change.name}: {change.note}")
+        return
+    say(f"{line}  ({change.note})" if change.note else line)

@@ -1,0 +1,225 @@
+"""`auxtui auxcopy`: the auxiliary copy operation, its plan, and saved forms of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auxtui import format as fmt
+from auxtui.cli.completing import policy_names
+from auxtui.cli.output import say, tell, write_json, write_table
+from auxtui.cli.terms import HereOption, HomeOption, JsonOption, Terms, terms_of, whoami
+from engine.model.errors import UsageError
+from engine.model.names import shown
+from engine.policy.durations import parse_duration, parse_rate
+
+if TYPE_CHECKING:
+    from engine.policy.values import RunOptions
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+def _flag(name: str, text: str) -> Any:
+    return typer.Option(name, help=text, show_default=False)
+
+
+@app.command()
+def auxcopy(
+    ctx: typer.Context,
+    policy: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="POLICY",
+            help="The storage policy; a script may name it.",
+            autocompletion=policy_names,
+            show_default=False,
+        ),
+    ] = None,
+    copy: Annotated[list[str] | None, _flag("--copy", "This copy only; again for more.")] = None,
+    source_media_agent: Annotated[
+        str | None, _flag("--source-media-agent", "Reads through this MediaAgent; else any.")
+    ] = None,
+    streams: Annotated[
+        int | None,
+        typer.Option("--streams", min=1, max=256, help="At most so many; else the maximum."),
+    ] = None,
+    no_scalable: Annotated[
+        bool, _flag("--no-scalable", "A fixed list and stream map, taken at the start.")
+    ] = False,
+    jobs_to_process: Annotated[
+        int | None,
+        typer.Option("--jobs-to-process", min=1, max=1_000_000, help="Per batch; 1000."),
+    ] = None,
+    skip_failed_verification: Annotated[
+        bool, _flag("--skip-failed-verification", "Leave out what failed data verification.")
+    ] = False,
+    most_recent_full: Annotated[
+        bool, _flag("--most-recent-full", "Only the newest full of each subclient.")
+    ] = False,
+    fulls_first: Annotated[
+        bool, _flag("--fulls-first", "Fulls first; three tries, then skip.")
+    ] = False,
+    throttle: Annotated[str | None, _flag("--throttle", "At most so fast: 200MiB/s.")] = None,
+    priority: Annotated[
+        int | None, typer.Option("--priority", min=0, max=9, help="0 first, 9 last; 5.")
+    ] = None,
+    suspended: Annotated[bool, _flag("--suspended", "Start suspended.")] = False,
+    description: Annotated[str | None, _flag("--description", "Free text.")] = None,
+    retries: Annotated[
+        int | None, typer.Option("--retries", min=0, max=1000, help="Attempts after a failure; 3.")
+    ] = None,
+    total_time: Annotated[str | None, _flag("--total-time", "Running time at most: 6h.")] = None,
+    kill_after_total_time: Annotated[
+        bool, _flag("--kill-after-total-time", "Kill the job when its time is over.")
+    ] = False,
+    script: Annotated[str | None, _flag("--script", "Run a saved form, FILE.toml.")] = None,
+    settings: Annotated[
+        list[str] | None, _flag("--set", "Override a value of the script: key=value.")
+    ] = None,
+    save_script: Annotated[
+        str | None, _flag("--save-script", "Save the form to FILE.toml and run nothing.")
+    ] = None,
+    dry_run: Annotated[
+        bool, _flag("--dry-run", "Print the plan: each backup job, taken or not, and why.")
+    ] = False,
+    wait: Annotated[bool, _flag("--wait", "Wait for the end; its exit code is the job's.")] = False,
+    here: HereOption = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run an auxiliary copy of a policy: every active secondary copy, or those named.
+
+    Prints the job id (with --json the job).
+    """
+    terms = terms_of(ctx, home, as_json)
+    if settings and script is None:
+        raise UsageError("--set changes a script, and there is none", hint="name it with --script")
+    if here and not wait:
+        raise UsageError("--here runs the job inside this command", hint="add --wait")
+    given = {
+        "copies": tuple(copy) if copy else None,
+        "source_media_agent": source_media_agent,
+        "streams": streams,
+        "scalable": False if no_scalable else None,
+        "jobs_to_process": jobs_to_process,
+        "skip_failed_verification": skip_failed_verification or None,
+        "use_most_recent_full": most_recent_full or None,
+        "fulls_first": fulls_first or None,
+        "throttle_bps": None if throttle is None else parse_rate(throttle),
+        "priority": priority,
+        "start_suspended": suspended or None,
+        "description": description,
+        "retries": retries,
+        "total_time_s": None if total_time is None else parse_duration(total_time),
+        "kill_after_total_time": kill_after_total_time or None,
+    }
+    name, options = _form(policy, script, settings or [], given)
+    if save_script is not None:
+        _save(terms, name, options, save_script)
+    elif dry_run:
+        _show_plan(terms, name, options)
+    else:
+        raise typer.Exit(_run(terms, name, options, wait=wait, here=here))
+
+
+def _form(
+    policy: str | None, script: str | None, settings: list[str], given: dict[str, Any]
+) -> tuple[str, RunOptions]:
+    """The script with its overrides, then what the command line says itself."""
+    from engine.policy.values import RunOptions
+
+    named, options = "", RunOptions()
+    if script is not None:
+        from engine.site.run_form import read_script
+        from engine.site.toml_text import read_toml_file
+
+        named, options = read_script(read_toml_file(script), script, tuple(settings))
+    name = policy or named
+    if not name:
+        raise UsageError("no policy is named", hint="auxtui auxcopy POLICY, or --script FILE.toml")
+    stated = {key: value for key, value in given.items() if value is not None}
+    return name, replace(options, **stated)
+
+
+def _save(terms: Terms, policy: str, options: RunOptions, file: str) -> None:
+    from engine.control import frontdoor
+    from engine.site.run_form import script_text
+
+    frontdoor.preview(terms.home, policy, options)  # a form that cannot run is not saved
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError as err:
+        raise UsageError(
+            f"{shown(file)} is there already", hint="name another file, or remove it first"
+        ) from err
+    except OSError as err:
+        raise UsageError(f"cannot write {shown(file)}: {err.strerror}") from err
+    with open(descriptor, "w", encoding="utf-8") as out:
+        out.write(script_text(policy, options))
+    if terms.as_json:
+        write_json({"script": file})
+    else:
+        say(f"saved; run it with: auxtui auxcopy --script {file}")
+
+
+def _show_plan(terms: Terms, policy: str, options: RunOptions) -> None:
+    from engine.control import frontdoor
+
+    plan = frontdoor.preview(terms.home, policy, options)
+    if terms.as_json:
+        write_json(plan)
+        return
+    write_table(
+        ["job", "client", "subclient", "level", "copy", "", "size", "reason"],
+        [
+            [
+                line["backup_job_id"],
+                line["client"],
+                line["subclient"],
+                line["level"],
+                line["copy"],
+                line.get("verdict") or ("taken" if line["taken"] else "skipped"),
+                fmt.size(line["bytes"]),
+                line["reason"],
+            ]
+            for line in plan["backup_jobs"]
+        ],
+        numbers=["job", "size"],
+    )
+    for total in plan.get("copy_totals", []):
+        say(
+            f"{total['copy']}: {fmt.count(total['taken'], 'backup job')} "
+            f"({fmt.size(total['bytes'])}) taken, {total['skipped']} skipped, "
+            f"{total['blocked']} blocked"
+        )
+    if plan.get("streams"):
+        say(f"streams: {plan['streams']}, limited by {plan.get('streams_limited_by', '')}")
+    for warning in plan.get("warnings", []):
+        tell(f"warning: {warning}")
+
+
+def _run(terms: Terms, policy: str, options: RunOptions, *, wait: bool, here: bool) -> int:
+    from auxtui.cli.waiting import wait_and_report
+    from engine.control import frontdoor
+
+    def start() -> int:
+        return frontdoor.run_auxcopy(terms.home, policy, options, by=whoami())
+
+    if here:
+        from auxtui.cli.here import run_here
+
+        return run_here(terms.home, lambda: wait_and_report(terms, start(), here=True))
+    job_id = start()
+    if wait:
+        return wait_and_report(terms, job_id)
+    if terms.as_json:
+        from engine.catalog.live_documents import job_document
+
+        with terms.live() as live:
+            write_json(job_document(live.job(job_id)))
+    else:
+        say(str(job_id))
+    return 0

@@ -1,0 +1,128 @@
+"""`auxtui copies`: the ledger of one copy, or of all copies of a policy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auxtui import format as fmt
+from auxtui.cli.completing import copy_names
+from auxtui.cli.output import write_json, write_table
+from auxtui.cli.terms import HomeOption, JsonOption, terms_of
+from auxtui.cli.words import found_name, one_of, policy_and_copy
+from engine.catalog.live_values import LedgerFilter, LiveCopy, LiveJobCopy
+from engine.model.states import JobCopyState
+from engine.policy.durations import parse_duration
+
+if TYPE_CHECKING:
+    from engine.catalog.live import LiveCatalog
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def copies(
+    ctx: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="POLICY[/COPY]", help="A copy; else all of the policy.", autocompletion=copy_names
+        ),
+    ],
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state", help="to-be-copied, available ...; again for more.", show_default=False
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="Backed up in the last 7d ...", show_default=False),
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option("--client", help="Of one client.", show_default=False)
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most so many.", show_default=False)
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The ledger: backup jobs on a copy, with state, reason and next step."""
+    terms = terms_of(ctx, home, as_json)
+    policy, copy = policy_and_copy(name)
+    where = LedgerFilter(
+        states=tuple(JobCopyState(one_of(word, JobCopyState, "state")) for word in state or ()),
+        since=None if since is None else datetime.now(UTC) - _span(since),
+        client=client or "",
+    )
+    with terms.live() as live:
+        chosen = chosen_copies(live, policy, copy)
+        lines = [
+            line
+            for each in chosen
+            for line in live.job_copies_page(
+                each.id, where, descending=False, limit=-1 if limit is None else limit
+            )
+        ]
+    if terms.as_json:
+        write_json({"policy": policy, "copy": copy or None, "job_copies": _documents(lines)})
+    else:
+        _show(lines)
+
+
+def _span(text: str) -> timedelta:
+    return min(timedelta(seconds=parse_duration(text)), timedelta(days=365 * 1000))
+
+
+def chosen_copies(live: LiveCatalog, policy: str, copy: str) -> list[LiveCopy]:
+    """The copies that `POLICY[/COPY]` names.
+
+    Raises:
+        NotFoundError: there is no such policy or copy.
+    """
+    by_policy = {each.name: each for each in live.estate().policies}
+    found = by_policy[found_name(policy, by_policy, "policy")]
+    by_name = {each.name: each for each in found.copies}
+    if not copy:
+        return list(found.copies)
+    return [by_name[found_name(copy, by_name, f"copy of policy {policy}")]]
+
+
+def _documents(lines: list[LiveJobCopy]) -> list[dict[str, Any]]:
+    from engine.catalog.live_documents import job_copy_document
+
+    return [{**job_copy_document(line), "copy": line.copy} for line in lines]
+
+
+def _show(lines: list[LiveJobCopy]) -> None:
+    now = datetime.now(UTC)
+    write_table(
+        ["job", "copy", "client", "subclient", "name", "level", "backed up", "size", "state",
+         "reason", "next step"],
+        [
+            [
+                line.backup_job_id,
+                line.copy,
+                line.client,
+                line.subclient,
+                _name(line),
+                line.level,
+                fmt.moment(line.started_at, now=now),
+                fmt.size(line.size_bytes),
+                line.state.replace("_", " "),
+                line.reason,
+                line.next_step,
+            ]
+            for line in lines
+        ],
+        numbers=["job", "size"],
+    )  # fmt: skip
+
+
+def _name(line: LiveJobCopy) -> str:
+    from engine.model.names import shown
+
+    return shown(line.name)

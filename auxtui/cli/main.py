@@ -1,0 +1,228 @@
+"""The program: its commands by name, imported when they are called; the edge where errors end.
+
+A user error is one or two lines on standard error and an exit code. A bug goes to the log of the
+home, with where to find it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator, MutableMapping
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from auxtui.cli.output import tell
+from auxtui.cli.terms import HomeOption, JsonOption
+from auxtui.inert import safe
+from engine.catalog.home import Home
+from engine.model.errors import EXIT_FAILED, EXIT_USAGE, AuxError
+
+# Name -> module below auxtui.cli, and the line that help shows.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "A small real CommCell to try auxtui on."),
+    "apply": ("apply", "Make the configuration as a site file says."),
+    "export": ("export", "Print the configuration as a site file."),
+    "scan": ("scan", "Adopt new backup jobs from landing directories."),
+    "auxcopy": ("auxcopy", "Run an auxiliary copy, or show its plan."),
+    "jobs": ("jobs", "The job controller and the job history."),
+    "job": ("job", "One job: show, wait, suspend, resume, kill ..."),
+    "watch": ("watch", "Follow a job, one line per change."),
+    "copies": ("copies", "The ledger: backup jobs on a copy, and why."),
+    "why": ("why", "Why a backup job is or is not on a copy."),
+    "pick": ("pick", "Copy these backup jobs, whatever the rules say."),
+    "unpick": ("unpick", "Do not copy these backup jobs."),
+    "recopy": ("recopy", "Copy these backup jobs anew."),
+    "mark-bad": ("mark_bad", "Mark these job copies bad."),
+    "restore": ("restore", "Get a backup job back into a directory."),
+    "service": ("service", "The process that runs the jobs."),
+    "catalog": ("catalog", "Check the catalog, or back it up."),
+    "doctor": ("doctor", "What is wrong here, and what to do about it."),
+}
+EPILOG = (
+    "Exit codes: 0 done, 1 failed or completed with errors, 2 wrong use, 3 killed, "
+    "4 no such thing, 75 try again later."
+)
+
+
+class _Commands(MutableMapping[str, Any]):
+    """The commands by name; a module is imported when its command is asked for."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            module = import_module(f"auxtui.cli.{COMMANDS[name][0]}")
+            command = typer.main.get_command(module.app)
+            command.name = name
+            self._loaded[name] = command
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("commands are not taken away")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Program(TyperGroup):
+    """Knows the names and summaries of its commands without importing them."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Commands()
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+app = typer.Typer(
+    cls=_Program,
+    name="auxtui",
+    help="Keeps second and third copies of backups, proves that they are whole, gets data back. "
+    "Without a command: the console.",
+    epilog=EPILOG,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"auxtui {version('auxtui')}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def program(
+    ctx: typer.Context,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Console: look only.", show_default=False)
+    ] = False,
+    slow: Annotated[
+        bool,
+        typer.Option("--slow", help="Console: for a very slow line.", show_default=False),
+    ] = False,
+    mouse: Annotated[
+        bool | None,
+        typer.Option("--mouse/--no-mouse", help="Console: use the mouse.", show_default=False),
+    ] = None,
+    glyphs: Annotated[
+        str | None,
+        typer.Option("--glyphs", help="Console: unicode, block or ascii.", show_default=False),
+    ] = None,
+    theme: Annotated[
+        str | None, typer.Option("--theme", help="Console: a theme by name.", show_default=False)
+    ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_show_version,
+            help="Print the version.",
+            show_default=False,
+        ),
+    ] = False,
+) -> None:
+    """Starts the console when no command is named."""
+    if ctx.invoked_subcommand is None:
+        from auxtui.cli.console import open_console
+
+        settings = {
+            "AUXTUI_READ_ONLY": "1" if read_only else None,
+            "AUXTUI_SLOW": "1" if slow else None,
+            "AUXTUI_MOUSE": None if mouse is None else str(int(mouse)),
+            "AUXTUI_GLYPHS": glyphs,
+            "AUXTUI_THEME": theme,
+        }
+        raise typer.Exit(open_console(Home.find(home), settings))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the program; returns its exit code.
+
+    Args:
+        arguments: those after the program's name; None: those of this process.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
+    wants_json = "--json" in given[: given.index("--")] if "--" in given else "--json" in given
+    usage_error = typer.BadParameter.__mro__[2]  # ClickException, which Typer does not export
+    try:
+        code = typer.main.get_command(app).main(
+            args=given, prog_name="auxtui", standalone_mode=False
+        )
+        return code if isinstance(code, int) else 0
+    except AuxError as err:
+        _report(err.message, err.hint, wants_json)
+        return err.exit_code
+    except typer.Abort:
+        _report("stopped", "", wants_json)
+        return EXIT_FAILED
+    except Exception as err:
+        if isinstance(err, usage_error):
+            hint = f"{_command_of(err)} --help shows what is possible"
+            _report(err.format_message().rstrip("."), hint, wants_json)  # type: ignore[attr-defined]
+            return EXIT_USAGE
+        _report_bug(err, given, wants_json)
+        return EXIT_FAILED
+
+
+def _command_of(err: Exception) -> str:
+    ctx = getattr(err, "ctx", None)
+    return str(ctx.command_path) if ctx is not None else "auxtui"
+
+
+def _report(message: str, hint: str, wants_json: bool) -> None:
+    if wants_json:
+        sys.stderr.write(json.dumps({"error": message, "hint": hint}) + "\n")
+        return
+    tell(f"auxtui: {message}")
+    if hint:
+        tell(f"  {hint}")
+
+
+def _report_bug(err: Exception, given: list[str], wants_json: bool) -> None:
+    """Writes the traceback where it can be found later, and says where."""
+    home = Home.find(_home_in(given))
+    trace = "".join(traceback.format_exception(err))
+    command = " ".join(safe(word) for word in given)
+    try:
+        home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(home.service_log, "a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(f"{datetime.now(UTC).isoformat()} auxtui {command}\n{trace}\n")
+        where = f"the details are in {home.service_log}"
+    except OSError:
+        sys.stderr.write(trace)
+        where = "the log of the home cannot be written; the details are above"
+    _report(f"internal error: {type(err).__name__}: {err}", where, wants_json)
+
+
+def _home_in(given: list[str]) -> str | None:
+    for at, word in enumerate(given):
+        if word == "--home" and at + 1 < len(given):
+            return given[at + 1]
+        if word.startswith("--home="):
+            return word.removeprefix("--home=")
+    return None

@@ -1,0 +1,22 @@
+"""`auxtui recopy`: copies anew what is there."""
+
+from __future__ import annotations
+
+import typer
+
+from auxtui.cli.deciding import BackupJobs, CopyName, decide
+from auxtui.cli.terms import HomeOption, JsonOption, terms_of
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def recopy(
+    ctx: typer.Context,
+    name: CopyName,
+    backup_jobs: BackupJobs,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy these backup jobs anew in the next run."""
+    decide(terms_of(ctx, home, as_json), name, backup_jobs, "recopy", "to be copied anew to")
