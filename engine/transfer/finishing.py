@@ -152,7 +152,7 @@ def _outcome(order: OpenOrder, dest: OpenDestination) -> DestinationOutcome:
         chunks=order.chunk_count,
         chunks_done=dest.chunks_done,
         bytes_done=dest.bytes_done,
-        warnings=tuple(order.warnings),
+        warnings=(*dest.writer.warnings, *order.warnings),
     )
 
 

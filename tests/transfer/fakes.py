@@ -160,6 +160,7 @@ class FakeWriter:
     on_record: Callable[[list[Done]], None] = nothing
     on_publish: Callable[[], None] = nothing
     on_open: Callable[[bytes], None] = nothing
+    warnings: Sequence[str] = ()
     open_handles: int = 0
     closed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
