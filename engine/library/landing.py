@@ -8,31 +8,31 @@ from __future__ import annotations
 import fnmatch
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from engine.library.beneath import Parents, names_in, open_for_reading, open_root
+from engine.library.beneath import names_in
 from engine.library.blame import on_source
-from engine.library.file_handles import FileReader
-from engine.library.landing_walk import Left, Walk, fingerprint, walk_entry
-from engine.model.entries import Entry, FileEntry, Identity, ManifestHeader
-from engine.model.errors import LibraryOffline, SourceChanged
+from engine.library.landing_reader import LandingReader, open_landing
+from engine.library.landing_walk import Walk, fingerprint, walk_entry
+from engine.model.entries import Entry, FileEntry, HardlinkEntry, chunk_bytes_for
+from engine.model.errors import LibraryOffline, SourceError, UnsafeName
 from engine.model.names import shown
+
+_NS_PER_S = 1_000_000_000
+_LATEST_NS = 253_370_764_800 * _NS_PER_S  # the year 9999
 
 __all__ = [
     "Candidate",
-    "LandingIdentity",
     "LandingReader",
-    "Left",
-    "Walk",
+    "LandingScan",
+    "SeenEntry",
     "fingerprint",
-    "is_settled",
-    "landing_identity",
+    "look_at_landing",
     "observe",
-    "open_landing",
+    "settled",
     "walk_entry",
-    "why_offline",
 ]
 
 
@@ -45,27 +45,40 @@ class Candidate:
     """Why it cannot be adopted; empty when it can be, once it has settled."""
 
 
-def open_landing(path: str | bytes) -> int:
-    """Opens a landing directory; the caller closes the descriptor.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenEntry:
+    """An entry that could be walked, whether or not it has settled."""
 
-    Raises:
-        LibraryOffline: it is not there, or cannot be opened.
-    """
-    try:
-        return open_root(os.fsencode(path))
-    except OSError as err:
-        why = (err.strerror or str(err)).lower()
-        raise LibraryOffline(
-            f"landing directory {shown(path)} is offline: {why}",
-            hint="mount it, or correct `landing` in the site file",
-        ) from err
+    name: bytes
+    fingerprint: str
+    newest_change_ns: int
+    """Of contents and attributes of anything in it."""
+    newest_mtime_ns: int
+    """Of its files, or of itself when it has none; held within what a date can be."""
+    oldest_mtime_ns: int
+    size_bytes: int
+    files: int
+    chunks: int
+    entries: list[Entry]
+    """In the order of a manifest, files with identities and without chunks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandingScan:
+    """What lies in a landing directory."""
+
+    identity: dict[str, object]
+    """Of the directory, to be given to the next look."""
+    entries: list[SeenEntry] = field(default_factory=list)
+    left: list[tuple[bytes, str]] = field(default_factory=list)
+    """Names, or paths within an entry, that cannot be adopted, and why."""
 
 
 def observe(landing_fd: int, pattern: str) -> list[Candidate]:
     """Names in a landing directory that match, sorted; looks at each, opens none.
 
     Args:
-        landing_fd: see `open_landing`.
+        landing_fd: of the landing directory.
         pattern: as of a shell; a hidden name must be asked for by a leading dot.
 
     Raises:
@@ -79,143 +92,61 @@ def observe(landing_fd: int, pattern: str) -> list[Candidate]:
         ]
 
 
-def is_settled(
-    now: datetime, newest_change: datetime, settle_s: float, first_seen_at: datetime | None
-) -> bool:
-    """Whether an entry was left alone for long enough to be adopted.
+def look_at_landing(
+    landing: bytes, pattern: str, *, identity: Mapping[str, object], expects_entries: bool
+) -> LandingScan:
+    """Looks at all that matches in a landing directory.
+
+    An entry that cannot be walked is left with the reason; the others go on.
 
     Args:
-        newest_change: see `Walk.newest_change_at`.
-        settle_s: how long it must be untouched, in seconds.
-        first_seen_at: when it was first seen exactly so, by its fingerprint; None: just now. It
-            decides when the newest change lies in the future, so that a wrong clock of the
-            program that wrote it blocks nothing for ever.
-    """
-    untouched_since = newest_change if newest_change <= now else first_seen_at
-    return untouched_since is not None and (now - untouched_since).total_seconds() >= settle_s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandingIdentity:
-    """What a landing directory was when it was last looked at."""
-
-    device: int
-    fsid: int
-    """Of the file system; 0 where it has none."""
-    inode: int
-    is_empty: bool
-
-    def to_json(self) -> dict[str, object]:
-        """For the catalog."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, object]) -> LandingIdentity | None:
-        """From the catalog; None when it was never looked at."""
-        match record:
-            case {"device": int(d), "fsid": int(f), "inode": int(i), "is_empty": bool(e)}:
-                return cls(device=d, fsid=f, inode=i, is_empty=e)
-        return None
-
-
-def landing_identity(landing_fd: int) -> LandingIdentity:
-    """What a landing directory is now.
+        landing: path of the directory.
+        pattern: see `observe`.
+        identity: of the directory when it was last looked at; empty: any is right.
+        expects_entries: whether backup jobs lie there, so that an empty one must be a mistake.
 
     Raises:
-        SourceRead: it cannot be looked at.
+        LibraryOffline: it is missing, another file system than before, or suddenly empty.
+        SourceRead: it cannot be listed.
     """
-    with on_source("look at", "the landing directory"):
-        found = os.fstat(landing_fd)
-        return LandingIdentity(
-            device=found.st_dev,
-            fsid=os.statvfs(landing_fd).f_fsid,
-            inode=found.st_ino,
-            is_empty=not os.listdir(landing_fd),
-        )
-
-
-def why_offline(old: LandingIdentity | None, new: LandingIdentity, *, has_backup_jobs: bool) -> str:
-    """Why a landing directory must be taken for an unmounted one; empty when it is the same.
-
-    A device number changes with a restart, a file system id where there is none: one of them
-    that agrees is enough.
-
-    Args:
-        has_backup_jobs: whether backup jobs were adopted there that are not aged off.
-    """
-    if old is None:
-        return ""
-    if old.device != new.device and (not old.fsid or old.fsid != new.fsid):
-        return "another file system than before is there"
-    if has_backup_jobs and new.is_empty:
-        return "it is suddenly empty"
-    return ""
-
-
-class LandingReader:
-    """A backup job where it lies; `JobReader` of landing directories. Thread-safe.
-
-    Args:
-        landing: the landing directory.
-        header: of its manifest.
-        entries: of its manifest, with the identities of when it was adopted.
-        has_digests: whether the entries have the digests of a first copy.
-
-    Raises:
-        LibraryOffline: the landing directory is not there.
-    """
-
-    def __init__(
-        self,
-        landing: str | bytes,
-        header: ManifestHeader,
-        entries: Iterable[Entry],
-        *,
-        has_digests: bool,
-    ) -> None:
-        self._header = header
-        self._entries = tuple(entries)
-        self._has_digests = has_digests
-        self._fd = open_landing(landing)
-
-    @property
-    def header(self) -> ManifestHeader:
-        """See `JobReader`."""
-        return self._header
-
-    @property
-    def has_digests(self) -> bool:
-        """See `JobReader`."""
-        return self._has_digests
-
-    def entries(self) -> Iterator[Entry]:
-        """See `JobReader`."""
-        return iter(self._entries)
-
-    def open_file(self, entry: FileEntry) -> FileReader:
-        """See `JobReader`.
-
-        Before the first copy nothing but the identity tells that the content is what was adopted,
-        so all of it must agree; afterwards the digests do, and a change of mode or a new hard
-        link (which change ctime) must not make a backup job bad.
-        """
-        with on_source("open", entry.path), Parents(self._fd) as parents:
-            parent, name = parents.of(entry.path)
-            handle = FileReader(open_for_reading(name, parent=parent), entry.path)
-        changed = _what_changed(entry, handle.identity, is_strict=not self._has_digests)
-        if changed:
-            handle.close()
-            raise SourceChanged(
-                f"{shown(entry.path)} changed after it was adopted: {changed}",
-                hint="the next scan says whether it is a new backup job",
+    landing_fd = open_landing(landing)
+    try:
+        with on_source("look at", landing):
+            new = _identity(landing_fd)
+            is_empty = not os.listdir(landing_fd)
+        offline = _why_offline(identity, new, is_suddenly_empty=expects_entries and is_empty)
+        if offline:
+            raise LibraryOffline(
+                f"landing directory {shown(landing)} is offline: {offline}",
+                hint="mount it; if this is as it should be, scan again and accept it",
             )
-        return handle
+        scan = LandingScan(identity=new)
+        for candidate in observe(landing_fd, pattern):
+            _look_at(landing_fd, candidate, scan)
+        return scan
+    finally:
+        os.close(landing_fd)
 
-    def close(self) -> None:
-        """Closes the landing directory; files that are open stay open."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+
+def settled(
+    *, now: datetime, newest_change_ns: int, settle_s: float, first_seen_at: datetime
+) -> str:
+    """Why an entry must not be adopted yet; empty when it was left alone for long enough.
+
+    Args:
+        newest_change_ns: see `SeenEntry`.
+        settle_s: how long it must be untouched, in seconds.
+        first_seen_at: when it was first seen exactly so, by its fingerprint. It decides when the
+            newest change lies in the future, so that a wrong clock blocks nothing for ever.
+    """
+    change_s = newest_change_ns / _NS_PER_S
+    is_in_future = change_s > now.timestamp()
+    since_s = first_seen_at.timestamp() if is_in_future else change_s
+    untouched_s = max(0.0, now.timestamp() - since_s)
+    if untouched_s >= settle_s:
+        return ""
+    wait = f"unchanged for {untouched_s:.0f} s, it settles after {settle_s:.0f} s"
+    return f"its times lie in the future; seen {wait}" if is_in_future else wait
 
 
 def _matches(name: bytes, pattern: str) -> bool:
@@ -236,14 +167,55 @@ def _left_because(landing_fd: int, name: bytes) -> str:
     return "it is neither a file nor a directory"
 
 
-def _what_changed(entry: FileEntry, found: Identity, *, is_strict: bool) -> str:
-    adopted = entry.identity
-    if found.size != entry.size:
-        return f"it has {found.size} bytes, {entry.size} were adopted"
-    if found.mtime_ns != (adopted.mtime_ns if adopted else entry.meta.mtime_ns):
-        return "it was modified"
-    if not is_strict or adopted is None:
-        return ""
-    if found.inode != adopted.inode:
-        return "another file has its name"
-    return "" if found.ctime_ns == adopted.ctime_ns else "its attributes were changed"
+def _look_at(landing_fd: int, candidate: Candidate, scan: LandingScan) -> None:
+    if candidate.left_because:
+        scan.left.append((candidate.name, candidate.left_because))
+        return
+    try:
+        walk = walk_entry(landing_fd, candidate.name)
+    except (SourceError, UnsafeName) as err:
+        scan.left.append((candidate.name, err.message))
+        return
+    scan.left.extend((left.path, left.reason) for left in walk.left)
+    if walk.entries:
+        scan.entries.append(_seen(candidate.name, walk))
+
+
+def _seen(name: bytes, walk: Walk) -> SeenEntry:
+    files = [entry for entry in walk.entries if isinstance(entry, FileEntry)]
+    own = [entry.meta for entry in walk.entries[:1] if not isinstance(entry, HardlinkEntry)]
+    metas = [file.meta for file in files] or own
+    times = [min(max(meta.mtime_ns, 0), _LATEST_NS) for meta in metas]
+    return SeenEntry(
+        name=name,
+        fingerprint=fingerprint(walk.entries),
+        newest_change_ns=walk.newest_change_ns,
+        newest_mtime_ns=max(times),
+        oldest_mtime_ns=min(times),
+        size_bytes=walk.size_bytes,
+        files=walk.files,
+        chunks=sum(-(-file.size // chunk_bytes_for(file.size)) for file in files),
+        entries=walk.entries,
+    )
+
+
+def _identity(landing_fd: int) -> dict[str, object]:
+    found = os.fstat(landing_fd)
+    fsid = os.statvfs(landing_fd).f_fsid
+    return {"device": found.st_dev, "fsid": f"{fsid:x}" if fsid else "", "inode": found.st_ino}
+
+
+def _why_offline(
+    old: Mapping[str, object], new: Mapping[str, object], *, is_suddenly_empty: bool
+) -> str:
+    """Why a directory must be taken for an unmounted one; empty when it is the same.
+
+    A device number may change with a restart, and some file systems have no id of their own: one
+    of them that agrees is enough.
+    """
+    is_same = old.get("device") == new["device"] or (
+        bool(new["fsid"]) and old.get("fsid") == new["fsid"]
+    )
+    if old and not is_same:
+        return "another file system than before is there"
+    return "it is suddenly empty" if is_suddenly_empty else ""

@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from blake3 import blake3
 
@@ -38,8 +37,6 @@ _KINDS = {
 }
 _XATTRS = ("user.", "security.capability", "system.posix_acl_")  # what is about the file itself
 _NO_XATTRS = frozenset({errno.EOPNOTSUPP, errno.ENODATA, errno.EACCES, errno.EPERM})
-_LATEST = datetime.max.replace(tzinfo=UTC)
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +58,6 @@ class Walk:
     """Newest modification or attribute change of anything in it, since the epoch."""
     size_bytes: int = 0
     files: int = 0
-
-    @property
-    def newest_change_at(self) -> datetime:
-        """The newest change as a time, held within what a date can be."""
-        try:
-            return datetime.fromtimestamp(self.newest_change_ns / 1e9, UTC)
-        except (ValueError, OverflowError, OSError):
-            return _LATEST if self.newest_change_ns > 0 else _EARLIEST
 
 
 def walk_entry(landing_fd: int, name: bytes) -> Walk:

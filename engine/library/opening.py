@@ -12,13 +12,13 @@ from engine.model.names import shown
 _HINT = "the absolute path of a directory, e.g. /mnt/vault"
 
 
-def open_library(name: str, url: str, uuid: str, commcell_id: str) -> Library:
+def open_library(name: str, url: str, uuid: str | None, commcell_id: str) -> Library:
     """Opens a library; touches nothing yet.
 
     Args:
         name: in the site file.
         url: an absolute path, or `file:///` with one.
-        uuid: what the catalog knows of its marker; empty before it is initialised.
+        uuid: what the catalog knows of its marker; empty or None before it is initialised.
         commcell_id: whose library it is.
 
     Raises:
@@ -32,4 +32,4 @@ def open_library(name: str, url: str, uuid: str, commcell_id: str) -> Library:
         )
     if not path.startswith("/") or "\0" in path:
         raise UsageError(f"library {name}: {shown(url)} is not an absolute path", hint=_HINT)
-    return LocalLibrary(name, os.fsencode(path), uuid=uuid, commcell_id=commcell_id)
+    return LocalLibrary(name, os.fsencode(path), uuid=uuid or "", commcell_id=commcell_id)

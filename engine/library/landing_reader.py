@@ -1,0 +1,108 @@
+"""Reads a backup job where it lies in its landing directory; never follows, never writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from engine.library.beneath import Parents, open_for_reading, open_root
+from engine.library.blame import on_source
+from engine.library.file_handles import FileReader
+from engine.model.entries import Entry, FileEntry, Identity, ManifestHeader
+from engine.model.errors import LibraryOffline, SourceChanged
+from engine.model.names import shown
+
+
+def open_landing(path: str | bytes) -> int:
+    """Opens a landing directory; the caller closes the descriptor.
+
+    Raises:
+        LibraryOffline: it is not there, or cannot be opened.
+    """
+    try:
+        return open_root(os.fsencode(path))
+    except OSError as err:
+        why = (err.strerror or str(err)).lower()
+        raise LibraryOffline(
+            f"landing directory {shown(path)} is offline: {why}",
+            hint="mount it, or correct `landing` in the site file",
+        ) from err
+
+
+class LandingReader:
+    """A backup job where it lies; `JobReader` of landing directories. Thread-safe.
+
+    Args:
+        landing: the landing directory.
+        header: of its manifest.
+        entries: of its manifest, with the identities of when it was adopted.
+        has_digests: whether the entries have the digests of a first copy.
+
+    Raises:
+        LibraryOffline: the landing directory is not there.
+    """
+
+    def __init__(
+        self,
+        landing: str | bytes,
+        header: ManifestHeader,
+        entries: Iterable[Entry],
+        *,
+        has_digests: bool,
+    ) -> None:
+        self._header = header
+        self._entries = tuple(entries)
+        self._has_digests = has_digests
+        self._fd = open_landing(landing)
+
+    @property
+    def header(self) -> ManifestHeader:
+        """See `JobReader`."""
+        return self._header
+
+    @property
+    def has_digests(self) -> bool:
+        """See `JobReader`."""
+        return self._has_digests
+
+    def entries(self) -> Iterator[Entry]:
+        """See `JobReader`."""
+        return iter(self._entries)
+
+    def open_file(self, entry: FileEntry) -> FileReader:
+        """See `JobReader`.
+
+        Before the first copy nothing but the identity tells that the content is what was adopted,
+        so all of it must agree; afterwards the digests do, and a change of mode or a new hard
+        link (which change ctime) must not make a backup job bad.
+        """
+        with on_source("open", entry.path), Parents(self._fd) as parents:
+            parent, name = parents.of(entry.path)
+            handle = FileReader(open_for_reading(name, parent=parent), entry.path)
+        changed = _what_changed(entry, handle.identity, is_strict=not self._has_digests)
+        if changed:
+            handle.close()
+            raise SourceChanged(
+                f"{shown(entry.path)} changed after it was adopted: {changed}",
+                hint="the next scan says whether it is a new backup job",
+            )
+        return handle
+
+    def close(self) -> None:
+        """Closes the landing directory; files that are open stay open."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _what_changed(entry: FileEntry, found: Identity, *, is_strict: bool) -> str:
+    adopted = entry.identity
+    if found.size != entry.size:
+        return f"it has {found.size} bytes, {entry.size} were adopted"
+    if found.mtime_ns != (adopted.mtime_ns if adopted else entry.meta.mtime_ns):
+        return "it was modified"
+    if not is_strict or adopted is None:
+        return ""
+    if found.inode != adopted.inode:
+        return "another file has its name"
+    return "" if found.ctime_ns == adopted.ctime_ns else "its attributes were changed"
