@@ -12,16 +12,16 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from textual.message import Message
 from textual.message_pump import MessagePump
 
+from auxtui.feed_values import Pulse
 from engine.catalog.live import LiveCatalog
-from engine.catalog.values import JobValue, ServiceValue
 from engine.model.clock import Clock
 from engine.model.errors import AuxError
 
@@ -30,19 +30,6 @@ T = TypeVar("T")
 RECENT = timedelta(minutes=5)  # so long a finished job stays among the active ones
 HEAVY_SHARE = 20  # a query may take 1/20 of the time, so 100,000 job copies cost no more than ten
 Query = Callable[[LiveCatalog], Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
-    """What every screen shows in its frame: the service and the jobs of the moment."""
-
-    service: ServiceValue | None
-    active: tuple[JobValue, ...]
-    recent: tuple[JobValue, ...]
-    at: datetime = field(compare=False)
-    """When the catalog was looked at."""
-    silent_s: int = 0
-    """Seconds since the last heartbeat, in steps of ten; 0 while it is fresh."""
 
 
 class Fresh(Message):
@@ -105,22 +92,28 @@ class Feed:
 
     Args:
         path: the catalog file.
-        owner: gets `Fresh("pulse")` and `CatalogTrouble`.
+        owner: gets `CatalogTrouble`.
+        is_alive: whether a service holds this catalog.
         clock: the present.
         refresh_s: seconds between looks while a job is active; twice that when none is.
     """
 
     def __init__(
-        self, path: Path, owner: MessagePump, *, clock: Clock, refresh_s: float = 1.0
+        self,
+        path: Path,
+        owner: MessagePump,
+        *,
+        is_alive: Callable[[], bool],
+        clock: Clock,
+        refresh_s: float = 1.0,
     ) -> None:
         self._path = path
         self._owner = owner
+        self._is_alive = is_alive
         self._clock = clock
         self._refresh_s = refresh_s
         self._lock = threading.Lock()
-        self._followed: list[_Followed] = [
-            _Followed(owner, Watch(topic="pulse", query=self._pulse, every_turn=True))
-        ]
+        self._followed: list[_Followed] = []
         self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._stopping = False
@@ -225,26 +218,23 @@ class Feed:
             one.asked, one.value = True, value
             one.target.post_message(Fresh(one.watch.topic, value))
 
-    def _pulse(self, live: LiveCatalog) -> Pulse:
+    def pulse(self, live: LiveCatalog) -> Pulse:
+        """The query of what every screen shows in its frame."""
         now = self._clock()
         active = live.active_jobs()
         self._busy = bool(active)
-        service = live.service()
+        service, alive = live.service(), self._is_alive()
         silent_s = 0
-        if service is not None and service.heartbeat_at is not None:
+        if alive and service is not None and service.heartbeat_at is not None:
             silent_s = max(0, int((now - service.heartbeat_at).total_seconds())) // 10 * 10
         return Pulse(
-            service=_without_heartbeat(service),
+            service=None if service is None else replace(service, heartbeat_at=None),
+            service_alive=alive,
             active=active,
             recent=live.recent_jobs(now - RECENT),
             at=now,
             silent_s=silent_s,
         )
-
-
-def _without_heartbeat(service: ServiceValue | None) -> ServiceValue | None:
-    """The service without what changes every second and is not shown."""
-    return None if service is None else replace(service, heartbeat_at=None)
 
 
 async def in_thread(call: Callable[[], T]) -> T:

@@ -37,6 +37,10 @@ class Cell(NamedTuple):
     tone: Tone = Tone.PLAIN
 
 
+Fact = tuple[str, Cell]
+"""A label, and what it is. An empty label continues the one above."""
+
+
 class Row(NamedTuple):
     """One line of a table: its key, and a cell for each column."""
 

@@ -125,11 +125,11 @@ class LineTable(ScrollView, can_focus=True):
     class Wanted(Message):
         """Rows that have not been read came into view."""
 
-        def __init__(self, table: LineTable, start: int, stop: int) -> None:
+        def __init__(self, table: LineTable, first: int, end: int) -> None:
             super().__init__()
             self.table = table
-            self.start = start
-            self.stop = stop
+            self.first = first
+            self.end = end
 
         @property
         def control(self) -> LineTable:
@@ -143,7 +143,7 @@ class LineTable(ScrollView, can_focus=True):
         empty: str = "",
         header: bool = True,
         glyphs: Glyphs = UNICODE,
-        id: str | None = None,  # noqa: A002 - as every Textual widget names it
+        id: str | None = None,
         classes: str | None = None,
     ) -> None:
         """Args:

@@ -33,7 +33,7 @@ class OneLine(Widget):
     }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - as Textual names it
+    def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._left: tuple[Cell, ...] = ()
         self._right: tuple[Cell, ...] = ()
@@ -70,4 +70,8 @@ class OneLine(Widget):
         return Strip(segments, width).crop(0, width)
 
     def _tone(self, tone: Tone) -> Style:
-        return self.rich_style if tone is Tone.PLAIN else self.get_component_rich_style(f"tone--{tone}")
+        return (
+            self.rich_style
+            if tone is Tone.PLAIN
+            else self.get_component_rich_style(f"tone--{tone}")
+        )

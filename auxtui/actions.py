@@ -1,0 +1,481 @@
+"""Every action once: id, keys, label, help, what it is for, and why it is not possible now.
+
+Key bindings, hint line, All Tasks menu, palette and help all come from this one table. Pure: what an
+action does is in `hands`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from auxtui import format as fmt
+from auxtui.inert import safe
+from engine.catalog.live_values import LiveCopy, LivePolicy, LiveSubclient
+from engine.catalog.values import JobValue
+from engine.model.states import CopyKind, JobState, Operation, SubclientKind
+
+
+class Confirm(IntEnum):
+    """How sure one must be."""
+
+    NONE = 0
+    ASK = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The thing that an action is about: what the cursor is on, or what is marked."""
+
+    kind: str
+    """job, policy, copy, job-copy, backup-job, client, subclient, library, agent, commcell."""
+    id: int
+    name: str
+    value: Any = None
+    """The value of the catalog; what it is follows from the kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What else decides whether an action is possible."""
+
+    service_alive: bool = True
+    read_only: bool = False
+    catalog_ok: bool = True
+
+
+Because = Callable[[Target | None, World], str]
+
+
+def _always(target: Target | None, world: World) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One thing that can be done."""
+
+    id: str
+    keys: str
+    """Comma separated, as Textual names them; the first one is shown."""
+    label: str
+    help: str
+    kinds: frozenset[str] = frozenset()
+    """Kinds of targets; empty: about the screen or the console."""
+    needs: str = ""
+    """What the screen must be able to do: filter, mark, sort ..."""
+    confirm: Confirm = Confirm.NONE
+    changes: bool = False
+    """Asks the engine to change something: not possible in read-only mode."""
+    because: Because = _always
+    hint_rank: int = 9
+    """Place in the hint line; 9: not there."""
+
+    def disabled_because(self, target: Target | None, world: World) -> str:
+        """Why it is not possible now; empty when it is."""
+        if self.changes and world.read_only:
+            return "this console is read-only"
+        if self.changes and not world.catalog_ok:
+            return "the catalog cannot be reached"
+        return self.because(target, world)
+
+
+def _job(target: Target | None) -> JobValue | None:
+    return target.value if target and isinstance(target.value, JobValue) else None
+
+
+def _not_suspendable(target: Target | None, world: World) -> str:
+    job = _job(target)
+    if job is None:
+        return "no job here"
+    if job.state.is_final:
+        return f"job {job.id} has ended"
+    if job.state is JobState.SUSPENDED or job.desired == "suspend":
+        return f"job {job.id} is suspended already"
+    return ""
+
+
+def _not_resumable(target: Target | None, world: World) -> str:
+    job = _job(target)
+    if job is None:
+        return "no job here"
+    if job.state.is_final:
+        return f"job {job.id} has ended; run it again (a)"
+    if job.state is JobState.RUNNING and job.desired == "run":
+        return f"job {job.id} is running"
+    return ""
+
+
+def _ended(target: Target | None, world: World) -> str:
+    job = _job(target)
+    if job is None:
+        return "no job here"
+    return f"job {job.id} has ended" if job.state.is_final else ""
+
+
+def _not_again(target: Target | None, world: World) -> str:
+    job = _job(target)
+    if job is None or job.operation is not Operation.AUXCOPY:
+        return "only an auxiliary copy can be run again from here"
+    return ""
+
+
+def _not_runnable(target: Target | None, world: World) -> str:
+    value = target.value if target else None
+    if isinstance(value, LiveCopy):
+        if value.kind == CopyKind.PRIMARY:
+            return "the primary copy is where backup jobs come from"
+        return "" if value.active else f"copy {safe(value.name)} is not active"
+    if isinstance(value, LivePolicy) and not any(
+        c.kind != CopyKind.PRIMARY and c.active for c in value.copies
+    ):
+        return f"policy {safe(value.name)} has no active secondary copy"
+    return ""
+
+
+def _not_scannable(target: Target | None, world: World) -> str:
+    value = target.value if target else None
+    if isinstance(value, LiveSubclient) and value.kind != SubclientKind.LANDING:
+        return f"subclient {safe(value.name)} is backed up by auxtui, there is nothing to scan"
+    return ""
+
+
+def _alive(target: Target | None, world: World) -> str:
+    return "the service is running" if world.service_alive else ""
+
+
+def _dead(target: Target | None, world: World) -> str:
+    return "" if world.service_alive else "the service is not running"
+
+
+JOB, RUNNABLE = frozenset({"job"}), frozenset({"policy", "copy"})
+SCANNABLE = frozenset({"subclient", "client", "clients", "commcell"})
+ANY = frozenset(
+    [
+        "job",
+        "policy",
+        "copy",
+        "job-copy",
+        "backup-job",
+        "client",
+        "subclient",
+        "library",
+        "agent",
+        "commcell",
+        "clients",
+        "policies",
+        "libraries",
+        "agents",
+        "event",
+        "error",
+    ]
+)
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        id="thing.open",
+        keys="enter",
+        label="Open",
+        help="Opens what the cursor is on.",
+        kinds=ANY,
+        hint_rank=1,
+    ),
+    Action(
+        id="thing.menu",
+        keys="m,shift+f10",
+        label="All Tasks",
+        help="Every task for what the cursor is on, with the reason where one is not possible.",
+        needs="menu",
+        hint_rank=2,
+    ),
+    Action(
+        id="policy.run",
+        keys="r",
+        label="Run Auxiliary Copy",
+        help="Opens the dialog; it shows the plan before anything starts.",
+        kinds=RUNNABLE,
+        changes=True,
+        because=_not_runnable,
+        hint_rank=0,
+    ),
+    Action(
+        id="job.suspend",
+        keys="s",
+        label="Suspend",
+        help="Stops at the next chunk; what is copied stays, and it resumes where it was.",
+        kinds=JOB,
+        changes=True,
+        because=_not_suspendable,
+        hint_rank=3,
+    ),
+    Action(
+        id="job.resume",
+        keys="u",
+        label="Resume",
+        help="Lets a suspended, waiting or pending job go on now.",
+        kinds=JOB,
+        changes=True,
+        because=_not_resumable,
+        hint_rank=3,
+    ),
+    Action(
+        id="job.kill",
+        keys="x",
+        label="Kill",
+        help="Ends the job for good. Published backup jobs stay; the next run takes the rest.",
+        kinds=JOB,
+        changes=True,
+        confirm=Confirm.ASK,
+        because=_ended,
+        hint_rank=4,
+    ),
+    Action(
+        id="job.priority",
+        keys="o",
+        label="Change Priority",
+        help="0 is first, 9 is last.",
+        kinds=JOB,
+        changes=True,
+        because=_ended,
+    ),
+    Action(
+        id="job.throttle",
+        keys="t",
+        label="Change Throttle",
+        help="Limits the bytes per second of a running job, or lifts the limit.",
+        kinds=JOB,
+        changes=True,
+        because=_ended,
+    ),
+    Action(
+        id="job.again",
+        keys="a",
+        label="Run Again",
+        help="Opens the dialog with the options of this job.",
+        kinds=JOB,
+        changes=True,
+        because=_not_again,
+    ),
+    Action(
+        id="copy.ledger",
+        keys="b",
+        label="Backup Jobs",
+        help="The backup jobs on this copy, with state, reason and next step.",
+        kinds=frozenset({"copy"}),
+        hint_rank=4,
+    ),
+    Action(
+        id="backup-job.why",
+        keys="w",
+        label="Why Is It Not There",
+        help="This backup job on every copy: where it is, where it is not, why, and what comes next.",
+        kinds=frozenset({"job-copy", "backup-job"}),
+        hint_rank=3,
+    ),
+    Action(
+        id="subclient.scan",
+        keys="c",
+        label="Scan for Backup Jobs",
+        help="Looks at the landing directories now and adopts what has settled.",
+        kinds=SCANNABLE,
+        changes=True,
+        because=_not_scannable,
+        hint_rank=4,
+    ),
+    Action(
+        id="service.start",
+        keys="S",
+        label="Start the Service",
+        help="Starts the process that runs the jobs. It goes on when this console ends.",
+        changes=True,
+        because=_alive,
+    ),
+    Action(
+        id="service.stop",
+        keys="",
+        label="Stop the Service",
+        help="Running jobs stop at a chunk boundary and go on at the next start.",
+        changes=True,
+        confirm=Confirm.ASK,
+        because=_dead,
+    ),
+    Action(
+        id="list.mark",
+        keys="space",
+        label="Mark",
+        help="Marks the row; tasks then apply to all that is marked.",
+        needs="mark",
+    ),
+    Action(
+        id="list.filter",
+        keys="slash",
+        label="Filter",
+        help="Shows only rows with this text; escape shows all again.",
+        needs="filter",
+        hint_rank=5,
+    ),
+    Action(
+        id="list.state",
+        keys="f",
+        label="Filter by State",
+        help="Goes round the states; the line above the table says which one.",
+        needs="state",
+        hint_rank=5,
+    ),
+    Action(
+        id="list.sort",
+        keys="comma",
+        label="Sort",
+        help="Goes round the orders; the line above the table says which one.",
+        needs="sort",
+        hint_rank=7,
+    ),
+    Action(
+        id="tab.next",
+        keys="f6,right_square_bracket",
+        label="Next Tab",
+        help="Shows the next tab of this screen.",
+        needs="tabs",
+        hint_rank=5,
+    ),
+    Action(
+        id="tab.previous",
+        keys="shift+f6,left_square_bracket",
+        label="Previous Tab",
+        help="Shows the previous tab of this screen.",
+        needs="tabs",
+    ),
+    Action(
+        id="thing.yank",
+        keys="y",
+        label="Copy Name",
+        help="Puts the id or name into the clipboard of your terminal (OSC 52).",
+        kinds=ANY,
+    ),
+    Action(
+        id="view.refresh",
+        keys="R,f5",
+        label="Refresh",
+        help="Looks at the catalog at once.",
+    ),
+    Action(
+        id="view.pause",
+        keys="p",
+        label="Pause",
+        help="Holds the view still, or lets it follow again.",
+    ),
+    Action(
+        id="go.home",
+        keys="1",
+        label="CommCell",
+        help="The tree and what each node holds.",
+        hint_rank=6,
+    ),
+    Action(id="go.jobs", keys="2", label="Jobs", help="The job controller.", hint_rank=6),
+    Action(
+        id="go.history", keys="3", label="History", help="The jobs that have ended.", hint_rank=6
+    ),
+    Action(
+        id="go.storage", keys="4", label="Storage", help="Libraries and MediaAgents.", hint_rank=6
+    ),
+    Action(id="go.events", keys="5", label="Events", help="The event log.", hint_rank=6),
+    Action(
+        id="go.palette",
+        keys="ctrl+p,colon",
+        label="Find",
+        help="Finds any task, policy, copy, library or job by a few letters.",
+        hint_rank=7,
+    ),
+    Action(
+        id="go.help",
+        keys="question_mark,f1",
+        label="Help",
+        help="Explains this screen and its keys.",
+        hint_rank=8,
+    ),
+    Action(
+        id="go.troubles",
+        keys="exclamation_mark",
+        label="What Is Wrong",
+        help="Everything that is not well, the worst first, with what to do.",
+    ),
+    Action(
+        id="go.back",
+        keys="escape",
+        label="Back",
+        help="One step back; never leaves the console.",
+    ),
+    Action(
+        id="view.theme",
+        keys="",
+        label="Next Theme",
+        help="Changes the colours of this console.",
+    ),
+    Action(
+        id="console.leave",
+        keys="q",
+        label="Leave",
+        help="Goes back, and from a first screen leaves the console. Jobs keep running.",
+        hint_rank=8,
+    ),
+)
+BY_ID = {action.id: action for action in ACTIONS}
+
+_KEY_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "colon": ":",
+    "comma": ",",
+    "exclamation_mark": "!",
+    "right_square_bracket": "]",
+    "left_square_bracket": "[",
+    "escape": "esc",
+}
+
+
+def key_name(key: str) -> str:
+    """A key as people write it."""
+    return _KEY_NAMES.get(key, key)
+
+
+def keys_text(action: Action) -> str:
+    """All keys of an action as people write them."""
+    return " ".join(key_name(key) for key in action.keys.split(",") if key)
+
+
+def applicable(
+    kinds: Iterable[str], abilities: frozenset[str], *, actions: Sequence[Action] = ACTIONS
+) -> list[Action]:
+    """The actions that make sense for these targets on a screen with these abilities."""
+    present = frozenset(kinds)
+    return [
+        action
+        for action in actions
+        if (not action.kinds or (present and present <= action.kinds))
+        and (not action.needs or action.needs in abilities)
+    ]
+
+
+def tasks_for(target: Target) -> list[Action]:
+    """What the All Tasks menu of a thing offers."""
+    own = [a for a in ACTIONS if a.kinds and target.kind in a.kinds]
+    if target.kind == "commcell":
+        own += [a for a in ACTIONS if a.id.startswith("service.")]
+    return own
+
+
+def consequence(action: Action, targets: Sequence[Target]) -> str:
+    """What a confirmed action will do, in words; names the things."""
+    names = ", ".join(target.name for target in targets[:5])
+    if len(targets) > 5:
+        names += f" and {len(targets) - 5} more"
+    if action.id == "job.kill":
+        jobs = [job for job in map(_job, targets) if job]
+        done = sum(job.bytes_done for job in jobs)
+        return (
+            f"Kill {names}? {fmt.size(done)} are copied. What is published stays; the rest is taken by"
+            " the next run, and finished chunks are not copied again. A killed job does not resume."
+        )
+    return f"{action.label}? {action.help}"

@@ -1,0 +1,294 @@
+"""The console: modes, theme, bindings, the state that all screens share. No logic of jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import tzinfo
+from typing import ClassVar, cast
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from auxtui import themes
+from auxtui.actions import Target, World
+from auxtui.door import Door, FrontDoor
+from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, Watch
+from auxtui.frame import State
+from auxtui.glyphs import SETS, GlyphName
+from auxtui.health import troubles
+from auxtui.line_filter import Inert
+from auxtui.present import Cell, Look
+from auxtui.profile import Profile, terminal_profile
+from auxtui.screens.base import FLASH_S, ConsoleScreen
+from auxtui.screens.home import HomeScreen
+from engine.catalog.home import Home
+from engine.catalog.live import LiveCatalog
+from engine.control.lock import is_held
+from engine.model.clock import Clock, system_clock
+from engine.model.errors import EXIT_OK
+
+ESTATE_LEAST_S = 2.0  # the tree is asked for at most this often
+
+
+def run(home: Home, profile: Profile | None = None) -> int:
+    """Runs the console on a home until it is left; returns the exit code."""
+    chosen = profile or terminal_profile()
+    console = ConsoleApp(home, profile=chosen)
+    console.run(mouse=chosen.mouse)
+    return console.return_code or EXIT_OK
+
+
+class ConsoleApp(App[None]):
+    """The console."""
+
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "auxtui"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "leave_now", show=False)]
+    CSS = """
+    * { scrollbar-color: $tone-muted; scrollbar-background: $panel;
+        scrollbar-color-hover: $tone-head; scrollbar-background-hover: $panel;
+        scrollbar-color-active: $tone-head; scrollbar-background-active: $panel; }
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        profile: Profile | None = None,
+        door: Door | None = None,
+        clock: Clock = system_clock,
+        zone: tzinfo | None = None,
+        is_alive: Callable[[], bool] | None = None,
+    ) -> None:
+        """Args:
+        home: the CommCell that is shown.
+        profile: what this terminal can do.
+        door: the way into the engine.
+        clock: the present.
+        zone: in which times are shown; None: that of the host.
+        is_alive: whether a service runs; None: what its lock says.
+        """
+        self.profile = profile or Profile()
+        super().__init__(ansi_color=None)
+        self.door: Door = door or FrontDoor(home)
+        self.look = Look(
+            glyphs=SETS[cast("GlyphName", self.profile.glyphs)], zone=zone, clock=clock
+        )
+        self.state = State()
+        self.feed = Feed(
+            home.catalog,
+            self,
+            is_alive=is_alive or (lambda: is_held(home.service_lock)),
+            clock=clock,
+            refresh_s=self.profile.refresh_s,
+        )
+        self._modes_used: set[str] = set()
+        self._leaving_told = False
+        self._theme_trouble = self._load_themes()
+        self.set_keymap(dict(self.profile.keys))
+
+    def _load_themes(self) -> list[str]:
+        found, wrong = themes.load_themes((themes.own_folder(), *self.profile.theme_dirs))
+        self._theme_names = [theme.name for theme in found]
+        for theme in found:
+            self.register_theme(theme)
+        self.register_theme(themes.mono_theme(dark=True))
+        wanted = "mono" if self.profile.no_color else self.profile.theme
+        if wanted not in self.available_themes:
+            wrong.append(f"there is no theme {wanted!r}; known: {', '.join(self._theme_names)}")
+            wanted = "dark"
+        self.theme = wanted
+        return wrong
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our tokens for themes that do not name them."""
+        theme = self.current_theme
+        fallback = theme.foreground or theme.primary
+        return {key: getattr(theme, base) or fallback for key, base in themes.VARIABLES.items()}
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """The filters of Textual, and the net that no control character passes."""
+        return [*super().get_line_filters(), Inert()]
+
+    async def on_mount(self) -> None:
+        self._install_signals()
+        for mode, screen in self._screens().items():
+            self.add_mode(mode, screen)
+        await self.switch_mode("home")
+        self.feed.watch(self, self._own_watches())
+        self.feed.start()
+        if self._theme_trouble:
+            self.flash(Cell(self._theme_trouble[0]))
+
+    def on_unmount(self) -> None:
+        self.feed.stop()
+
+    def _own_watches(self) -> list[Watch]:
+        return [
+            Watch(topic="pulse", query=self.feed.pulse, every_turn=True),
+            Watch(topic="estate", query=LiveCatalog.estate, least_s=ESTATE_LEAST_S),
+        ]
+
+    def _screens(self) -> dict[str, Callable[[], Screen[None]]]:
+        def jobs() -> Screen[None]:
+            from auxtui.screens.jobs import JobsScreen
+
+            return JobsScreen()
+
+        def history() -> Screen[None]:
+            from auxtui.screens.history import HistoryScreen
+
+            return HistoryScreen()
+
+        def storage() -> Screen[None]:
+            from auxtui.screens.storage import StorageScreen
+
+            return StorageScreen()
+
+        def events() -> Screen[None]:
+            from auxtui.screens.events import EventsScreen
+
+            return EventsScreen()
+
+        return {
+            "home": HomeScreen,
+            "jobs": jobs,
+            "history": history,
+            "storage": storage,
+            "events": events,
+        }
+
+    def _install_signals(self) -> None:
+        if self.is_headless:
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            loop.add_signal_handler(number, self.exit)
+
+    @property
+    def world(self) -> World:
+        """What decides whether actions are possible."""
+        pulse = self.state.pulse
+        return World(
+            service_alive=pulse.service_alive if pulse else True,
+            read_only=self.profile.read_only,
+            catalog_ok=self.state.catalog_error is None,
+        )
+
+    def on_fresh(self, message: Fresh) -> None:
+        if message.topic == "pulse":
+            self._set_state(pulse=message.value)
+        elif message.topic == "estate":
+            self._set_state(estate=message.value)
+
+    def on_answer(self, message: Answer) -> None:
+        message.stop()
+
+    def on_catalog_trouble(self, message: CatalogTrouble) -> None:
+        self._set_state(catalog_error=message.error)
+
+    def _set_state(self, **changes: object) -> None:
+        state = replace(self.state, **changes)  # type: ignore[arg-type]
+        found = troubles(state.estate, state.pulse, state.catalog_error)
+        self.state = replace(state, troubles=found)
+        self._tell_screen()
+
+    def _tell_screen(self) -> None:
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen) and screen.is_mounted:
+            screen.pulse_changed()
+            screen.refresh_frame()
+
+    def flash(self, cell: Cell) -> None:
+        """Says something in the status line for a while."""
+        self.state = replace(self.state, flash=cell)
+        self.set_timer(FLASH_S, lambda: self._unflash(cell))
+        self._tell_frame()
+
+    def _unflash(self, cell: Cell) -> None:
+        if self.state.flash is cell:
+            self.state = replace(self.state, flash=None)
+            self._tell_frame()
+
+    def _tell_frame(self) -> None:
+        if isinstance(self.screen, ConsoleScreen):
+            self.screen.refresh_frame()
+
+    def toggle_pause(self) -> None:
+        """Holds the views still, or lets them follow again."""
+        self.state = replace(self.state, paused=not self.state.paused)
+        self.feed.set_paused(self.state.paused)
+        self._tell_frame()
+
+    def go(self, mode: str) -> None:
+        """Shows one of the five views, from its first screen."""
+        self.switch_mode(mode)
+
+    def step_back(self) -> bool:
+        """Closes the screen on top; False when it is the first one of its view."""
+        if len(self.screen_stack) > 1 and isinstance(self.screen, ConsoleScreen):
+            self.pop_screen()
+            return True
+        return False
+
+    async def leave(self) -> None:
+        """Ends the console; asks first while jobs run, because people fear for them."""
+        self.exit()
+
+    def action_leave_now(self) -> None:
+        """Ctrl+C: leaves at once; nothing is lost by it."""
+        self.exit()
+
+    def next_theme(self) -> None:
+        """Changes to the next of our themes."""
+        names = self._theme_names
+        place = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(place + 1) % len(names)]
+        self.flash(Cell(f"theme {self.theme}"))
+
+    def open_target(self, target: Target) -> None:
+        """Shows a thing in the screen that is made for it."""
+        if target.kind == "job":
+            from auxtui.screens.job import JobScreen
+
+            self.push_screen(JobScreen(target.id))
+        elif target.kind == "copy":
+            self.open_ledger(target)
+        elif target.kind in ("job-copy", "backup-job"):
+            self.open_backup_job(target.id)
+        elif target.kind == "library":
+            from auxtui.screens.library import LibraryScreen
+
+            self.push_screen(LibraryScreen(target.id))
+        elif target.kind in ("event", "error"):
+            from auxtui.screens.help import TextScreen
+
+            self.push_screen(TextScreen(target.name, target.value))
+        else:
+            self.open_node((target.kind, target.id))
+
+    def open_node(self, key: tuple[str, int]) -> None:
+        """Shows a node of the tree on the first screen."""
+        self.switch_mode("home")
+        home = self.screen_stack[0]
+        if isinstance(home, HomeScreen):
+            while self.screen is not home:
+                self.pop_screen()
+            home.select(key)
+
+    def open_ledger(self, target: Target) -> None:
+        """Shows the backup jobs on a copy."""
+        from auxtui.screens.ledger import LedgerScreen
+
+        self.push_screen(LedgerScreen(target.id))
+
+    def open_backup_job(self, backup_job_id: int) -> None:
+        """Shows where a backup job is, where it is not, and why."""
+        from auxtui.screens.backup_job import BackupJobScreen
+
+        self.push_screen(BackupJobScreen(backup_job_id))

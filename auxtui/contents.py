@@ -1,0 +1,340 @@
+"""What a node of the tree holds, as columns, rows and facts; pure.
+
+Lists that may be long (backup jobs of a copy or a subclient) are not here: the screen pages them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from auxtui import columns as col
+from auxtui import format as fmt
+from auxtui import tree
+from auxtui.columns import Column
+from auxtui.inert import safe
+from auxtui.present import (
+    Cell,
+    Fact,
+    Look,
+    Row,
+    Tone,
+    copy_row,
+    copy_state,
+    job_sign,
+    library_row,
+    library_state,
+    word,
+)
+from engine.catalog.live_values import (
+    Estate,
+    LiveClient,
+    LiveCopy,
+    LiveLibrary,
+    LiveMediaAgent,
+    LivePolicy,
+    LiveSubclient,
+)
+from engine.model.states import CopyKind, JobCopyState, JobState, SubclientKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """A node's content."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Row] = ()
+    facts: Sequence[Fact] = ()
+    empty: str = ""
+    paged: bool = False
+    """The rows come in pages."""
+
+
+Thing = LiveClient | LiveSubclient | LivePolicy | LiveCopy | LiveLibrary | LiveMediaAgent
+
+
+def find(estate: Estate, key: tree.Key) -> Thing | None:
+    """The thing that a key of the tree names; None for groups and for what is gone."""
+    kind, number = key
+    things: dict[str, Sequence[Thing]] = {
+        "client": estate.clients,
+        "subclient": [sub for client in estate.clients for sub in client.subclients],
+        "policy": estate.policies,
+        "copy": estate.copies(),
+        "library": estate.libraries,
+        "agent": estate.media_agents,
+    }
+    return next((thing for thing in things.get(kind, ()) if thing.id == number), None)
+
+
+def contents_of(key: tree.Key, estate: Estate, look: Look) -> Contents:
+    """What a node holds."""
+    thing = find(estate, key)
+    if isinstance(thing, LivePolicy):
+        return _policy(thing, look)
+    if isinstance(thing, LiveCopy):
+        return _copy(thing, look)
+    if isinstance(thing, LiveClient):
+        return _client(thing, look)
+    if isinstance(thing, LiveSubclient):
+        return _subclient(thing, look)
+    if isinstance(thing, LiveLibrary):
+        return _library(thing, estate, look)
+    if isinstance(thing, LiveMediaAgent):
+        return _agent(thing, estate, look)
+    groups: dict[tree.Key, Callable[[Estate, Look], Contents]] = {
+        tree.CLIENTS: _clients,
+        tree.LIBRARIES: _libraries,
+        tree.STORAGE: _libraries,
+        tree.AGENTS: _agents,
+        tree.POLICIES: _policies,
+        tree.POLICY_GROUP: _policies,
+    }
+    return groups.get(key, _commcell)(estate, look)
+
+
+def _commcell(estate: Estate, look: Look) -> Contents:
+    return Contents(
+        columns=col.COPIES,
+        rows=[
+            copy_row(copy, look, with_policy=True)
+            for copy in estate.copies()
+            if copy.kind != CopyKind.PRIMARY
+        ],
+        facts=[("Secondary copies", Cell("what each still owes, and since when", Tone.MUTED))],
+        empty="no secondary copies yet: write them into the site file, then `auxtui apply FILE.toml`",
+    )
+
+
+def _policies(estate: Estate, look: Look) -> Contents:
+    return Contents(
+        columns=col.POLICIES,
+        rows=[_policy_row(policy, look) for policy in estate.policies],
+        empty="no storage policies yet: `auxtui apply FILE.toml`",
+    )
+
+
+def _policy_row(policy: LivePolicy, look: Look) -> Row:
+    states = [copy_state(copy, look) for copy in policy.copies if copy.kind != CopyKind.PRIMARY]
+    order = (Tone.BAD, Tone.WARN, Tone.RUN, Tone.OK, Tone.MUTED)
+    worst = min(states, key=lambda c: order.index(c.tone), default=Cell("no copies", Tone.WARN))
+    owed = sum(copy.counts.owed_bytes for copy in policy.copies)
+    return Row(
+        ("policy", policy.id),
+        (
+            Cell(safe(policy.name)),
+            worst,
+            Cell(str(len(policy.copies))),
+            Cell(fmt.size(owed) if owed else "-"),
+            last_run(policy, look),
+            Cell(str(policy.subclients)),
+            Cell(safe(policy.description), Tone.MUTED),
+        ),
+    )
+
+
+def last_run(policy: LivePolicy, look: Look) -> Cell:
+    """The last finished run of a policy."""
+    if policy.last_run is None:
+        return Cell("never ran", Tone.MUTED)
+    job_id, state, _ = policy.last_run
+    tone = {JobState.COMPLETED: Tone.OK, JobState.FAILED: Tone.BAD}.get(JobState(state), Tone.WARN)
+    return Cell(f"{job_sign(state, look.glyphs)} {job_id} {word(state)}", tone)
+
+
+def _policy(policy: LivePolicy, look: Look) -> Contents:
+    facts: list[Fact] = [
+        ("Policy", Cell(safe(policy.name), Tone.STRONG)),
+        ("Subclients", Cell(str(policy.subclients))),
+        ("Last run", last_run(policy, look)),
+    ]
+    if policy.description:
+        facts.insert(1, ("For", Cell(safe(policy.description))))
+    return Contents(
+        columns=col.COPIES,
+        rows=[copy_row(copy, look, with_policy=False) for copy in policy.copies],
+        facts=facts,
+        empty="this policy has no copies",
+    )
+
+
+def copy_rule(copy: LiveCopy) -> str:
+    """Which backup jobs a copy takes, in words."""
+    if copy.kind == CopyKind.PRIMARY:
+        return "every backup job of the policy's subclients"
+    if copy.kind == CopyKind.SYNCHRONOUS:
+        text = "every valid backup job"
+    else:
+        every = f" {copy.select_every}" if copy.select_every > 1 else ""
+        text = f"{copy.take} full of: {copy.select_rule}{every}"
+    if copy.defer_s:
+        text += f", {fmt.span(copy.defer_s)} after it is on the source"
+    if copy.on_and_after:
+        text += f", from {copy.on_and_after:%Y-%m-%d} on"
+    return text
+
+
+def _copy(copy: LiveCopy, look: Look) -> Contents:
+    return Contents(
+        columns=col.LEDGER,
+        facts=copy_facts(copy, look),
+        empty="no backup job has come to this copy yet",
+        paged=True,
+    )
+
+
+def copy_facts(copy: LiveCopy, look: Look) -> list[Fact]:
+    """A copy in a few lines: is it well, what it is, what it owes."""
+    counts = copy.counts
+    owed = f"{counts.owed:,} owed, {fmt.size(counts.owed_bytes)}" if counts.owed else "nothing owed"
+    others = (JobCopyState.DEFERRED, JobCopyState.DO_NOT_COPY, JobCopyState.BAD)
+    numbers = [
+        f"{counts.of(JobCopyState.AVAILABLE):,} available",
+        owed,
+        *(f"{counts.of(state):,} {word(state)}" for state in others if counts.of(state)),
+    ]
+    place = safe(copy.library) or "the landing directories"
+    source = f" from {safe(copy.source)}" if copy.source else ""
+    cycles = f" and {fmt.count(copy.retain_cycles, 'cycle')}" if copy.retain_cycles else ""
+    limit = f"; throttle {fmt.limit(copy.throttle_bps)}" if copy.throttle_bps else ""
+    return [
+        (f"{safe(copy.policy)} / {safe(copy.name)}", copy_state(copy, look)),
+        ("Holds", Cell(", ".join(numbers))),
+        ("Is", Cell(f"{safe(copy.kind)}{source} to {place}; keeps {fmt.span(copy.retain_s)}{cycles}{limit}")),
+        ("Takes", Cell(copy_rule(copy))),
+    ]  # fmt: skip
+
+
+def _clients(estate: Estate, look: Look) -> Contents:
+    return Contents(
+        columns=col.CLIENTS,
+        rows=[_client_row(client, look) for client in estate.clients],
+        empty="no clients yet: `auxtui apply FILE.toml`",
+    )
+
+
+def _client_row(client: LiveClient, look: Look) -> Row:
+    offline = [sub for sub in client.subclients if sub.state == "offline"]
+    state = (
+        Cell(f"{look.glyphs.failed} {len(offline)} offline", Tone.BAD)
+        if offline
+        else Cell(f"{look.glyphs.done} reachable", Tone.OK)
+    )
+    names = ", ".join(sub.name for sub in client.subclients)
+    return Row(("client", client.id), (Cell(safe(client.name)), state, Cell(safe(names))))
+
+
+def _client(client: LiveClient, look: Look) -> Contents:
+    return Contents(
+        columns=col.SUBCLIENTS,
+        rows=[_subclient_row(sub, look) for sub in client.subclients],
+        empty="this client has no subclients",
+    )
+
+
+def _subclient_row(sub: LiveSubclient, look: Look) -> Row:
+    return Row(
+        ("subclient", sub.id),
+        (
+            Cell(safe(sub.name)),
+            library_state(sub.state, look),
+            Cell(safe(sub.policy)),
+            Cell(safe(sub.landing)),
+            Cell(safe(sub.pattern), Tone.MUTED),
+            Cell(look.time(sub.scanned_at)),
+            Cell(safe(sub.state_reason)),
+        ),
+    )
+
+
+def _subclient(sub: LiveSubclient, look: Look) -> Contents:
+    state = library_state(sub.state, look)
+    reason = f": {safe(sub.state_reason)}" if sub.state_reason else ""
+    facts: list[Fact] = [
+        (f"{safe(sub.client)}/{safe(sub.name)}", Cell(f"{state.text}{reason}", state.tone)),
+        ("Policy", Cell(safe(sub.policy))),
+    ]
+    if sub.kind == SubclientKind.LANDING:
+        what = f"adopts {safe(sub.pattern)} in {safe(sub.landing)}, untouched for {fmt.span(sub.settle_s)}"
+        facts += [
+            ("Landing", Cell(what)),
+            ("Last scan", Cell(f"{look.time(sub.scanned_at)}; c scans now")),
+        ]
+    return Contents(
+        columns=col.BACKUP_JOBS,
+        facts=facts,
+        empty="nothing has been adopted yet; c scans now",
+        paged=True,
+    )
+
+
+def _libraries(estate: Estate, look: Look) -> Contents:
+    return Contents(
+        columns=col.LIBRARIES,
+        rows=[library_row(library, look) for library in estate.libraries],
+        empty="no libraries yet: `auxtui apply FILE.toml`",
+    )
+
+
+def _library(library: LiveLibrary, estate: Estate, look: Look) -> Contents:
+    copies = [copy for copy in estate.copies() if copy.library_id == library.id]
+    return Contents(
+        columns=col.COPIES,
+        rows=[copy_row(copy, look, with_policy=True) for copy in copies],
+        facts=library_facts(library, look),
+        empty="no copy uses this library",
+    )
+
+
+def library_facts(library: LiveLibrary, look: Look) -> list[Fact]:
+    """A library in a few lines."""
+    state = library_state(library.state, look)
+    reason = f": {safe(library.state_reason)}" if library.state_reason else ""
+    space = "not known"
+    if library.total_bytes and library.free_bytes is not None:
+        used = fmt.percent(library.total_bytes - library.free_bytes, library.total_bytes)
+        space = (
+            f"{fmt.size(library.free_bytes)} free of {fmt.size(library.total_bytes)}, {used}% used"
+        )
+    agents = safe(", ".join(library.media_agents)) or "none: no data path"
+    shared = " (shared)" if len(library.media_agents) > 1 else ""
+    return [
+        (safe(library.name), Cell(f"{state.text}{reason}", state.tone)),
+        ("Place", Cell(safe(library.url))),
+        ("Space", Cell(space)),
+        ("Reached by", Cell(f"{agents}{shared}; {fmt.count(library.writers, 'writer')} at most")),
+        ("Looked at", Cell(look.time(library.checked_at))),
+    ]
+
+
+def _agents(estate: Estate, look: Look) -> Contents:
+    return Contents(
+        columns=col.AGENTS,
+        rows=[
+            Row(
+                ("agent", agent.id),
+                (
+                    Cell(safe(agent.name)),
+                    Cell(f"{agent.max_streams} at most"),
+                    Cell(safe(agent.time_zone), Tone.MUTED),
+                    Cell(safe(", ".join(agent.libraries))),
+                ),
+            )
+            for agent in estate.media_agents
+        ],
+        empty="no MediaAgents yet: `auxtui apply FILE.toml`",
+    )
+
+
+def _agent(agent: LiveMediaAgent, estate: Estate, look: Look) -> Contents:
+    libraries = [lib for lib in estate.libraries if agent.name in lib.media_agents]
+    return Contents(
+        columns=col.LIBRARIES,
+        rows=[library_row(library, look) for library in libraries],
+        facts=[
+            ("MediaAgent", Cell(safe(agent.name), Tone.STRONG)),
+            ("Streams", Cell(f"{agent.max_streams} at most, over all jobs")),
+            ("Time zone", Cell(safe(agent.time_zone))),
+        ],
+        empty="no data path: this MediaAgent reaches no library",
+    )

@@ -1,0 +1,112 @@
+"""Title, status line and key hints of every screen; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from auxtui import format as fmt
+from auxtui.actions import Action, key_name
+from auxtui.feed_values import Pulse
+from auxtui.health import Grade, Trouble
+from auxtui.inert import safe
+from auxtui.present import Cell, Look, Tone
+from engine.catalog.live_values import Estate
+from engine.model.errors import AuxError
+from engine.model.states import JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What the console knows now, for every screen."""
+
+    estate: Estate | None = None
+    pulse: Pulse | None = None
+    catalog_error: AuxError | None = None
+    troubles: tuple[Trouble, ...] = ()
+    flash: Cell | None = None
+    paused: bool = False
+
+
+def title_cells(crumbs: Sequence[str], state: State, look: Look) -> tuple[list[Cell], list[Cell]]:
+    """Left: where one is. Right: the jobs and the service."""
+    name = state.estate.commcell if state.estate else ""
+    path = [part for part in (name, *crumbs) if part]
+    left = [Cell(" auxtui ", Tone.KEY), Cell(safe(" / ".join(path)), Tone.STRONG)]
+    right: list[Cell] = []
+    if state.paused:
+        right.append(Cell(f"{look.glyphs.suspended} paused (p)  ", Tone.WARN))
+    if state.pulse is None:
+        return left, right
+    running = sum(job.state is JobState.RUNNING for job in state.pulse.active)
+    others = len(state.pulse.active) - running
+    if running:
+        right.append(Cell(f"{look.glyphs.running} {running} running", Tone.RUN))
+    if others:
+        right.append(Cell(f"{', ' if running else ''}{others} held", Tone.WARN))
+    if state.pulse.active:
+        right.append(Cell("  "))
+    if state.pulse.service_alive:
+        right.append(Cell("service up ", Tone.OK))
+    else:
+        tone = Tone.BAD if state.pulse.active else Tone.MUTED
+        right.append(Cell("service down " if state.pulse.active else "service idle ", tone))
+    return left, right
+
+
+def status_cells(state: State, look: Look) -> list[Cell]:
+    """The outcome of the last action, else the worst thing, else that all is well."""
+    if state.flash is not None:
+        return [Cell(" "), state.flash]
+    if state.troubles:
+        worst = state.troubles[0]
+        sign = look.glyphs.failed if worst.grade is Grade.ERROR else look.glyphs.warning
+        tone = Tone.BAD if worst.grade is Grade.ERROR else Tone.WARN
+        more = len(state.troubles) - 1
+        cells = [Cell(f" {sign} {worst.text}", tone)]
+        if more:
+            cells.insert(0, Cell(f" {fmt.count(more + 1, 'trouble')} (!)", Tone.MUTED))
+        return cells
+    if state.estate is None:
+        return [Cell(" reading the catalog", Tone.MUTED)]
+    if not state.estate.policies:
+        return [
+            Cell(
+                " nothing is configured yet: `auxtui apply FILE.toml`, or try `auxtui demo`",
+                Tone.WARN,
+            )
+        ]
+    return [Cell(f" {look.glyphs.done} all is well", Tone.OK)]
+
+
+def hint_cells(chosen: Sequence[Action], width: int) -> list[Cell]:
+    """The most useful keys that fit the width; help is always there."""
+    ranked = sorted((a for a in chosen if a.hint_rank < 9), key=lambda a: a.hint_rank)
+    pairs: list[tuple[str, str]] = []
+    for action in ranked:
+        if action.id.startswith("go.") and action.keys in "12345":
+            if ("1-5", "Views") not in pairs:
+                pairs.append(("1-5", "Views"))
+        else:
+            pairs.append((key_name(action.keys.split(",")[0]), action.label))
+    last = [pair for pair in pairs if pair[1] in ("Help", "Leave")]
+    room = width - sum(_wide(pair) for pair in last)
+    cells: list[Cell] = []
+    for pair in [p for p in pairs if p not in last]:
+        if _wide(pair) > room:
+            continue
+        room -= _wide(pair)
+        cells += _hint(pair)
+    for pair in last:
+        cells += _hint(pair)
+    return cells
+
+
+def _wide(pair: tuple[str, str]) -> int:
+    return cell_len(pair[0]) + cell_len(pair[1]) + 3
+
+
+def _hint(pair: tuple[str, str]) -> list[Cell]:
+    return [Cell(f" {pair[0]}", Tone.KEY), Cell(f" {pair[1]} ", Tone.MUTED)]

@@ -1,0 +1,191 @@
+"""What is not well, the worst first, each with what to do now. Pure: values in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+from auxtui import format as fmt
+from auxtui.feed_values import Pulse
+from auxtui.inert import safe
+from engine.catalog.live_values import Estate, LiveCopy, LiveLibrary, LivePolicy, LiveSubclient
+from engine.catalog.values import JobValue
+from engine.model.errors import AuxError
+from engine.model.states import CopyKind, JobCopyState, JobState, LibraryState
+
+SILENT_S = 30  # a service that has not reported for so long is stuck or dead
+BEHIND = timedelta(days=2)  # owed for longer than this: the copy has fallen behind
+BEHIND_BYTES = 25 * 1024**4  # or owing more than this
+
+
+class Grade(IntEnum):
+    """How bad something is."""
+
+    NONE = 0
+    NOTE = 1
+    WARNING = 2
+    ERROR = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """One thing that is not well."""
+
+    grade: Grade
+    text: str
+    hint: str = ""
+    node: tuple[str, int] | None = None
+    """Node of the tree that it belongs to: kind and id."""
+
+
+def troubles(
+    estate: Estate | None, pulse: Pulse | None, catalog: AuxError | None = None
+) -> tuple[Trouble, ...]:
+    """Everything that is not well, the worst first; ties in the order of the tree."""
+    found: list[Trouble] = []
+    if catalog is not None:
+        found.append(Trouble(grade=Grade.ERROR, text=catalog.message, hint=catalog.hint))
+    if pulse is not None:
+        found.extend(_of_service(pulse))
+        found.extend(_of_jobs(pulse))
+    if estate is not None:
+        found.extend(_of_libraries(estate.libraries))
+        for client in estate.clients:
+            found.extend(_of_subclients(client.subclients))
+        now = pulse.at if pulse else None
+        for policy in estate.policies:
+            found.extend(_of_policy(policy, now))
+    return tuple(sorted(found, key=lambda trouble: -trouble.grade))
+
+
+def worst_by_node(found: Iterable[Trouble]) -> dict[tuple[str, int], Trouble]:
+    """The worst trouble of each node of the tree."""
+    worst: dict[tuple[str, int], Trouble] = {}
+    for trouble in found:
+        if trouble.node and (
+            trouble.node not in worst or trouble.grade > worst[trouble.node].grade
+        ):
+            worst[trouble.node] = trouble
+    return worst
+
+
+def _of_service(pulse: Pulse) -> Iterator[Trouble]:
+    waiting = len(pulse.active)
+    if pulse.service_alive:
+        if pulse.silent_s >= SILENT_S:
+            yield Trouble(
+                grade=Grade.ERROR,
+                text=f"the service has not reported for {pulse.silent_s} s",
+                hint="a disk may hang; `auxtui doctor`, then `auxtui service status`",
+            )
+        return
+    died = pulse.service is not None and pulse.service.state not in ("stopped", "")
+    if waiting:
+        text = "the service has died" if died else "the service is not running"
+        yield Trouble(
+            grade=Grade.ERROR,
+            text=f"{text}; {fmt.count(waiting, 'job')} stand still",
+            hint="press S to start it; the jobs go on where they were",
+        )
+    elif died:
+        yield Trouble(
+            grade=Grade.WARNING,
+            text="the service has died",
+            hint="press S to start it; service.log says why",
+        )
+
+
+def _of_jobs(pulse: Pulse) -> Iterator[Trouble]:
+    for job in (*pulse.active, *pulse.recent):
+        grade, text = _job_trouble(job)
+        if grade:
+            reason = f": {safe(job.reason)}" if job.reason else ""
+            yield Trouble(
+                grade=grade,
+                text=f"job {job.id} {text}{reason}",
+                hint=f"enter on job {job.id} shows its errors",
+                node=("job", job.id),
+            )
+
+
+def _job_trouble(job: JobValue) -> tuple[Grade, str]:
+    if job.state is JobState.FAILED:
+        return Grade.ERROR, "failed"
+    if job.state is JobState.COMPLETED_WITH_ERRORS:
+        return Grade.WARNING, "completed with errors"
+    if job.state is JobState.PENDING:
+        return Grade.WARNING, "tries again"
+    if job.state is JobState.RUNNING and job.errors:
+        return Grade.WARNING, f"runs, with {fmt.count(job.errors, 'error')}"
+    return Grade.NONE, ""
+
+
+def _of_libraries(libraries: Iterable[LiveLibrary]) -> Iterator[Trouble]:
+    for library in libraries:
+        if library.state in (LibraryState.OFFLINE, LibraryState.FULL):
+            hint = "free space or add a disk" if library.state == LibraryState.FULL else ""
+            reason = f": {safe(library.state_reason)}" if library.state_reason else ""
+            yield Trouble(
+                grade=Grade.ERROR,
+                text=f"library {safe(library.name)} is {library.state}{reason}",
+                hint=hint
+                or f"mount or connect {safe(library.url)}; the next run goes on by itself",
+                node=("library", library.id),
+            )
+
+
+def _of_subclients(subclients: Iterable[LiveSubclient]) -> Iterator[Trouble]:
+    for sub in subclients:
+        if sub.state == LibraryState.OFFLINE:
+            yield Trouble(
+                grade=Grade.ERROR,
+                text=f"subclient {safe(sub.client)}/{safe(sub.name)} is offline:"
+                f" {safe(sub.state_reason)}",
+                hint="mount it, then scan (c); nothing is taken for deleted meanwhile",
+                node=("subclient", sub.id),
+            )
+
+
+def _of_policy(policy: LivePolicy, now: datetime | None) -> Iterator[Trouble]:
+    if policy.last_run and policy.last_run[1] == JobState.FAILED:
+        job_id, _, reason = policy.last_run
+        yield Trouble(
+            grade=Grade.ERROR,
+            text=f"policy {safe(policy.name)}: the last run, job {job_id}, failed: {safe(reason)}",
+            hint="open the job (3, enter) for its errors, then run again (r)",
+            node=("policy", policy.id),
+        )
+    for copy in policy.copies:
+        yield from _of_copy(copy, now)
+    if policy.copies and all(copy.kind == CopyKind.PRIMARY for copy in policy.copies):
+        yield Trouble(
+            grade=Grade.WARNING,
+            text=f"policy {safe(policy.name)} has no secondary copy",
+            hint="add one to the site file and apply it",
+            node=("policy", policy.id),
+        )
+
+
+def _of_copy(copy: LiveCopy, now: datetime | None) -> Iterator[Trouble]:
+    name, node = f"{safe(copy.policy)}/{safe(copy.name)}", ("copy", copy.id)
+    bad = copy.counts.of(JobCopyState.BAD)
+    if bad:
+        yield Trouble(
+            grade=Grade.ERROR,
+            text=f"copy {name} has {fmt.count(bad, 'bad backup job')}",
+            hint="open the copy, filter by state (f), look at the reason",
+            node=node,
+        )
+    oldest = copy.counts.oldest_owed_at
+    behind = oldest is not None and now is not None and now - oldest > BEHIND
+    if copy.active and (behind or copy.counts.owed_bytes > BEHIND_BYTES):
+        since = f", the oldest since {fmt.age(now - oldest)}" if now and oldest else ""
+        yield Trouble(
+            grade=Grade.WARNING,
+            text=f"copy {name} has fallen behind: {fmt.count(copy.counts.owed, 'backup job')},"
+            f" {fmt.size(copy.counts.owed_bytes)} to copy{since}",
+            hint="run it (r), or ask why on one of its backup jobs (w)",
+            node=node,
+        )

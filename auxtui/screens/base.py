@@ -1,0 +1,198 @@
+"""The frame that every screen has: title, content, status line, key hints; and how actions run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from auxtui import actions, hands
+from auxtui.actions import Action, Target
+from auxtui.feed import Answer, Fresh, Watch
+from auxtui.frame import hint_cells, status_cells, title_cells
+from auxtui.present import Cell, Look, Tone
+from auxtui.widgets.one_line import OneLine
+
+if TYPE_CHECKING:
+    from auxtui.app import ConsoleApp
+
+LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+FLASH_S = 8.0  # so long the answer to an action stays in the status line
+
+
+def bindings() -> list[BindingType]:
+    """A binding for each action that has keys; its id can be given other keys by the user."""
+    return [
+        Binding(action.keys, f"do({action.id!r})", action.label, id=action.id, show=False)
+        for action in actions.ACTIONS
+        if action.keys
+    ]
+
+
+class ConsoleScreen(Screen[None]):
+    """A screen of the console."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings()
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (110, "-wide"),
+        (160, "-huge"),
+    ]
+    ABILITIES: ClassVar[frozenset[str]] = frozenset()
+    ABOUT: ClassVar[str] = ""
+    """What this screen is, for its help."""
+    DEFAULT_CSS = """
+    ConsoleScreen { background: $background; color: $foreground; layout: vertical; }
+    ConsoleScreen > #body { height: 1fr; }
+    ConsoleScreen > #too-small { display: none; height: 1fr; padding: 1 2; }
+    ConsoleScreen.-tiny > #body { display: none; }
+    ConsoleScreen.-tiny > #too-small { display: block; }
+    """
+
+    @property
+    def console(self) -> ConsoleApp:
+        """The app, by its own type."""
+        from auxtui.app import ConsoleApp
+
+        assert isinstance(self.app, ConsoleApp)  # noqa: S101 - narrows a type
+        return self.app
+
+    @property
+    def look(self) -> Look:
+        """How this console shows things."""
+        return self.console.look
+
+    def compose(self) -> ComposeResult:
+        yield OneLine(id="title")
+        with Vertical(id="body"):
+            yield from self.compose_body()
+        yield Static("", id="too-small", markup=False)
+        yield OneLine(id="status")
+        yield OneLine(id="hints")
+
+    def compose_body(self) -> ComposeResult:
+        """The content."""
+        raise NotImplementedError
+
+    def crumbs(self) -> Sequence[str]:
+        """Where one is, from the outside in."""
+        return ()
+
+    def watches(self) -> Iterable[Watch]:
+        """What the feed shall follow while this screen is on top."""
+        return ()
+
+    def targets(self) -> tuple[Target, ...]:
+        """What an action would be about now."""
+        return ()
+
+    def abilities(self) -> frozenset[str]:
+        """What this screen can do now, besides actions on targets."""
+        return self.ABILITIES
+
+    def pulse_changed(self) -> None:
+        """The jobs, the service or the estate have changed."""
+
+    def take(self, message: Fresh | Answer) -> None:
+        """Something that this screen watches or asked for has arrived."""
+
+    def on_screen_resume(self) -> None:
+        self.console.feed.watch(self, self.watches())
+        self.pulse_changed()
+        self.refresh_frame()
+
+    def on_screen_suspend(self) -> None:
+        self.console.feed.unwatch(self)
+
+    def on_fresh(self, message: Fresh) -> None:
+        message.stop()
+        self.take(message)
+        self.refresh_frame()
+
+    def on_answer(self, message: Answer) -> None:
+        message.stop()
+        self.take(message)
+        self.refresh_frame()
+
+    def on_resize(self) -> None:
+        width, height = self.size
+        tiny = width < LEAST_WIDTH or height < LEAST_HEIGHT
+        self.set_class(tiny, "-tiny")
+        if tiny:
+            self.query_one("#too-small", Static).update(
+                f"This terminal is {width} x {height}.\nauxtui needs {LEAST_WIDTH} x"
+                f" {LEAST_HEIGHT}.\n\nMake it larger, or press q and use\nauxtui jobs --active"
+            )
+        self.refresh_frame()
+
+    def on_descendant_focus(self) -> None:
+        self.refresh_frame()
+
+    def rewatch(self) -> None:
+        """Follows other queries from now on."""
+        if self.is_current:
+            self.console.feed.watch(self, self.watches())
+
+    def applicable(self) -> list[Action]:
+        """The actions that make sense now."""
+        return actions.applicable({t.kind for t in self.targets()}, self.abilities())
+
+    def refresh_frame(self) -> None:
+        """Draws title, status and hints anew, as far as they have changed."""
+        if not self.is_mounted:
+            return
+        app = self.console
+        self.query_one("#title", OneLine).say(*title_cells(self.crumbs(), app.state, self.look))
+        self.query_one("#status", OneLine).say(status_cells(app.state, self.look))
+        chosen = [
+            action
+            for action in self.applicable()
+            if not action.disabled_because(self._first_target(), app.world)
+        ]
+        self.query_one("#hints", OneLine).say(hint_cells(chosen, self.size.width))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Lets a key through only to an action that makes sense here, so that keys can be shared."""
+        if action != "do":
+            return True
+        return any(one.id == parameters[0] for one in self.applicable())
+
+    async def action_do(self, action_id: str) -> None:
+        """Does an action on the present targets, or says why not."""
+        await self.do(actions.BY_ID[action_id], self.targets())
+
+    async def do(self, action: Action, targets: tuple[Target, ...]) -> None:
+        """Does an action on some targets, after a question where one is due, or says why not."""
+        possible = [t for t in targets if not action.disabled_because(t, self.console.world)]
+        if (action.kinds and not possible) or not action.kinds:
+            reason = action.disabled_because(targets[0] if targets else None, self.console.world)
+            if reason:
+                self.flash(f"{action.label}: {reason}", Tone.WARN)
+                return
+        hands.start(self, action, tuple(possible) if action.kinds else targets)
+
+    def flash(self, text: str, tone: Tone = Tone.PLAIN) -> None:
+        """Says the outcome of an action in the status line for a while."""
+        self.console.flash(Cell(text, tone))
+
+    def back(self) -> bool:
+        """One step back inside the screen; False when there is none."""
+        return False
+
+    def first_focus(self) -> Widget | None:
+        """What has the focus at the start."""
+        return None
+
+    def on_mount(self) -> None:
+        widget = self.first_focus()
+        if widget is not None:
+            widget.focus()
+
+    def _first_target(self) -> Target | None:
+        return next(iter(self.targets()), None)

@@ -1,0 +1,227 @@
+"""The first screen: the CommCell tree, what its node holds, and the jobs of the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from auxtui import columns as col
+from auxtui import tree
+from auxtui.actions import Target
+from auxtui.contents import contents_of
+from auxtui.feed import Answer, Fresh, Watch
+from auxtui.health import worst_by_node
+from auxtui.inert import safe
+from auxtui.paging import Pager
+from auxtui.present import job_row
+from auxtui.screens.base import ConsoleScreen
+from auxtui.screens.lists import copy_pager, subclient_pager
+from auxtui.targets import (
+    backup_job_target,
+    job_copy_target,
+    job_targets,
+    node_target,
+)
+from auxtui.widgets.facts import Facts
+from auxtui.widgets.line_table import LineTable
+from auxtui.widgets.tree_table import TreeTable
+from engine.catalog.live_values import LiveJobCopy
+from engine.catalog.values import JobValue
+
+JOB_LINES = 5  # at most so many jobs at the bottom; the job controller has them all
+NO_JOBS = "no job is running; r on a policy or copy runs an auxiliary copy"
+
+
+class HomeScreen(ConsoleScreen):
+    """Tree, content, running jobs."""
+
+    ABILITIES: ClassVar[frozenset[str]] = frozenset({"menu", "mark"})
+    ABOUT = (
+        "Left: the CommCell. Right: what the chosen node holds. Below: the jobs that run, and those"
+        " that ended in the last five minutes. On a narrow terminal tab goes from one to the next.\n"
+        "Choose a policy or copy and press r to run an auxiliary copy; you see the plan before it"
+        " starts. Jobs run in the service: leaving the console, or losing the line, stops nothing."
+    )
+    CSS = """
+    HomeScreen #panes { height: 1fr; }
+    HomeScreen #tree { width: 34; border-right: vkey $panel; }
+    HomeScreen.-wide #tree { width: 40; }
+    HomeScreen.-huge #tree { width: 48; }
+    HomeScreen.-narrow #tree { width: 1fr; border-right: none; }
+    HomeScreen.-narrow #right { display: none; }
+    HomeScreen.-narrow.-content #tree { display: none; }
+    HomeScreen.-narrow.-content #right { display: block; }
+    HomeScreen #right { width: 1fr; }
+    HomeScreen #jobs { height: 2; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "pane(1)", show=False, system=True),
+        Binding("shift+tab", "pane(-1)", show=False, system=True),
+    ]
+
+    def compose_body(self) -> ComposeResult:
+        glyphs = self.look.glyphs
+        with Horizontal(id="panes"):
+            yield TreeTable(glyphs=glyphs, id="tree")
+            with Vertical(id="right"):
+                yield Facts(id="facts")
+                yield LineTable(glyphs=glyphs, id="content")
+        yield LineTable(col.JOBS, glyphs=glyphs, empty=NO_JOBS, id="jobs")
+
+    def on_mount(self) -> None:
+        self._key: tree.Key = tree.ROOT
+        self._columns: Sequence[col.Column] = ()
+        self._pager: Pager | None = None
+        self._jobs: tuple[JobValue, ...] = ()
+        self.query_one(TreeTable).focus()
+
+    def first_focus(self) -> Widget | None:
+        return None
+
+    def crumbs(self) -> Sequence[str]:
+        node = self.query_one(TreeTable).node
+        targets = node_target(self.console.state.estate, self._key)
+        policy = getattr(targets[0].value, "policy", "") if targets else ""
+        label = node.label if node and node.key != tree.ROOT else ""
+        return tuple(safe(part) for part in (policy, label) if part)
+
+    def watches(self) -> Iterable[Watch]:
+        return self._pager.watches() if self._pager else ()
+
+    def targets(self) -> tuple[Target, ...]:
+        focused = self.focused
+        if focused is not None and focused.id == "jobs":
+            table = self.query_one("#jobs", LineTable)
+            return job_targets(self._jobs, table.marked or {table.cursor_key})
+        if focused is not None and focused.id == "content":
+            return self._content_targets()
+        return node_target(self.console.state.estate, self._key)
+
+    def abilities(self) -> frozenset[str]:
+        focused = self.focused
+        markable = focused is not None and focused.id == "jobs"
+        return self.ABILITIES if markable else self.ABILITIES - {"mark"}
+
+    def pulse_changed(self) -> None:
+        state = self.console.state
+        if state.estate is not None:
+            self.query_one(TreeTable).show_nodes(
+                tree.nodes(state.estate, self.look), worst_by_node(state.troubles)
+            )
+            self._show_content()
+        if state.pulse is not None:
+            self._show_jobs((*state.pulse.active, *state.pulse.recent))
+
+    def take(self, message: Fresh | Answer) -> None:
+        if self._pager:
+            self._pager.take(message, self.console.feed, self)
+
+    def select(self, key: tree.Key) -> None:
+        """Puts the cursor of the tree on a node."""
+        table = self.query_one(TreeTable)
+        table.focus()
+        table.reveal(key)
+
+    def mark(self) -> None:
+        """Marks the job under the cursor."""
+        self.query_one("#jobs", LineTable).toggle_mark()
+        self.refresh_frame()
+
+    def back(self) -> bool:
+        if self.focused is not None and self.focused.id != "tree":
+            self._focus_pane("tree")
+            return True
+        return False
+
+    def action_pane(self, step: int) -> None:
+        """Goes to the next pane."""
+        names = ("tree", "content", "jobs")
+        now = self.focused.id if self.focused is not None else "tree"
+        place = names.index(now) if now in names else 0
+        self._focus_pane(names[(place + step) % 3])
+
+    @on(LineTable.Highlighted, "#tree")
+    def _node_changed(self, message: LineTable.Highlighted) -> None:
+        if isinstance(message.key, tuple) and message.key != self._key:
+            self._key = message.key
+            self._pager = None
+            self._show_content()
+            self.refresh_frame()
+
+    @on(LineTable.Highlighted, "#content,#jobs")
+    def _row_changed(self) -> None:
+        self.refresh_frame()
+
+    @on(LineTable.Chosen, "#tree")
+    def _node_chosen(self) -> None:
+        table = self.query_one(TreeTable)
+        if table.node is not None and table.node.has_children and table.node.depth < 3:
+            table.action_toggle()
+        else:
+            self._focus_pane("content")
+
+    @on(LineTable.Chosen, "#content")
+    async def _content_chosen(self, message: LineTable.Chosen) -> None:
+        if isinstance(message.key, tuple):
+            self.select(message.key)
+        else:
+            await self.action_do("thing.open")
+
+    @on(LineTable.Chosen, "#jobs")
+    async def _job_chosen(self) -> None:
+        await self.action_do("thing.open")
+
+    @on(LineTable.Wanted, "#content")
+    def _rows_wanted(self, message: LineTable.Wanted) -> None:
+        if self._pager:
+            self._pager.want(self.console.feed, self, message.first, message.end)
+
+    def _focus_pane(self, name: str) -> None:
+        if name != "jobs":
+            self.set_class(name == "content", "-content")
+        self.query_one(f"#{name}", LineTable).focus()
+
+    def _content_targets(self) -> tuple[Target, ...]:
+        key = self.query_one("#content", LineTable).cursor_key
+        if isinstance(key, tuple):
+            return node_target(self.console.state.estate, key)
+        value = self._pager.values.get(key) if self._pager and isinstance(key, int) else None
+        if value is None:
+            return ()
+        if isinstance(value, LiveJobCopy):
+            return (job_copy_target(value),)
+        return (backup_job_target(value),)
+
+    def _show_content(self) -> None:
+        estate = self.console.state.estate
+        if estate is None:
+            return
+        contents = contents_of(self._key, estate, self.look)
+        self.query_one(Facts).show(contents.facts)
+        table = self.query_one("#content", LineTable)
+        if contents.columns is not self._columns or (contents.paged and self._pager is None):
+            self._columns = contents.columns
+            table.set_columns(contents.columns, empty=contents.empty)
+        if not contents.paged:
+            if self._pager is not None:
+                self._pager = None
+            table.empty = contents.empty
+            table.show_rows(contents.rows)
+        if contents.paged and self._pager is None:
+            make = copy_pager if self._key[0] == "copy" else subclient_pager
+            self._pager = make(table, self._key[1], self.look)
+        self.rewatch()
+
+    def _show_jobs(self, jobs: tuple[JobValue, ...]) -> None:
+        self._jobs = jobs
+        table = self.query_one("#jobs", LineTable)
+        table.show_rows(job_row(job, self.look) for job in jobs)
+        lines = max(1, min(JOB_LINES, len(jobs))) + 1
+        if table.styles.height is None or table.styles.height.value != lines:
+            table.styles.height = lines

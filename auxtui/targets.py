@@ -1,0 +1,53 @@
+"""From keys of rows and values of the catalog to the targets of actions; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+from auxtui.actions import Target
+from auxtui.contents import find
+from auxtui.inert import safe
+from engine.catalog.live_values import Estate, LiveBackupJob, LiveJobCopy
+from engine.catalog.values import JobValue
+
+
+def job_target(job: JobValue) -> Target:
+    """A job."""
+    return Target(kind="job", id=job.id, name=f"job {job.id}", value=job)
+
+
+def job_targets(jobs: Iterable[JobValue], keys: Iterable[Hashable]) -> tuple[Target, ...]:
+    """The jobs of these keys, in the order of the list."""
+    wanted = set(keys)
+    return tuple(job_target(job) for job in jobs if job.id in wanted)
+
+
+def job_copy_target(line: LiveJobCopy) -> Target:
+    """A backup job on a copy."""
+    return Target(
+        kind="job-copy", id=line.backup_job_id, name=f"backup job {line.backup_job_id}", value=line
+    )
+
+
+def backup_job_target(job: LiveBackupJob) -> Target:
+    """A backup job."""
+    return Target(kind="backup-job", id=job.id, name=f"backup job {job.id}", value=job)
+
+
+def node_target(estate: Estate | None, key: Hashable) -> tuple[Target, ...]:
+    """A node of the tree, or a row that stands for one."""
+    if estate is None or not isinstance(key, tuple):
+        return ()
+    kind, number = key
+    thing = find(estate, (kind, number))
+    if thing is not None:
+        return (Target(kind=kind, id=number, name=safe(thing.name), value=thing),)
+    if kind in ("policy-group", "policies"):
+        return (Target(kind="policies", id=0, name="storage policies"),)
+    if kind in ("storage", "libraries"):
+        return (Target(kind="libraries", id=0, name="libraries"),)
+    if kind in ("clients", "agents"):
+        return (Target(kind=kind, id=0, name=kind),)
+    if kind == "commcell":
+        return (Target(kind=kind, id=0, name=safe(estate.commcell)),)
+    return ()

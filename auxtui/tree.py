@@ -1,0 +1,123 @@
+"""The CommCell tree as lines: what is unfolded, how deep, with which sign. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from auxtui.glyphs import Glyphs
+from auxtui.health import Grade, Trouble
+from auxtui.inert import safe
+from auxtui.present import Cell, Look, Row, Tone, copy_state
+from engine.catalog.live_values import Estate, LiveCopy
+
+Key = tuple[str, int]
+ROOT: Key = ("commcell", 0)
+CLIENTS: Key = ("clients", 0)
+POLICIES: Key = ("policies", 0)
+LIBRARIES: Key = ("libraries", 0)
+AGENTS: Key = ("agents", 0)
+POLICY_GROUP: Key = ("policy-group", 0)
+STORAGE: Key = ("storage", 0)
+UNFOLDED_AT_START = frozenset({ROOT, POLICY_GROUP, POLICIES, STORAGE, LIBRARIES})
+
+NO_NOTE = Cell("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A node of the tree."""
+
+    key: Key
+    label: str
+    parent: Key | None
+    depth: int
+    has_children: bool
+    note: Cell = NO_NOTE
+
+
+def nodes(estate: Estate, look: Look) -> tuple[Node, ...]:
+    """Every node, parents before children."""
+    return tuple(_walk(estate, look))
+
+
+def visible(all_nodes: tuple[Node, ...], unfolded: frozenset[Key]) -> tuple[Node, ...]:
+    """The nodes of which every ancestor is unfolded."""
+    shown: list[Node] = []
+    open_keys: set[Key] = set()
+    for node in all_nodes:
+        if node.parent is None or node.parent in open_keys:
+            shown.append(node)
+            if node.key in unfolded:
+                open_keys.add(node.key)
+    return tuple(shown)
+
+
+def row(node: Node, *, unfolded: bool, worst: Mapping[Key, Trouble], glyphs: Glyphs) -> Row:
+    """A node as a row: its label by depth, and its sign."""
+    sign = glyphs.leaf
+    if node.has_children:
+        sign = glyphs.unfolded if unfolded else glyphs.folded
+    trouble = worst.get(node.key)
+    note = node.note
+    if trouble and not note.text:
+        note = Cell(
+            glyphs.failed if trouble.grade is Grade.ERROR else glyphs.warning,
+            Tone.BAD if trouble.grade is Grade.ERROR else Tone.WARN,
+        )
+    return Row(node.key, (Cell(f"{'  ' * node.depth}{sign} {node.label}"), note))
+
+
+def spread(worst: Mapping[Key, Trouble], all_nodes: tuple[Node, ...]) -> dict[Key, Trouble]:
+    """The worst trouble of each node including those below it."""
+    parents = {node.key: node.parent for node in all_nodes}
+    found: dict[Key, Trouble] = {}
+    for key, trouble in worst.items():
+        place: Key | None = key if key in parents else None
+        while place is not None:
+            if place not in found or trouble.grade > found[place].grade:
+                found[place] = trouble
+            place = parents[place]
+    return found
+
+
+def _walk(estate: Estate, look: Look) -> Iterator[Node]:
+    yield _group(ROOT, safe(estate.commcell) or "CommCell", None, 0)
+    yield _group(CLIENTS, "Client Computers", ROOT, 1, bool(estate.clients))
+    for client in estate.clients:
+        key: Key = ("client", client.id)
+        yield _group(key, safe(client.name), CLIENTS, 2, bool(client.subclients))
+        for sub in client.subclients:
+            yield _group(("subclient", sub.id), safe(sub.name), key, 3, False)
+    yield _group(POLICY_GROUP, "Policies", ROOT, 1)
+    yield _group(POLICIES, "Storage Policies", POLICY_GROUP, 2, bool(estate.policies))
+    for policy in estate.policies:
+        key = ("policy", policy.id)
+        yield _group(key, safe(policy.name), POLICIES, 3, bool(policy.copies))
+        for copy in policy.copies:
+            yield Node(
+                key=("copy", copy.id),
+                label=safe(copy.name),
+                parent=key,
+                depth=4,
+                has_children=False,
+                note=_copy_note(copy, look),
+            )
+    yield _group(STORAGE, "Storage Resources", ROOT, 1)
+    yield _group(LIBRARIES, "Libraries", STORAGE, 2, bool(estate.libraries))
+    for library in estate.libraries:
+        yield _group(("library", library.id), safe(library.name), LIBRARIES, 3, False)
+    yield _group(AGENTS, "MediaAgents", STORAGE, 2, bool(estate.media_agents))
+    for agent in estate.media_agents:
+        yield _group(("agent", agent.id), safe(agent.name), AGENTS, 3, False)
+
+
+def _copy_note(copy: LiveCopy, look: Look) -> Cell:
+    state = copy_state(copy, look)
+    return NO_NOTE if state.tone is Tone.MUTED else state
+
+
+def _group(
+    key: Key, label: str, parent: Key | None, depth: int, has_children: bool = True
+) -> Node:  # fmt: skip
+    return Node(key=key, label=label, parent=parent, depth=depth, has_children=has_children)
