@@ -19,8 +19,11 @@ class Job(SQLModel, table=True):
     __table_args__ = (Index("ix_job_state", "state", "created_at"),)
     id: int = own_id()
     operation: str
-    policy_id: int | None = Field(default=None, foreign_key="storage_policy.id")
+    policy_id: int | None = Field(
+        default=None, foreign_key="storage_policy.id", ondelete="SET NULL"
+    )
     policy: str = ""
+    """Its name, kept when the policy is gone."""
     copies: JsonList = Field(default_factory=list, sa_type=JSON)
     """Names of the copies that the run is for."""
     options: JsonObject = Field(default_factory=dict, sa_type=JSON)

@@ -146,6 +146,7 @@ def _jobs() -> None:
         " bytes_reused big, seconds_left big?, streams int, streams_limited_by text,"
         " throttle_bps big?, attempts int, errors int, exit_code int, epoch int, updated_at time",
         refers={"policy_id": "storage_policy"},
+        ondelete={"policy_id": "SET NULL"},
     )
     op.create_index("ix_job_state", "job", ["state", "created_at"])
 
@@ -199,7 +200,13 @@ def _bus() -> None:
 def _part_of_job(
     name: str, columns: str, *, key: tuple[str, ...] = ("id",), refers: dict[str, str] | None = None
 ) -> None:
-    _table(name, columns, key=key, refers={"job_id": "job"} | (refers or {}), goes_with=("job_id",))
+    _table(
+        name,
+        columns,
+        key=key,
+        refers={"job_id": "job"} | (refers or {}),
+        ondelete={"job_id": "CASCADE"},
+    )
 
 
 def _table(
@@ -209,7 +216,7 @@ def _table(
     key: tuple[str, ...] = ("id",),
     unique: tuple[str, ...] = (),
     refers: dict[str, str] | None = None,
-    goes_with: tuple[str, ...] = (),
+    ondelete: dict[str, str] | None = None,
 ) -> None:
     """Makes a table.
 
@@ -219,7 +226,7 @@ def _table(
         key: the columns of the primary key.
         unique: columns that are unique together.
         refers: the tables that columns refer to.
-        goes_with: those of them whose row takes this one along when it is deleted.
+        ondelete: what happens to a row when the one that a column refers to is deleted.
     """
     parts: list[sa.schema.SchemaItem] = [_column(text, key) for text in columns.split(", ")]
     parts.append(sa.PrimaryKeyConstraint(*key, name=f"pk_{name}"))
@@ -230,7 +237,7 @@ def _table(
             [column],
             [f"{target}.id"],
             name=f"fk_{name}_{column}_{target}",
-            ondelete="CASCADE" if column in goes_with else None,
+            ondelete=(ondelete or {}).get(column),
         )
         for column, target in (refers or {}).items()
     ]
