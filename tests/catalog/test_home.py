@@ -80,7 +80,7 @@ def test_file_in_the_way_is_told(tmp_path):
     path = tmp_path / "home"
     path.write_text("mine")
 
-    with pytest.raises(CatalogError, match="cannot make .*home.*: Not a directory") as caught:
+    with pytest.raises(CatalogError, match=r"cannot make .*home.*: Not a directory") as caught:
         Home(path).make()
 
     assert "--home" in caught.value.hint

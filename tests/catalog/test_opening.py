@@ -122,9 +122,13 @@ def test_reading_session_sees_one_moment(estate):
 
 
 def test_failed_work_leaves_nothing(estate):
-    with pytest.raises(ZeroDivisionError), estate.write() as session:
-        new_job(session)
-        raise ZeroDivisionError
+    def work():
+        with estate.write() as session:
+            new_job(session)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
 
     with estate.write() as session:
         assert jobs.jobs(session) == []
