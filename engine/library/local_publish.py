@@ -30,7 +30,7 @@ from engine.library.beneath import (
 from engine.library.blame import on_destination
 from engine.library.durable_file import write_aside
 from engine.library.local_partial import PartialJob
-from engine.library.manifest import entry_order, write_manifest
+from engine.library.manifest import TreeCheck, entry_order, write_manifest
 from engine.library.metadata import apply_link_metadata, apply_metadata
 from engine.library.syscalls import has_honest_syncfs, sync_file_system
 from engine.model.entries import (
@@ -67,6 +67,9 @@ class Publication:
             ManifestError, DestinationError, LibraryOffline: nothing is published.
         """
         ordered = sorted(entries, key=entry_order)
+        tree = TreeCheck()
+        for entry in ordered:
+            tree.add(entry)
         has_links = any(isinstance(entry, SymlinkEntry) for entry in ordered)
         is_large = len(ordered) > SYNC_EACH_AT_MOST
         self._syncs_each = not (has_honest_syncfs() and (is_large or has_links))
