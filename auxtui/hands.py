@@ -239,7 +239,7 @@ async def _help(screen: ConsoleScreen, targets: Targets) -> None:
 async def _troubles(screen: ConsoleScreen, targets: Targets) -> None:
     from auxtui.screens.help import TroublesScreen
 
-    screen.app.push_screen(TroublesScreen())
+    screen.app.push_screen(TroublesScreen(screen.console.state.troubles))
 
 
 async def _back(screen: ConsoleScreen, targets: Targets) -> None:

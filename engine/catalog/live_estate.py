@@ -105,17 +105,17 @@ class EstateQueries(LiveQueries):
             for copy_id, states in counted.items()
         }
 
-    def library_use(self, library_id: int) -> tuple[tuple[str, str, int, int], ...]:
-        """Policy, copy, backup jobs and bytes that are available on a library."""
+    def library_use(self, library_id: int) -> tuple[tuple[int, str, str, int, int], ...]:
+        """Copy id, policy, copy, backup jobs and bytes that are available on a library."""
         rows = self._rows(
-            "SELECT p.name, c.name, count(j.backup_job_id), coalesce(sum(b.size_bytes), 0)"
+            "SELECT c.id, p.name, c.name, count(j.backup_job_id), coalesce(sum(b.size_bytes), 0)"
             " FROM policy_copy c JOIN storage_policy p ON p.id = c.policy_id"
             " LEFT JOIN job_copy j ON j.copy_id = c.id AND j.state = 'available'"
             " LEFT JOIN backup_job b ON b.id = j.backup_job_id"
             " WHERE c.library_id = ? GROUP BY c.id ORDER BY p.name, c.precedence",
             library_id,
         )
-        return tuple((row[0], row[1], row[2], row[3]) for row in rows)
+        return tuple((row[0], row[1], row[2], row[3], row[4]) for row in rows)
 
     def _policies(self, subclients: tuple[LiveSubclient, ...]) -> tuple[LivePolicy, ...]:
         counts = self.copy_counts()

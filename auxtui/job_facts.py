@@ -1,0 +1,188 @@
+"""A job in detail as facts; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auxtui import format as fmt
+from auxtui.inert import safe
+from auxtui.present import (
+    OPERATIONS,
+    Cell,
+    Fact,
+    Look,
+    Row,
+    Tone,
+    bar,
+    job_state,
+    sparkline,
+    target_of,
+)
+from engine.catalog.live_values import LiveItem
+from engine.catalog.values import AttemptValue, JobErrorValue, JobValue, RateSampleValue
+from engine.model.states import JobState
+
+PLOT_CELLS = 40
+
+
+def general_facts(job: JobValue, look: Look) -> list[Fact]:
+    """What a job is, how it is, why."""
+    state = job_state(job, look)
+    until = f", until {look.time(job.until)}" if job.until else ""
+    facts: list[Fact] = [
+        ("State", state),
+        ("Why", Cell(safe(job.reason) + until if job.reason or until else "-")),
+        ("Operation", Cell(OPERATIONS[job.operation])),
+        ("Policy and copies", Cell(target_of(job, look))),
+        ("Backup jobs", Cell(_backup_jobs(job))),
+        ("Started by", Cell(f"{safe(job.initiated_by) or '-'}, {look.time(job.created_at)}")),
+        ("Ran", Cell(_ran(job, look))),
+        ("Priority", Cell(f"{job.priority} (0 first, 9 last)")),
+        ("Throttle", Cell(fmt.limit(job.throttle_bps))),
+        ("Errors", Cell(str(job.errors), Tone.BAD if job.errors else Tone.PLAIN)),
+    ]
+    if job.description:
+        facts.insert(2, ("Description", Cell(safe(job.description))))
+    return facts + _option_facts(job)
+
+
+def _backup_jobs(job: JobValue) -> str:
+    parts = [f"{job.backup_jobs_done} of {job.backup_jobs_total} done"]
+    if job.backup_jobs_failed:
+        parts.append(f"{job.backup_jobs_failed} failed")
+    if job.backup_jobs_skipped:
+        parts.append(f"{job.backup_jobs_skipped} skipped")
+    return ", ".join(parts)
+
+
+def _ran(job: JobValue, look: Look) -> str:
+    if job.started_at is None:
+        return "not started yet"
+    end = job.ended_at or look.clock()
+    took = fmt.duration((end - job.started_at).total_seconds())
+    ended = f" to {look.time(job.ended_at)}" if job.ended_at else ""
+    return f"{look.time(job.started_at)}{ended}, {took}, {fmt.count(job.attempts, 'attempt')}"
+
+
+_OPTION_WORDS = {
+    "scalable": "Scalable Resource Allocation",
+    "streams": "Streams asked for",
+    "source_media_agent": "Source MediaAgent",
+    "jobs_to_process": "Jobs to process",
+    "retries": "Retries",
+    "skip_failed_verification": "Skip failed verification",
+}
+
+
+def _option_facts(job: JobValue) -> list[Fact]:
+    facts: list[Fact] = []
+    for name, label in _OPTION_WORDS.items():
+        if name not in job.options:
+            continue
+        value = job.options[name]
+        text = {True: "yes", False: "no"}.get(value) if isinstance(value, bool) else None
+        if text is None:
+            text = safe(str(value)) if value not in (None, "") else "maximum"
+            text = "any" if name == "source_media_agent" and text == "maximum" else text
+        facts.append((label, Cell(text, Tone.MUTED)))
+    return facts
+
+
+def progress_facts(
+    job: JobValue, samples: Sequence[RateSampleValue], look: Look, *, width: int
+) -> list[Fact]:
+    """How far a job is, how fast, and when it will be done.
+
+    Args:
+        job: the job.
+        samples: its rate history.
+        look: signs and time zone.
+        width: cells for the bar, 10 or more.
+    """
+    percent = fmt.percent(job.bytes_done, job.bytes_total)
+    shape = bar(job.bytes_done, job.bytes_total, min(width, 60), look.glyphs)
+    running = job.state is JobState.RUNNING
+    facts: list[Fact] = [
+        ("State", job_state(job, look)),
+        ("Progress", Cell(f"{shape} {percent}%", Tone.RUN)),
+        ("Bytes", Cell(f"{fmt.size(job.bytes_done)} of {fmt.size(job.bytes_total)}")),
+        ("Backup jobs", Cell(_backup_jobs(job))),
+    ]
+    if job.bytes_reused:
+        text = f"{fmt.size(job.bytes_reused)} found finished in a journal, not read again"
+        facts.append(("Restart", Cell(text)))
+    if running:
+        left = fmt.duration(job.seconds_left) if job.seconds_left is not None else "not known yet"
+        facts += [("Rate", Cell(fmt.rate(job.bytes_per_second))), ("Time left", Cell(left))]
+    elif job.ended_at and job.started_at:
+        seconds = max(1.0, (job.ended_at - job.started_at).total_seconds())
+        facts.append(("Mean rate", Cell(fmt.rate(int(job.bytes_done / seconds)))))
+    rates = sample_rates(samples)
+    if len(rates) > 1:
+        plot = sparkline(rates, PLOT_CELLS, look.glyphs)
+        facts.append(("Rate history", Cell(f"{plot} up to {fmt.rate(int(max(rates)))}", Tone.RUN)))
+    return facts
+
+
+def sample_rates(samples: Sequence[RateSampleValue]) -> list[float]:
+    """Bytes per second between the samples; never negative."""
+    rates: list[float] = []
+    for before, after in zip(samples, samples[1:], strict=False):
+        seconds = (after.at - before.at).total_seconds()
+        if seconds > 0:
+            rates.append(max(0.0, (after.bytes_done - before.bytes_done) / seconds))
+    return rates
+
+
+def streams_facts(job: JobValue) -> list[Fact]:
+    """How many streams, and what limits them."""
+    number = fmt.count(job.streams, "stream") if job.streams else "no stream now"
+    because = f", limited by: {safe(job.streams_limited_by)}" if job.streams_limited_by else ""
+    return [("Streams", Cell(number + because))]
+
+
+def attempt_row(attempt: AttemptValue, look: Look) -> Row:
+    """An attempt; the order is that of `columns.ATTEMPTS`."""
+    return Row(
+        attempt.number,
+        (
+            Cell(str(attempt.number)),
+            Cell(safe(attempt.outcome).replace("_", " ") or "under way"),
+            Cell(look.time(attempt.started_at)),
+            Cell(look.time(attempt.ended_at)),
+            Cell(fmt.size(attempt.bytes_done)),
+            Cell(safe(attempt.reason)),
+        ),
+    )
+
+
+def error_row(error: JobErrorValue, look: Look) -> Row:
+    """An error; the order is that of `columns.ERRORS`."""
+    return Row(
+        error.id,
+        (
+            Cell(look.time(error.at), Tone.MUTED),
+            Cell(str(error.backup_job_id or "-")),
+            Cell(safe(error.copy_name), Tone.MUTED),
+            Cell(safe(error.error), Tone.BAD),
+            Cell(safe(error.hint)),
+        ),
+    )
+
+
+def item_row(item: LiveItem, look: Look) -> Row:
+    """What a run did with a backup job; the order is that of `columns.ITEMS`."""
+    tone = {"copied": Tone.OK, "failed": Tone.BAD}.get(item.outcome, Tone.MUTED)
+    return Row(
+        (item.backup_job_id, item.copy),
+        (
+            Cell(str(item.backup_job_id)),
+            Cell(safe(item.outcome), tone),
+            Cell(safe(item.copy)),
+            Cell(safe(f"{item.client}/{item.subclient}")),
+            Cell(fmt.size(item.size_bytes)),
+            Cell(fmt.duration(item.seconds)),
+            Cell(look.time(item.ended_at)),
+            Cell(safe(item.reason)),
+        ),
+    )

@@ -1,0 +1,118 @@
+"""Why is this backup job not there: one backup job on every copy of its policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from auxtui import columns as col
+from auxtui import format as fmt
+from auxtui.actions import Target
+from auxtui.feed import Answer, Fresh, Watch
+from auxtui.inert import safe
+from auxtui.present import Cell, Fact, Row, Tone, job_copy_state, job_copy_why
+from auxtui.screens.list_screen import ListScreen
+from auxtui.targets import node_target
+from engine.catalog.live import LiveCatalog
+from engine.catalog.live_values import LiveBackupJob, LiveJobCopy
+from engine.model.names import shown
+from engine.model.states import JobCopyState
+
+Found = tuple[LiveBackupJob | None, tuple[LiveJobCopy, ...]]
+
+
+class BackupJobScreen(ListScreen):
+    """One backup job."""
+
+    ABILITIES: ClassVar[frozenset[str]] = frozenset({"menu"})
+    COLUMNS = (
+        col.Column(title="Copy", width=12, flex=1),
+        col.Column(title="State", width=18),
+        col.Column(title="Chunks", width=9, right=True, rank=2),
+        col.Column(title="Copied", width=16, rank=1),
+        col.Column(title="Reason and next step", width=20, flex=3),
+    )
+    EMPTY = "no copy has heard of this backup job yet"
+    ABOUT = (
+        "One backup job on every copy of its policy: where it is, where it is not, why not, and what"
+        " happens next. Enter opens the copy; the job that copied it is named."
+    )
+
+    def __init__(self, backup_job_id: int) -> None:
+        super().__init__()
+        self._id = backup_job_id
+        self._found: Found | None = None
+
+    def crumbs(self) -> Sequence[str]:
+        return (f"backup job {self._id}", "on every copy")
+
+    def watches(self) -> Iterable[Watch]:
+        return (Watch(topic="where", query=self._read),)
+
+    def targets(self) -> tuple[Target, ...]:
+        return node_target(self.console.state.estate, self.table.cursor_key)
+
+    def take(self, message: Fresh | Answer) -> None:
+        if isinstance(message, Fresh) and message.topic == "where":
+            self._found = message.value
+            self._draw()
+
+    def pulse_changed(self) -> None:
+        self._draw()
+
+    def _read(self, live: LiveCatalog) -> Found:
+        return live.backup_jobs_by_id((self._id,)).get(self._id), live.job_copies_of(self._id)
+
+    def _draw(self) -> None:
+        if self._found is None:
+            return
+        job, lines = self._found
+        if job is None:
+            self.facts.show([("Backup job", Cell(f"there is no backup job {self._id}", Tone.BAD))])
+            return
+        self.facts.show(self._facts(job, lines))
+        known = {line.copy_id for line in lines}
+        rows = [self._row(line) for line in lines]
+        estate = self.console.state.estate
+        if estate is not None:
+            rows += [
+                Row(
+                    ("copy", copy.id),
+                    (
+                        Cell(safe(copy.name)),
+                        Cell(f"{self.look.glyphs.waiting} not considered", Tone.MUTED),
+                        Cell("-"),
+                        Cell("-"),
+                        Cell("no run has looked at it for this copy yet; the next one will"),
+                    ),
+                )
+                for copy in estate.copies()
+                if copy.policy_id == job.policy_id and copy.id not in known
+            ]
+        self.table.show_rows(rows)
+
+    def _facts(self, job: LiveBackupJob, lines: Sequence[LiveJobCopy]) -> list[Fact]:
+        there = sum(line.state == JobCopyState.AVAILABLE for line in lines)
+        level = f"{job.level}, {fmt.size(job.size_bytes)}, {fmt.count(job.files, 'file')}"
+        return [
+            ("Available on", Cell(fmt.count(there, "copy"), Tone.OK if there > 1 else Tone.WARN)),
+            ("Name", Cell(shown(job.name) or "-")),
+            ("Of", Cell(safe(f"{job.client}/{job.subclient}, policy {job.policy}"))),
+            ("Is", Cell(f"{safe(level)}, {fmt.count(job.chunks, 'chunk')}")),
+            (
+                "Ran",
+                Cell(f"{self.look.time(job.started_at)} to {self.look.time(job.completed_at)}"),
+            ),
+        ]
+
+    def _row(self, line: LiveJobCopy) -> Row:
+        return Row(
+            ("copy", line.copy_id),
+            (
+                Cell(safe(line.copy)),
+                job_copy_state(line.state, self.look),
+                Cell(f"{line.chunks_done}/{line.chunks}", Tone.MUTED),
+                Cell(self.look.time(line.copied_at)),
+                Cell(job_copy_why(line)),
+            ),
+        )

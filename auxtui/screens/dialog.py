@@ -1,0 +1,54 @@
+"""What every dialog on top of a screen has: a title, its content, and its own line of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from auxtui.inert import safe
+
+R = TypeVar("R")
+
+
+class Dialog(ModalScreen[R | None]):
+    """A dialog; escape closes it and changes nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", show=False)]
+    KEYS: ClassVar[str] = "esc Cancel"
+    DEFAULT_CSS = """
+    Dialog { align: center middle; background: transparent; }
+    Dialog > #box {
+        width: 76; max-width: 96%; height: auto; max-height: 90%;
+        background: $surface; border: solid $tone-key; padding: 0 1;
+        border-title-color: $tone-key; border-title-style: bold;
+    }
+    Dialog .keys { height: 1; color: $tone-muted; }
+    Dialog .said { height: auto; padding: 1 0; }
+    Dialog .wrong { height: auto; color: $tone-bad; text-style: bold; }
+    """
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title_text = title
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box") as box:
+            box.border_title = Content(safe(self._title_text))  # type: ignore[assignment]
+            yield from self.compose_box()
+            yield Static(self.KEYS, classes="keys", markup=False)
+
+    def compose_box(self) -> Iterator[Widget]:
+        """The content."""
+        raise NotImplementedError
+
+    def action_cancel(self) -> None:
+        """Closes it without a result."""
+        self.dismiss(None)

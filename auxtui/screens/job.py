@@ -1,0 +1,209 @@
+"""One job in detail, live: general, progress, streams, attempts, events, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.widget import Widget
+
+from auxtui import columns as col
+from auxtui.actions import Target
+from auxtui.feed import Answer, Fresh, Watch
+from auxtui.inert import safe
+from auxtui.job_facts import (
+    attempt_row,
+    error_row,
+    general_facts,
+    item_row,
+    progress_facts,
+    streams_facts,
+)
+from auxtui.present import Cell, Tone, event_row, stream_row
+from auxtui.screens.base import ConsoleScreen
+from auxtui.screens.events import event_target
+from auxtui.targets import job_target
+from auxtui.widgets.facts import Facts
+from auxtui.widgets.line_table import LineTable
+from auxtui.widgets.tab_strip import TabStrip
+from engine.catalog.live import LiveCatalog
+from engine.catalog.live_values import LiveItem
+from engine.catalog.values import (
+    AttemptValue,
+    EventValue,
+    JobErrorValue,
+    JobValue,
+    RateSampleValue,
+    StreamValue,
+)
+
+TABS = ("General", "Progress", "Streams", "Attempts", "Events", "Errors")
+_COLUMNS = {
+    "General": col.ITEMS,
+    "Progress": col.ITEMS,
+    "Streams": col.STREAMS,
+    "Attempts": col.ATTEMPTS,
+    "Events": col.EVENTS,
+    "Errors": col.ERRORS,
+}
+_EMPTY = {
+    "General": "no backup job has ended in this run yet",
+    "Progress": "no backup job has ended in this run yet",
+    "Streams": "no stream is at work: the job is not running",
+    "Attempts": "no attempt has started yet",
+    "Events": "nothing has happened yet",
+    "Errors": "no errors",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Details:
+    """All that is shown of a job."""
+
+    job: JobValue | None
+    streams: tuple[StreamValue, ...]
+    attempts: tuple[AttemptValue, ...]
+    events: tuple[EventValue, ...]
+    errors: tuple[JobErrorValue, ...]
+    samples: tuple[RateSampleValue, ...]
+    items: tuple[LiveItem, ...]
+
+
+class JobScreen(ConsoleScreen):
+    """One job."""
+
+    ABILITIES: ClassVar[frozenset[str]] = frozenset({"menu", "tabs"})
+    ABOUT = (
+        "One job, as it is now. F6 or ] goes to the next tab: Progress has the rate and when it will"
+        " be done, Streams what each stream reads and what limits their number, Errors what failed"
+        " and what to do about it. Enter on an event or error shows the whole text."
+    )
+    CSS = """
+    JobScreen #facts { max-height: 60%; overflow-y: auto; }
+    """
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__()
+        self._job_id = job_id
+        self._details: _Details | None = None
+        self._drawn_tab = ""
+
+    def compose_body(self) -> ComposeResult:
+        yield TabStrip(TABS, id="tabs")
+        yield Facts(id="facts")
+        yield LineTable(col.ITEMS, glyphs=self.look.glyphs, empty="reading", id="list")
+
+    def first_focus(self) -> Widget | None:
+        return self.query_one("#list")
+
+    def crumbs(self) -> Sequence[str]:
+        return ("Jobs", f"job {self._job_id}")
+
+    def watches(self) -> Iterable[Watch]:
+        return (Watch(topic="job", query=self._read),)
+
+    def targets(self) -> tuple[Target, ...]:
+        job = self._details.job if self._details else None
+        return (job_target(job),) if job else ()
+
+    def take(self, message: Fresh | Answer) -> None:
+        if isinstance(message, Fresh) and message.topic == "job":
+            self._details = message.value
+            self._draw()
+
+    def next_tab(self) -> None:
+        """Shows the next tab."""
+        self.query_one(TabStrip).step(1)
+
+    def previous_tab(self) -> None:
+        """Shows the previous tab."""
+        self.query_one(TabStrip).step(-1)
+
+    @on(TabStrip.Changed)
+    def _tab_changed(self) -> None:
+        self._draw()
+
+    @on(LineTable.Chosen)
+    def _row_chosen(self, message: LineTable.Chosen) -> None:
+        details, tab = self._details, self.query_one(TabStrip).current
+        if details is None:
+            return
+        if tab == "Events":
+            for event in details.events:
+                if event.id == message.key:
+                    self.console.open_target(event_target(event, self.look))
+        elif tab == "Errors":
+            for error in details.errors:
+                if error.id == message.key:
+                    self.console.open_target(self._error_target(error))
+        elif tab == "Streams":
+            for stream in details.streams:
+                if stream.number == message.key and stream.backup_job_id:
+                    self.console.open_backup_job(stream.backup_job_id)
+        elif tab in ("General", "Progress") and isinstance(message.key, tuple):
+            self.console.open_backup_job(message.key[0])
+
+    def _read(self, live: LiveCatalog) -> _Details:
+        number = self._job_id
+        found = live.jobs_by_id((number,))
+        return _Details(
+            job=found.get(number),
+            streams=live.streams(number),
+            attempts=live.attempts(number),
+            events=live.events(job_id=number),
+            errors=live.errors(number),
+            samples=live.rate_samples(number),
+            items=live.items(number, limit=200),
+        )
+
+    def _draw(self) -> None:
+        details = self._details
+        strip, facts = self.query_one(TabStrip), self.query_one("#facts", Facts)
+        table, tab = self.query_one("#list", LineTable), strip.current
+        if details is None:
+            return
+        if tab != self._drawn_tab:
+            self._drawn_tab = tab
+            table.set_columns(_COLUMNS[tab], empty=_EMPTY[tab])
+        if details.job is None:
+            facts.show([("Job", Cell(f"there is no job {self._job_id}", Tone.BAD))])
+            return
+        strip.set_badges({"Errors": str(len(details.errors))} if details.errors else {})
+        self._draw_facts(tab, details, facts)
+        look = self.look
+        if tab in ("General", "Progress"):
+            table.show_rows(item_row(item, look) for item in details.items)
+        elif tab == "Streams":
+            table.show_rows(stream_row(stream, look) for stream in details.streams)
+        elif tab == "Attempts":
+            table.show_rows(attempt_row(attempt, look) for attempt in details.attempts)
+        elif tab == "Events":
+            table.show_rows(event_row(event, look) for event in details.events)
+        else:
+            table.show_rows(error_row(error, look) for error in details.errors)
+
+    def _draw_facts(self, tab: str, details: _Details, facts: Facts) -> None:
+        job = details.job
+        if job is None:
+            return
+        if tab == "General":
+            facts.show(general_facts(job, self.look))
+        elif tab == "Progress":
+            width = max(10, self.size.width - 30)
+            facts.show(progress_facts(job, details.samples, self.look, width=width))
+        else:
+            facts.show(streams_facts(job) if tab == "Streams" else [])
+
+    def _error_target(self, error: JobErrorValue) -> Target:
+        text = [
+            ("When", Cell(self.look.time(error.at))),
+            ("Backup job", Cell(str(error.backup_job_id or "-"))),
+            ("Copy", Cell(safe(error.copy_name) or "-")),
+            ("Path", Cell(safe(error.path) or "-")),
+            ("Error", Cell(safe(error.error), Tone.BAD)),
+            ("What to do", Cell(safe(error.hint) or "-")),
+        ]
+        return Target(kind="error", id=error.id, name=f"error {error.id}", value=text)

@@ -1,0 +1,119 @@
+"""The backup jobs on a copy: state, reason and next step of each, 100,000 of them without a pause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from auxtui import columns as col
+from auxtui import format as fmt
+from auxtui.actions import Target
+from auxtui.contents import copy_facts
+from auxtui.feed import Answer, Fresh, Watch
+from auxtui.inert import safe
+from auxtui.present import Cell, Tone, word
+from auxtui.screens.list_screen import ListScreen
+from auxtui.screens.lists import copy_pager
+from auxtui.targets import job_copy_target
+from engine.catalog.live_values import LedgerFilter, LedgerOrder, LiveCopy
+from engine.model.states import JobCopyState
+
+_STATES: tuple[tuple[str, tuple[JobCopyState, ...]], ...] = (
+    ("every state", ()),
+    (
+        "not copied",
+        (
+            JobCopyState.TO_BE_COPIED,
+            JobCopyState.PARTIALLY_COPIED,
+            JobCopyState.DEFERRED,
+            JobCopyState.DO_NOT_COPY,
+            JobCopyState.BAD,
+        ),
+    ),
+    *((word(state), (state,)) for state in JobCopyState),
+)
+_ORDERS = {
+    LedgerOrder.ID: "newest id first",
+    LedgerOrder.STATE: "by state",
+    LedgerOrder.CLIENT: "by client",
+    LedgerOrder.SIZE: "largest first",
+    LedgerOrder.STARTED: "latest start first",
+    LedgerOrder.COPIED: "last copied first",
+}
+
+
+class LedgerScreen(ListScreen):
+    """Backup jobs on a copy."""
+
+    ABILITIES: ClassVar[frozenset[str]] = frozenset({"menu", "filter", "state", "sort"})
+    COLUMNS = col.LEDGER
+    EMPTY = "no backup job on this copy matches"
+    ABOUT = (
+        "Every backup job that this copy has, owes or owed, each with its state, the reason, and"
+        " what happens next. f goes round the states, the comma round the orders, / looks in id,"
+        " client, subclient, name and reason. w shows one backup job on every copy of the policy."
+    )
+
+    def __init__(self, copy_id: int) -> None:
+        super().__init__()
+        self._copy_id = copy_id
+        self._state = 0
+        self._order = LedgerOrder.ID
+
+    @property
+    def copy(self) -> LiveCopy | None:
+        """The copy; None when it is gone."""
+        estate = self.console.state.estate
+        found = (c for c in estate.copies() if c.id == self._copy_id) if estate else ()
+        return next(iter(found), None)
+
+    def crumbs(self) -> Sequence[str]:
+        copy = self.copy
+        return (safe(copy.policy), safe(copy.name), "backup jobs") if copy else ("backup jobs",)
+
+    def watches(self) -> Iterable[Watch]:
+        if self.pager is None:
+            where = LedgerFilter(states=_STATES[self._state][1], text=self.text)
+            self.pager = copy_pager(self.table, self._copy_id, self.look, where, self._order)
+        return self.pager.watches()
+
+    def targets(self) -> tuple[Target, ...]:
+        key = self.table.cursor_key
+        line = self.pager.values.get(key) if self.pager and isinstance(key, int) else None
+        return (job_copy_target(line),) if line is not None else ()
+
+    def take(self, message: Fresh | Answer) -> None:
+        super().take(message)
+        self._say()
+
+    def pulse_changed(self) -> None:
+        self._say()
+
+    def filter_changed(self) -> None:
+        self._begin()
+
+    def next_state(self) -> None:
+        """Goes round the states."""
+        self._state = (self._state + 1) % len(_STATES)
+        self._begin()
+
+    def next_order(self) -> None:
+        """Goes round the orders."""
+        orders = list(_ORDERS)
+        self._order = orders[(orders.index(self._order) + 1) % len(orders)]
+        self._begin()
+
+    def _begin(self) -> None:
+        self.pager = None
+        self._say()
+        self.rewatch()
+
+    def _say(self) -> None:
+        copy = self.copy
+        if copy is None:
+            self.facts.show([("Copy", Cell("it is not there any more", Tone.BAD))])
+            return
+        ids = self.pager.ids if self.pager else None
+        number = fmt.count(len(ids), "backup job") if ids is not None else "reading"
+        text = f"{number}; {_STATES[self._state][0]} (f); {_ORDERS[self._order]} (,)"
+        self.facts.show([*copy_facts(copy, self.look), ("Shown", Cell(text, Tone.STRONG))])

@@ -1,0 +1,81 @@
+"""All Tasks: everything that can be done with a thing, and why something cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from auxtui import actions
+from auxtui.actions import Action, Target, World, keys_text
+from auxtui.columns import Column
+from auxtui.present import Cell, Row, Tone
+from auxtui.screens.dialog import Dialog
+from auxtui.widgets.line_table import LineTable
+
+_COLUMNS = (
+    Column(title="Key", width=10),
+    Column(title="Task", width=22),
+    Column(title="", width=20, flex=1),
+)
+
+
+class MenuScreen(Dialog[Action]):
+    """The All Tasks menu of a thing, or of several of a kind."""
+
+    KEYS = "enter Do it   a letter does it at once   esc Close"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("m", "cancel", show=False)]
+    DEFAULT_CSS = """
+    MenuScreen LineTable { background: $surface; }
+    """
+
+    def __init__(self, targets: tuple[Target, ...], world: World) -> None:
+        first = targets[0]
+        more = f" and {len(targets) - 1} more" if len(targets) > 1 else ""
+        super().__init__(f"All Tasks: {first.name}{more}")
+        offered = [a for a in actions.tasks_for(first) if a.id != "thing.menu"]
+        self._reasons = {
+            a.id: "" if any(not a.disabled_because(t, world) for t in targets)
+            else a.disabled_because(first, world)
+            for a in offered
+        }  # fmt: skip
+        self._offered = {a.id: a for a in offered}
+
+    def compose_box(self) -> Iterator[Widget]:
+        table = LineTable(_COLUMNS, header=False)
+        table.styles.height = max(1, len(self._offered))
+        yield table
+
+    def on_mount(self) -> None:
+        table = self.query_one(LineTable)
+        table.show_rows(self._row(action) for action in self._offered.values())
+        table.focus()
+
+    def on_line_table_chosen(self, message: LineTable.Chosen) -> None:
+        self._choose(str(message.key))
+
+    def on_key(self, event: events.Key) -> None:
+        for action in self._offered.values():
+            if event.key in action.keys.split(",") or event.character in action.keys.split(","):
+                event.stop()
+                self._choose(action.id)
+                return
+
+    def _choose(self, action_id: str) -> None:
+        if not self._reasons[action_id]:
+            self.dismiss(self._offered[action_id])
+
+    def _row(self, action: Action) -> Row:
+        reason = self._reasons[action.id]
+        tone = Tone.MUTED if reason else Tone.PLAIN
+        return Row(
+            action.id,
+            (
+                Cell(keys_text(action), Tone.MUTED if reason else Tone.KEY),
+                Cell(action.label, tone),
+                Cell(f"not now: {reason}" if reason else action.help, Tone.MUTED),
+            ),
+        )

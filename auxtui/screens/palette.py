@@ -1,0 +1,162 @@
+"""Find: any task, policy, copy, library, client or job by a few letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from textual import events
+from textual.widget import Widget
+from textual.widgets import Input
+
+from auxtui import actions
+from auxtui.actions import Action, Target, keys_text
+from auxtui.columns import Column
+from auxtui.inert import safe
+from auxtui.present import Cell, Row, Tone
+from auxtui.screens.dialog import Dialog
+from auxtui.targets import job_target
+from auxtui.widgets.line_table import LineTable
+from engine.catalog.live_values import Estate
+
+if TYPE_CHECKING:
+    from auxtui.screens.base import ConsoleScreen
+
+_COLUMNS = (
+    Column(title="", width=12),
+    Column(title="", width=30, flex=2),
+    Column(title="", width=14, flex=1, rank=1),
+)
+LINES = 12
+
+
+class Candidate(NamedTuple):
+    """Something that can be found."""
+
+    what: str
+    name: str
+    note: str
+    result: Action | Target
+    reason: str = ""
+    """Why it is not possible now."""
+
+
+def ranked(text: str, candidates: list[Candidate]) -> list[Candidate]:
+    """Those with every word of the text; a name that begins with it comes first."""
+    words = text.lower().split()
+    found = [c for c in candidates if all(w in f"{c.what} {c.name}".lower() for w in words)]
+    start = text.lower().strip()
+    return sorted(found, key=lambda c: (bool(c.reason), not c.name.lower().startswith(start)))
+
+
+class PaletteScreen(Dialog[Action | Target]):
+    """The palette."""
+
+    KEYS = "type to find   up down Choose   enter Go   esc Close"
+
+    def __init__(self, screen: ConsoleScreen) -> None:
+        super().__init__("Find a task or a thing")
+        self._all = _tasks(screen) + _things(screen)
+        self._found: list[Candidate] = []
+
+    def compose_box(self) -> Iterator[Widget]:
+        field = Input(compact=True)
+        field.cursor_blink = False
+        yield field
+        table = LineTable(_COLUMNS, header=False, empty="nothing with these letters")
+        table.styles.height = LINES
+        table.can_focus = False
+        yield table
+
+    def on_mount(self) -> None:
+        self._show("")
+        self.query_one(Input).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._show(event.value)
+
+    def on_key(self, event: events.Key) -> None:
+        table = self.query_one(LineTable)
+        steps = {"up": -1, "down": 1, "pageup": -LINES, "pagedown": LINES}
+        if event.key in steps:
+            event.stop()
+            table.action_move(steps[event.key])
+
+    def on_input_submitted(self) -> None:
+        key = self.query_one(LineTable).cursor_key
+        if isinstance(key, int) and not self._found[key].reason:
+            self.dismiss(self._found[key].result)
+
+    def _show(self, text: str) -> None:
+        self._found = ranked(text, self._all)
+        table = self.query_one(LineTable)
+        table.cursor = 0
+        table.show_rows(
+            Row(
+                place,
+                (
+                    Cell(one.what, Tone.MUTED),
+                    Cell(safe(one.name), Tone.MUTED if one.reason else Tone.PLAIN),
+                    Cell(safe(f"not now: {one.reason}" if one.reason else one.note), Tone.MUTED),
+                ),
+            )
+            for place, one in enumerate(self._found)
+        )
+        table.refresh()
+
+
+def _tasks(screen: ConsoleScreen) -> list[Candidate]:
+    target = next(iter(screen.targets()), None)
+    kinds = {target.kind} if target else set()
+    return [
+        Candidate(
+            "task",
+            action.label,
+            keys_text(action),
+            action,
+            action.disabled_because(target, screen.console.world),
+        )
+        for action in actions.applicable(kinds, screen.abilities())
+        if action.id not in ("go.palette", "go.back")
+    ]
+
+
+def _things(screen: ConsoleScreen) -> list[Candidate]:
+    state = screen.console.state
+    found: list[Candidate] = []
+    if state.estate is not None:
+        found += _estate_things(state.estate)
+    if state.pulse is not None:
+        found += [
+            Candidate("job", f"{job.id} {job.policy}", job.state, job_target(job))
+            for job in (*state.pulse.active, *state.pulse.recent)
+        ]
+    return found
+
+
+def _estate_things(estate: Estate) -> list[Candidate]:
+    found = [
+        Candidate("policy", p.name, p.description, Target(kind="policy", id=p.id, name=p.name))
+        for p in estate.policies
+    ]
+    found += [
+        Candidate(
+            "copy", f"{c.policy} / {c.name}", c.kind, Target(kind="copy", id=c.id, name=c.name)
+        )
+        for c in estate.copies()
+    ]
+    found += [
+        Candidate("library", x.name, x.state, Target(kind="library", id=x.id, name=x.name))
+        for x in estate.libraries
+    ]
+    found += [
+        Candidate("MediaAgent", a.name, "", Target(kind="agent", id=a.id, name=a.name))
+        for a in estate.media_agents
+    ]
+    found += [
+        Candidate("subclient", f"{s.client}/{s.name}", s.state,
+                  Target(kind="subclient", id=s.id, name=s.name))
+        for client in estate.clients
+        for s in client.subclients
+    ]  # fmt: skip
+    return found
