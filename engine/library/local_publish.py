@@ -41,7 +41,7 @@ from engine.model.entries import (
     ManifestHeader,
     SymlinkEntry,
 )
-from engine.model.errors import DestinationWrite, ManifestError
+from engine.model.errors import DestinationWrite
 from engine.model.names import shown
 
 SYNC_EACH_AT_MOST = 32  # entries; above it one sync of the file system is cheaper
@@ -206,12 +206,10 @@ class _TreeOfNames:
 
 
 def _as_published(entry: Entry) -> Entry:
-    """An entry as the manifest on the media has it: complete, and free of its source's inodes."""
-    if not isinstance(entry, FileEntry):
-        return entry
-    if entry.size and not (entry.chunks and all(chunk.digest for chunk in entry.chunks)):
-        raise ManifestError(f"{shown(entry.path)} has no digests: it cannot be published")
-    return replace(entry, identity=None) if entry.identity is not None else entry
+    """An entry as the manifest on the media has it: without the inodes of its source."""
+    if isinstance(entry, FileEntry) and entry.identity is not None:
+        return replace(entry, identity=None)
+    return entry
 
 
 def _clear(name: bytes, parent: int) -> None:

@@ -9,7 +9,7 @@ from engine.library import layout
 from engine.library.beneath import Parents, open_directory, open_for_reading
 from engine.library.blame import on_source
 from engine.library.file_handles import FileReader
-from engine.library.manifest import read_manifest
+from engine.library.manifest import has_digests, read_manifest
 from engine.model.entries import Entry, FileEntry, ManifestHeader
 from engine.model.errors import ManifestError, SourceCorrupt
 from engine.model.names import shown
@@ -95,15 +95,11 @@ def published_entries(job_fd: int, where: bytes) -> Iterator[Entry]:
         with open(fd, "rb") as stream:
             try:
                 for entry in read_manifest(stream)[1]:
-                    if isinstance(entry, FileEntry) and not _is_proven(entry):
+                    if isinstance(entry, FileEntry) and not has_digests(entry):
                         raise ManifestError(f"{shown(entry.path)} has no digests")
                     yield entry
             except ManifestError as err:
                 raise _of_copy(err, where) from err
-
-
-def _is_proven(entry: FileEntry) -> bool:
-    return not entry.size or (bool(entry.chunks) and all(c.digest for c in entry.chunks))
 
 
 def _of_copy(err: ManifestError, where: bytes) -> ManifestError:

@@ -10,7 +10,7 @@ the caps on lines and on its size hold whatever it says of itself.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import zstandard
@@ -138,12 +138,10 @@ def load_manifest(path: str | os.PathLike[str]) -> tuple[ManifestHeader, list[En
         raise ManifestError(f"the manifest {name} is damaged: {err.message}", hint=_HINT) from err
 
 
-def has_digests(entries: Sequence[Entry]) -> bool:
-    """True when every file has the digest of every byte."""
-    return all(
-        entry.chunks and all(chunk.digest for chunk in entry.chunks)
-        for entry in entries
-        if isinstance(entry, FileEntry) and entry.size
+def has_digests(entry: FileEntry) -> bool:
+    """True when every byte of a file lies in a chunk with a digest."""
+    return all(len(chunk.digest) == DIGEST_BYTES for chunk in entry.chunks) and entry.size == sum(
+        chunk.length for chunk in entry.chunks
     )
 
 
