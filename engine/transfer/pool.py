@@ -14,6 +14,7 @@ from engine.transfer.flow import Lane
 from engine.transfer.hops import Abandoned, Hops
 from engine.transfer.queueing import WorkQueue
 
+T = TypeVar("T")
 W = TypeVar("W")
 
 TAKEN_AT_ONCE = 8  # pieces per hop
@@ -80,6 +81,19 @@ async def work_off(
     finally:
         stop.cancel("the work has ended")
         stop.detach()
+        hops.close()
+
+
+async def in_thread(call: Callable[[], T], cancel: CancelToken) -> T:
+    """Awaits one blocking call in a thread of its own.
+
+    Raises:
+        Cancelled: by the call; `Abandoned` when it hangs after a cancel.
+    """
+    hops = Hops(cancel)
+    try:
+        return await hops.run(call)
+    finally:
         hops.close()
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from engine.library.interface import JobReader
 from engine.model.entries import Chunk, FileEntry
-from engine.model.errors import AuxError, Cancelled
+from engine.model.errors import AuxError, SourceError
 from engine.model.names import RelPath
 from engine.transfer.buffers import BUFFER_BYTES
 from engine.transfer.cancel import CancelToken
@@ -117,9 +117,7 @@ def read_batch(
                 view = buffer[at : at + entry.size]
                 try:
                     _read_right(reading, entry, view, pace)
-                except Cancelled:
-                    raise
-                except AuxError as err:
+                except SourceError as err:
                     bad(entry, err)
                 else:
                     right.append((entry, view))
@@ -168,9 +166,7 @@ async def verify_job(
         progress_of(reading, work)
         try:
             read_chunk(reading, work, lane, [])
-        except Cancelled:
-            raise
-        except AuxError as err:
+        except SourceError as err:
             damaged.append(DamagedChunk(work.entry.path, work.chunk, err))
 
     files = (entry for entry in reader.entries() if isinstance(entry, FileEntry))

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from engine.library.interface import JobReader
@@ -19,7 +20,7 @@ from engine.transfer.cancel import CancelToken
 from engine.transfer.flow import Lane
 from engine.transfer.hops import Abandoned
 from engine.transfer.opened import spans_of
-from engine.transfer.pool import work_off
+from engine.transfer.pool import in_thread, work_off
 from engine.transfer.progress import ReadProgress
 from engine.transfer.reading import (
     READ_STREAMS,
@@ -90,16 +91,12 @@ async def restore_job(
     reading = Reading(
         reader=reader, cancel=cancel, throttle=throttle, progress=progress or ReadProgress()
     )
-    opened: list[RestoreTarget] = []
-    await work_off(
-        iter([os.fsencode(target)]),
-        lambda path, _: opened.append(RestoreTarget(path, overwrite=overwrite)),
-        streams=1,
-        cancel=cancel,
+    opened = await in_thread(
+        partial(RestoreTarget, os.fsencode(target), overwrite=overwrite), cancel
     )
-    restoration = Restoration(reading, opened[0], only or (lambda _: True))
+    restoration = Restoration(reading, opened, only or (lambda _: True))
     try:
-        await work_off(iter([None]), lambda _, __: restoration.look(), streams=1, cancel=cancel)
+        await in_thread(restoration.look, cancel)
         if not restoration.refused:
             await work_off(
                 cut(restoration.files()),
