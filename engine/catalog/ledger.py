@@ -287,6 +287,19 @@ def backup_job(s: Session, backup_job_id: int) -> BackupJobValue:
     return found
 
 
+def set_fingerprint(s: Session, backup_job_id: int, fingerprint: str) -> None:
+    """Binds a backup job that was never hashed to its source as it is now.
+
+    Args:
+        s: a writing session.
+        backup_job_id: which.
+        fingerprint: of its entries at the source.
+    """
+    connection_of(s).execute(
+        update(BACKUP_JOB).where(BACKUP_JOB.c.id == backup_job_id).values(fingerprint=fingerprint)
+    )
+
+
 def backup_jobs(s: Session, ids: Iterable[int]) -> dict[int, BackupJobValue]:
     """Backup jobs by id; those that are not there are left out."""
     wanted = sorted(set(ids))

@@ -274,6 +274,8 @@ def request(
                 row = requests.request(session, request_id)
             if row.state != RequestState.FILED:
                 return _answer(row.state, row.answer)
+            if kind is not RequestKind.STOP_SERVICE:
+                ensure_service(home)  # should it have died, its successor answers
             time.sleep(POLL_S)
     finally:
         catalog.close()

@@ -83,16 +83,19 @@ class AuxCopy:
         scope, plan = await self._plan(record=True)
         self._names = {copy.id: copy.name for copy in scope.copies.values()}
         libraries, offline = await probe_libraries(context, scope)
-        while not context.cancel.is_cancelled:
+        while not self._stopped():
             copied = await self._copy(scope, plan, libraries, offline)
-            if context.cancel.is_cancelled or not (copied and self.options.scalable):
+            if self._stopped() or not (copied and self.options.scalable):
                 break
             scope, plan = await self._plan(record=False)
             if not any(self._wanted(line) for line in plan.taken):
                 break
-        if context.cancel.is_cancelled:
+        if self._stopped():
             return AttemptEnd(kind="cancelled", reason=context.cancel.reason)
         return self._end()
+
+    def _stopped(self) -> bool:
+        return self.context.cancel.is_cancelled
 
     async def conclude(self) -> None:
         """Writes the errors that are final, each with its hint."""
@@ -214,12 +217,11 @@ class AuxCopy:
 
     def _throttles(self, scope: Scope) -> dict[int, Throttle]:
         """The limit of each copy that has one, shared by all its streams."""
-        now = self.context.clock()
         for copy in scope.copies.values():
-            rate_bps = limit_at(copy.throttle_bps, copy.throttle_timetable, now, scope.time_zone)
+            rate_bps = copy.throttle_bps
             if copy.id in self._limits:
                 self._limits[copy.id].set_rate(rate_bps)
-            elif rate_bps is not None or copy.throttle_timetable:
+            elif rate_bps is not None:
                 self._limits[copy.id] = Throttle(rate_bps)
         return self._limits
 

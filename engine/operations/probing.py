@@ -25,7 +25,7 @@ def look_at(value: LibraryValue, commcell_id: str) -> tuple[Library, Probe]:
     Raises:
         LibraryOffline: the marker is absent, damaged or another's, or it cannot be reached.
     """
-    library = open_library(value.name, value.url, value.uuid, commcell_id)
+    library = open_library(value.name, value.url, value.uuid or "", commcell_id)
     return library, library.probe()
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import aiofiles.os
 from sqlmodel import Session
 
 from engine.catalog import config, jobs, ledger
 from engine.catalog.values import CopyValue, JobValue
 from engine.library.interface import Library
 from engine.model.errors import (
+    EXIT_USAGE,
     AuxError,
     Cancelled,
-    DestinationError,
     LibraryOffline,
+    ManifestError,
     NotFoundError,
     SourceError,
     UsageError,
@@ -26,8 +30,11 @@ from engine.model.states import CopyKind, JobCopyState, JobState, Phase, Severit
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.planning import Scope, load_scope
 from engine.operations.probing import probe_libraries
+from engine.operations.progress import INTERVAL_S
 from engine.operations.sources import Source
-from engine.transfer.reading import RestoreProgress, restore_job
+from engine.transfer.progress import ReadProgress
+from engine.transfer.reading import READ_STREAMS
+from engine.transfer.restoring import RestoreResult, restore_job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,61 +108,124 @@ def candidates_of(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class RestoreError:
+    """What one copy could not give, and why."""
+
+    copy_name: str
+    path: bytes
+    """Empty: the whole backup job."""
+    error: AuxError
+
+
 class Restore:
     """One run of a restore."""
 
     def __init__(self, context: JobContext, job: JobValue) -> None:
         self.context = context
         self.job = job
-        self.errors: list[tuple[str, AuxError]] = []
+        self.errors: list[RestoreError] = []
+        self._progress = ReadProgress()
+        self._written_bytes = 0
 
     async def attempt(self) -> AttemptEnd:
-        """Reads from the first copy that has it whole; a damaged copy is named and passed over."""
-        context, options = self.context, self.job.options
+        """Reads from the first copy; what is damaged there comes from the next one, by name."""
+        context = self.context
         scope, candidates = await context.store.read(self._candidates)
         libraries, offline = await probe_libraries(context, scope)
-        await context.update(phase=Phase.RESTORE, backup_jobs_total=1, streams=1)
+        await context.update(
+            phase=Phase.RESTORE,
+            backup_jobs_total=1,
+            bytes_total=candidates[0].source.backup_job.size_bytes,
+            streams=READ_STREAMS,
+            streams_limited_by="",
+        )
+        follower = asyncio.create_task(self._follow())
+        try:
+            return await self._from_any(candidates, libraries, offline)
+        except Cancelled:
+            return AttemptEnd(kind="cancelled", reason=context.cancel.reason)
+        finally:
+            follower.cancel()
+
+    async def _from_any(
+        self,
+        candidates: list[Candidate],
+        libraries: dict[int, Library],
+        offline: dict[int, LibraryOffline],
+    ) -> AttemptEnd:
+        globs = list(self.job.options.get("paths", []))
+        wanted = matcher(globs) if globs else None
         for candidate in candidates:
             library_id = candidate.copy.library_id
-            if library_id in offline and not candidate.source.is_landing:
-                self.errors.append((candidate.copy.name, offline[library_id]))
+            if not candidate.source.is_landing and library_id in offline:
+                await self._passed_over(candidate, b"", offline[library_id])
                 continue
             library = None if library_id is None else libraries.get(library_id)
             try:
-                done = await self._restore(candidate, library)
-            except Cancelled as err:
-                return AttemptEnd(kind="cancelled", reason=err.message)
-            except (SourceError, LibraryOffline, NotFoundError) as err:
-                await self._passed_over(candidate, err)
+                result = await self._restore(candidate, library, wanted)
+            except (SourceError, ManifestError, LibraryOffline, NotFoundError) as err:
+                await self._passed_over(candidate, b"", err)
                 continue
-            except DestinationError as err:
-                self.errors.append((candidate.copy.name, err))
-                break
-            await context.update(
-                backup_jobs_done=1,
-                bytes_done=done,
-                description=f"restored from copy {candidate.copy.name} to {shown(options['to'])}",
+            if result.refused:
+                return self._refused(result)
+            self._written_bytes += result.size_bytes
+            if not result.failed:
+                return await self._done(candidate)
+            for failed in result.failed:
+                await self._passed_over(candidate, failed.path, failed.error)
+            missing = frozenset(failed.path for failed in result.failed)
+            wanted = missing.__contains__
+        reason = self.errors[-1].error.message if self.errors else "no copy could be read"
+        await self.context.update(backup_jobs_failed=1, errors=len(self.errors))
+        state = JobState.COMPLETED_WITH_ERRORS if self._written_bytes else JobState.FAILED
+        return AttemptEnd(kind="ended", state=state, reason=reason, exit_code=1)
+
+    async def _done(self, candidate: Candidate) -> AttemptEnd:
+        note = f"restored from copy {candidate.copy.name}"
+        if self.errors:
+            note += f", after {len(self.errors)} damaged or unreadable on other copies"
+        await self.context.update(
+            backup_jobs_done=1, bytes_done=self._written_bytes, description=note
+        )
+        await self.context.event("restore.done", f"{note} to {shown(self.job.options['to'])}")
+        self.errors.clear()
+        return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=self._written_bytes)
+
+    def _refused(self, result: RestoreResult) -> AttemptEnd:
+        first = ", ".join(shown(path) for path in result.refused[:3])
+        more = f" and {len(result.refused) - 3} more" if len(result.refused) > 3 else ""
+        return AttemptEnd(
+            kind="ended",
+            state=JobState.FAILED,
+            reason=f"{first}{more} exist already below {shown(self.job.options['to'])}: "
+            "nothing was written (restore elsewhere, or with --overwrite)",
+            exit_code=EXIT_USAGE,
+        )
+
+    async def _follow(self) -> None:
+        """Tells the catalog twice a second how far it is."""
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            snapshot = self._progress.snapshot()
+            await self.context.update(
+                bytes_done=snapshot.bytes_done, bytes_per_second=int(snapshot.bytes_per_second)
             )
-            self.errors.clear()
-            return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=done)
-        reason = self.errors[-1][1].message if self.errors else "no copy could be read"
-        await context.update(backup_jobs_failed=1)
-        return AttemptEnd(kind="ended", state=JobState.FAILED, reason=reason, exit_code=1)
 
     async def conclude(self) -> None:
         """Writes why copies were not used, when none was good."""
         now = self.context.clock()
 
         def write(session: Session) -> None:
-            for copy_name, error in self.errors:
+            for failed in self.errors:
                 jobs.add_error(
                     session,
                     self.context.job_id,
                     backup_job_id=int(self.job.options["backup_job_id"]),
-                    copy_name=copy_name,
-                    path="",
-                    error=error.message,
-                    hint=error.hint,
+                    copy_name=failed.copy_name,
+                    path=shown(failed.path),
+                    error=failed.error.message,
+                    hint=failed.error.hint,
                     now=now,
                 )
 
@@ -184,35 +254,42 @@ class Restore:
             for copy in copies
         ]
 
-    async def _restore(self, candidate: Candidate, library: Library | None) -> int:
+    async def _restore(
+        self,
+        candidate: Candidate,
+        library: Library | None,
+        wanted: Callable[[RelPath], bool] | None,
+    ) -> RestoreResult:
         options = self.job.options
-        globs = list(options.get("paths", []))
         source = candidate.source.reading_from(library)
-        progress = RestoreProgress()
-        result = await restore_job(
-            source.open,
-            os.fsencode(options["to"]),
-            cancel=self.context.cancel,
-            throttle=self.context.throttle,
-            progress=progress,
-            only=matcher(globs) if globs else None,
-            overwrite=bool(options.get("overwrite")),
-            streams=2,
-        )
+        reader = await aiofiles.os.wrap(source.open)()
+        try:
+            result = await restore_job(
+                reader,
+                os.fsencode(options["to"]),
+                cancel=self.context.cancel,
+                throttle=self.context.throttle,
+                progress=self._progress,
+                only=wanted,
+                overwrite=bool(options.get("overwrite")),
+            )
+        finally:
+            reader.close()
         for warning in result.warnings:
             await self.context.event("restore.warning", warning, Severity.WARNING)
-        return result.bytes_written
+        return result
 
-    async def _passed_over(self, candidate: Candidate, error: AuxError) -> None:
-        self.errors.append((candidate.copy.name, error))
+    async def _passed_over(self, candidate: Candidate, path: bytes, error: AuxError) -> None:
+        self.errors.append(RestoreError(candidate.copy.name, path, error))
+        what = shown(path) if path else "the whole backup job"
         await self.context.event(
             "restore.fallback",
-            f"copy {candidate.copy.name} was passed over: {error.message}",
+            f"copy {candidate.copy.name} cannot give {what}: {error.message}",
             Severity.WARNING,
         )
 
 
-def matcher(globs: list[str]) -> Any:
+def matcher(globs: list[str]) -> Callable[[RelPath], bool]:
     """Says whether a path is wanted: it matches a glob, or lies below a directory that does."""
 
     def wanted(path: RelPath) -> bool:

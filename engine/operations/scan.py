@@ -20,7 +20,7 @@ from engine.catalog.home import Home
 from engine.catalog.lines import primary_copy_id
 from engine.catalog.values import BackupJobValue, SubclientValue
 from engine.library.landing import LandingScan, SeenEntry, look_at_landing, settled
-from engine.library.manifest import save_manifest
+from engine.library.manifest import has_digests, load_manifest, save_manifest
 from engine.model.clock import Clock
 from engine.model.entries import ManifestHeader
 from engine.model.errors import LibraryOffline, NotFoundError
@@ -33,6 +33,7 @@ from engine.model.states import (
     SubclientKind,
 )
 from engine.operations.deciding import settle_policy
+from engine.operations.landings import kept_fingerprint, look_of
 from engine.operations.store import Store
 
 
@@ -208,7 +209,8 @@ class _Settling:
 
     def _entry(self, entry: SeenEntry) -> None:
         known = self.known.get(entry.name)
-        if known is not None and known.job.fingerprint == entry.fingerprint:
+        if known is not None and look_of(known.job.fingerprint) == entry.fingerprint:
+            self._same(entry, known)
             return
         if known is not None and known.state == JobCopyState.AVAILABLE:
             self._changed(entry, known)
@@ -225,6 +227,24 @@ class _Settling:
             self._leave(entry.name, wait, fingerprint=entry.fingerprint)
             return
         self._adopt(entry)
+
+    def _same(self, entry: SeenEntry, known: Known) -> None:
+        """Only attributes changed, if anything: what was hashed is proved by its digests, what
+        was not is adopted anew in its place, so that its journals are not trusted."""
+        job = known.job
+        kept = kept_fingerprint(entry)
+        if job.fingerprint == kept:
+            return
+        header, entries = load_manifest(self.home.manifest(job.id))
+        if has_digests(entries):
+            return
+        save_manifest(self.home.manifest(job.id), header, entry.entries)
+        ledger.set_fingerprint(self.session, job.id, kept)
+        if known.state == JobCopyState.BAD:
+            ledger.set_state(
+                self.session, self.primary, job.id, JobCopyState.AVAILABLE, now=self.now
+            )
+            self.result.policies.add(self.subclient.policy_id)
 
     def _leave(self, name: bytes, reason: str, *, fingerprint: str = "") -> None:
         self.result.left.append({"subclient": self.name, "name": shown(name), "reason": reason})
@@ -262,7 +282,7 @@ class _Settling:
             policy_id=self.subclient.policy_id,
             level=level,
             name=entry.name,
-            fingerprint=entry.fingerprint,
+            fingerprint=kept_fingerprint(entry),
             cycle=cycle,
             started_at=started,
             completed_at=completed,

@@ -25,7 +25,7 @@ class Store:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="catalog-write")
-        self._live = LiveCatalog(catalog.home.catalog)
+        self._live: LiveCatalog | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="catalog-read")
 
     async def write(self, work: Callable[[Session], T]) -> T:
@@ -41,13 +41,19 @@ class Store:
     async def data_version(self) -> int:
         """A number that changes when anyone commits to the catalog."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reader, self._live.data_version)
+        return await loop.run_in_executor(self._reader, self._data_version)
 
     def close(self) -> None:
         """Waits for the running transactions, then lets the threads go."""
         self._writer.shutdown(wait=True)
-        self._reader.submit(self._live.close).result()
+        if self._live is not None:
+            self._reader.submit(self._live.close).result()
         self._reader.shutdown(wait=True)
+
+    def _data_version(self) -> int:
+        if self._live is None:  # made in the thread that uses it, as SQLite asks
+            self._live = LiveCatalog(self.catalog.home.catalog)
+        return self._live.data_version()
 
     def _write(self, work: Callable[[Session], T]) -> T:
         with self.catalog.write() as session:
