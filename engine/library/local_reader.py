@@ -9,7 +9,7 @@ from engine.library import layout
 from engine.library.beneath import Parents, open_directory, open_for_reading
 from engine.library.blame import on_source
 from engine.library.file_handles import FileReader
-from engine.library.manifest import has_digests, read_manifest
+from engine.library.manifest import is_proven, read_manifest
 from engine.model.entries import Entry, FileEntry, ManifestHeader
 from engine.model.errors import ManifestError, SourceCorrupt
 from engine.model.names import shown
@@ -95,7 +95,7 @@ def published_entries(job_fd: int, where: bytes) -> Iterator[Entry]:
         with open(fd, "rb") as stream:
             try:
                 for entry in read_manifest(stream)[1]:
-                    if isinstance(entry, FileEntry) and not has_digests(entry):
+                    if isinstance(entry, FileEntry) and not is_proven(entry):
                         raise ManifestError(f"{shown(entry.path)} has no digests")
                     yield entry
             except ManifestError as err:

@@ -19,7 +19,7 @@ from engine.library.interface import Done
 from engine.library.journal import ChunksByOffset, Journal, JournalHeader, read_journal
 from engine.library.local_partial import PartialJob
 from engine.library.local_publish import Publication
-from engine.library.manifest import has_digests
+from engine.library.manifest import is_proven
 from engine.library.resuming import proven_chunks
 from engine.library.syscalls import has_honest_syncfs, sync_file_system
 from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader
@@ -208,7 +208,7 @@ class LocalJobWriter:
         """Checks that every chunk of a file is journaled with the digest that will be published."""
         proven = self._chunks.get(entry.path, {})
         stated = {chunk.offset: chunk for chunk in entry.chunks}
-        if proven != stated or not has_digests(entry):
+        if proven != stated or not is_proven(entry):
             raise ManifestError(
                 f"cannot publish {shown(entry.path)}: {len(proven)} chunks of it are proven here, "
                 f"and they are not the {len(stated)} of the manifest",

@@ -138,7 +138,12 @@ def load_manifest(path: str | os.PathLike[str]) -> tuple[ManifestHeader, list[En
         raise ManifestError(f"the manifest {name} is damaged: {err.message}", hint=_HINT) from err
 
 
-def has_digests(entry: FileEntry) -> bool:
+def has_digests(entries: Iterable[Entry]) -> bool:
+    """True when every byte of every file lies in a chunk with a digest."""
+    return all(is_proven(entry) for entry in entries if isinstance(entry, FileEntry))
+
+
+def is_proven(entry: FileEntry) -> bool:
     """True when every byte of a file lies in a chunk with a digest."""
     return all(len(chunk.digest) == DIGEST_BYTES for chunk in entry.chunks) and entry.size == sum(
         chunk.length for chunk in entry.chunks

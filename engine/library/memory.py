@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from engine.library.faults import Faults
 from engine.library.interface import Done, LibraryIdentity, Place, Probe
-from engine.library.manifest import entry_order, has_digests, read_manifest, write_manifest
+from engine.library.manifest import entry_order, is_proven, read_manifest, write_manifest
 from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader
 from engine.model.errors import (
     DestinationExists,
@@ -297,7 +297,7 @@ class MemoryWriter:
 
     def _check_proven(self, entry: FileEntry) -> None:
         stated = {chunk.offset: chunk for chunk in entry.chunks}
-        if stated != self._job.journal.get(entry.path, {}) or not has_digests(entry):
+        if stated != self._job.journal.get(entry.path, {}) or not is_proven(entry):
             raise ManifestError(f"cannot publish {shown(entry.path)}: its chunks are not proven")
         self._job.durable.setdefault(entry.path, b"")
         self._job.cached.setdefault(entry.path, bytearray())
