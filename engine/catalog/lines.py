@@ -80,7 +80,7 @@ def ledger_lines(s: Session, copy_id: int) -> list[LedgerLine]:
 
 
 def _lines(s: Session, query: Select[*tuple[Any, ...]], names: dict[int, str]) -> list[LedgerLine]:
-    never = Verification.NEVER.value
+    never, usual = Verification.NEVER.value, LedgerLine._field_defaults["priority"]
     state_of = _STATES.get
     # Straight from the driver into tuples: nothing here needs converting, and rows of 100,000
     # backup jobs cost a quarter more on any other way.
@@ -101,7 +101,7 @@ def _lines(s: Session, query: Select[*tuple[Any, ...]], names: dict[int, str]) -
                 verification or never,
                 state_of(state),
                 decision or "",
-                priority or 0,
+                usual if priority is None else priority,
                 source_reason or "",
                 reason or "",
                 tries or 0,

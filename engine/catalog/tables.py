@@ -242,7 +242,8 @@ class JobCopy(SQLModel, table=True):
     """An operator's word: picked, do_not_copy, recopy, bad; empty: the rules decide."""
     decided_by: str = ""
     decided_at: datetime | None = None
-    priority: int = 0
+    priority: int = 5
+    """0 (first) to 9 (last), as of jobs."""
     tries: int = 0
     """Failed attempts since the last success; shown, and the limit of tries counts them."""
 
