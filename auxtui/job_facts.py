@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from auxtui import format as fmt
 from auxtui.inert import safe
@@ -127,7 +128,7 @@ def progress_facts(
 def sample_rates(samples: Sequence[RateSampleValue]) -> list[float]:
     """Bytes per second between the samples; never negative."""
     rates: list[float] = []
-    for before, after in zip(samples, samples[1:], strict=False):
+    for before, after in pairwise(samples):
         seconds = (after.at - before.at).total_seconds()
         if seconds > 0:
             rates.append(max(0.0, (after.bytes_done - before.bytes_done) / seconds))
