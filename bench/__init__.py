@@ -1,0 +1,1 @@
+"""Measured comparisons with other programs. Not part of the product."""
