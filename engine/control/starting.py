@@ -12,6 +12,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 
 from engine.catalog.home import Home
@@ -32,7 +33,7 @@ def start_detached(home: Home) -> None:
     read_end, write_end = os.pipe()
     try:
         with open(home.service_log, "ab", opener=_private) as log:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "engine.control", str(home.path), str(write_end)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -42,6 +43,8 @@ def start_detached(home: Home) -> None:
                 cwd="/",
                 env=_environment(),
             )
+        # Reaped whenever it ends, so that a console that stays keeps no zombie of it.
+        threading.Thread(target=process.wait, daemon=True, name="service-reaper").start()
     finally:
         os.close(write_end)
     try:
