@@ -33,7 +33,7 @@ def run_recipe(script: str, **variables: object) -> str:
         **{name: str(value) for name, value in variables.items()},
     }
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
+        ["bash", "-uc", script],
         env=environment,
         capture_output=True,
         check=False,
