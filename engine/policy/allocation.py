@@ -112,8 +112,11 @@ class WorkQueue:
         Returns:
             How many are new.
         """
-        new = [order for order in orders if order.key not in self._known]
-        for order in new:
+        new: list[QueuedOrder] = []
+        for order in orders:
+            if order.key in self._known:
+                continue
+            new.append(order)
             self._known.add(order.key)
             self._pool[order.key] = order
             lane = _lane_of(order)
