@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
 from sqlalchemy import and_, func, or_, select
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel
 
 from engine.catalog.backups import backup_catalog as backup_catalog
@@ -102,8 +102,11 @@ def _unreadable(session: Session) -> Iterator[Finding]:
         try:
             for _ in connection.execute(select(table)):
                 pass
-        except (ValueError, TypeError, sqlite3.OperationalError) as err:
-            yield _error(f"table {table.name} holds a value that cannot be read: {err}", _RESTORE)
+        except (ValueError, TypeError, DBAPIError) as err:
+            yield _error(
+                f"table {table.name} holds a value that cannot be read: {getattr(err, 'orig', err)}",
+                _RESTORE,
+            )
 
 
 def _primaries(session: Session) -> Iterator[Finding]:

@@ -281,7 +281,7 @@ def test_job_without_plan_has_none(estate):
 
 @given(document=st.dictionaries(st.text(), JSON))
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_plan_is_read_back_as_it_was_saved(estate, document):
     with estate.write() as session:

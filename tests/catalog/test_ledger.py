@@ -165,7 +165,7 @@ def test_lines_of_the_primary_have_no_source(estate):
     )
 )
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_times_come_as_seconds_exact_to_a_millisecond(estate, moment):
     with estate.write() as session:
@@ -328,7 +328,7 @@ def test_changed_reason_keeps_since_when(estate):
 
 @given(before=st.lists(st.none() | STATES, min_size=4, max_size=4), after=st.data())
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_verdicts_never_undo_what_was_copied(estate, before, after):
     """After a plan was applied the ledger says what it says, but for what is settled."""
