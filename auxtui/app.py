@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,7 +14,9 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.worker import Worker, WorkerState
 
+from auxtui import format as fmt
 from auxtui import themes
 from auxtui.actions import Target, World
 from auxtui.door import Door, FrontDoor
@@ -22,7 +25,7 @@ from auxtui.frame import State
 from auxtui.glyphs import SETS, GlyphName
 from auxtui.health import troubles
 from auxtui.line_filter import Inert
-from auxtui.present import Cell, Look
+from auxtui.present import Cell, Look, Tone
 from auxtui.profile import Profile, terminal_profile
 from auxtui.screens.base import FLASH_S, ConsoleScreen
 from auxtui.screens.home import HomeScreen
@@ -87,8 +90,6 @@ class ConsoleApp(App[None]):
             clock=clock,
             refresh_s=self.profile.refresh_s,
         )
-        self._modes_used: set[str] = set()
-        self._leaving_told = False
         self._theme_trouble = self._load_themes()
         self.set_keymap(dict(self.profile.keys))
 
@@ -219,15 +220,26 @@ class ConsoleApp(App[None]):
         if isinstance(self.screen, ConsoleScreen):
             self.screen.refresh_frame()
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A task that failed by a bug is said and logged; the console stays."""
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            logging.getLogger(__name__).error("task %s failed", event.worker.name, exc_info=error)
+            self.flash(Cell(f"a bug in {event.worker.name}: {error!r}; please report it", Tone.BAD))
+
     def toggle_pause(self) -> None:
         """Holds the views still, or lets them follow again."""
         self.state = replace(self.state, paused=not self.state.paused)
         self.feed.set_paused(self.state.paused)
         self._tell_frame()
 
-    def go(self, mode: str) -> None:
-        """Shows one of the five views, from its first screen."""
-        self.switch_mode(mode)
+    async def go(self, mode: str) -> None:
+        """Shows one of the five views as it was left; its first screen when it is shown already."""
+        if mode != self.current_mode:
+            await self.switch_mode(mode)
+            return
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
 
     def step_back(self) -> bool:
         """Closes the screen on top; False when it is the first one of its view."""
@@ -236,9 +248,18 @@ class ConsoleApp(App[None]):
             return True
         return False
 
-    async def leave(self) -> None:
-        """Ends the console; asks first while jobs run, because people fear for them."""
-        self.exit()
+    def leave(self) -> None:
+        """Ends the console and says, because people fear for it, that the jobs go on."""
+        active = len(self.state.pulse.active) if self.state.pulse else 0
+        if not active:
+            self.exit()
+        elif self.world.service_alive:
+            goes = "goes" if active == 1 else "go"
+            self.exit(
+                message=f"{fmt.count(active, 'job')} {goes} on in the service; `auxtui` shows them again"
+            )
+        else:
+            self.exit(message=f"{fmt.count(active, 'job')} wait: the service is not running")
 
     def action_leave_now(self) -> None:
         """Ctrl+C: leaves at once; nothing is lost by it."""
@@ -251,7 +272,7 @@ class ConsoleApp(App[None]):
         self.theme = names[(place + 1) % len(names)]
         self.flash(Cell(f"theme {self.theme}"))
 
-    def open_target(self, target: Target) -> None:
+    async def open_target(self, target: Target) -> None:
         """Shows a thing in the screen that is made for it."""
         if target.kind == "job":
             from auxtui.screens.job import JobScreen
@@ -270,16 +291,14 @@ class ConsoleApp(App[None]):
 
             self.push_screen(TextScreen(target.name, target.value))
         else:
-            self.open_node((target.kind, target.id))
+            await self.open_node((target.kind, target.id))
 
-    def open_node(self, key: tuple[str, int]) -> None:
+    async def open_node(self, key: tuple[str, int]) -> None:
         """Shows a node of the tree on the first screen."""
-        self.switch_mode("home")
-        home = self.screen_stack[0]
-        if isinstance(home, HomeScreen):
-            while self.screen is not home:
-                self.pop_screen()
-            home.select(key)
+        await self.go("home")
+        await self.go("home")
+        if isinstance(self.screen, HomeScreen):
+            self.screen.select(key)
 
     def open_ledger(self, target: Target) -> None:
         """Shows the backup jobs on a copy."""

@@ -8,6 +8,7 @@ when it differs from the last one. It never touches a widget, and a screen never
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -172,6 +173,9 @@ class Feed:
                 self._turn()
             except AuxError as err:
                 self._report(err)
+            except Exception as err:
+                logging.getLogger(__name__).exception("the feed failed")
+                self._report(AuxError(f"a bug while reading the catalog: {err!r}"))
             else:
                 self._report(None)
             wait_s = self._refresh_s if self._busy else self._refresh_s * 2

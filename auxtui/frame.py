@@ -56,19 +56,23 @@ def title_cells(crumbs: Sequence[str], state: State, look: Look) -> tuple[list[C
     return left, right
 
 
-def status_cells(state: State, look: Look) -> list[Cell]:
-    """The outcome of the last action, else the worst thing, else that all is well."""
-    if state.flash is not None:
-        return [Cell(" "), state.flash]
+def status_cells(state: State, look: Look) -> tuple[list[Cell], list[Cell]]:
+    """The outcome of the last action, else the worst thing, else that all is well.
+
+    To the right: how many things are not well, and the key that lists them.
+    """
+    number = len(state.troubles)
+    right = [Cell(f" {fmt.count(number, 'trouble')}:", Tone.MUTED), Cell(" ! ", Tone.KEY)]
+    left = [Cell(" "), state.flash] if state.flash is not None else _worst(state, look)
+    return left, right if number > 1 else []
+
+
+def _worst(state: State, look: Look) -> list[Cell]:
     if state.troubles:
         worst = state.troubles[0]
         sign = look.glyphs.failed if worst.grade is Grade.ERROR else look.glyphs.warning
         tone = Tone.BAD if worst.grade is Grade.ERROR else Tone.WARN
-        more = len(state.troubles) - 1
-        cells = [Cell(f" {sign} {worst.text}", tone)]
-        if more:
-            cells.insert(0, Cell(f" {fmt.count(more + 1, 'trouble')} (!)", Tone.MUTED))
-        return cells
+        return [Cell(f" {sign} {worst.text}", tone)]
     if state.estate is None:
         return [Cell(" reading the catalog", Tone.MUTED)]
     if not state.estate.policies:

@@ -30,7 +30,7 @@ MODES = {"go.home": "home", "go.jobs": "jobs", "go.history": "history", "go.stor
 
 def start(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
     """Does an action in a worker, so that it may ask and wait."""
-    screen.run_worker(_do(screen, action, targets), name=action.id, exit_on_error=True)
+    screen.console.run_worker(_do(screen, action, targets), name=action.id, exit_on_error=False)
 
 
 async def _do(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
@@ -43,7 +43,7 @@ async def _do(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
             return
     try:
         if action.id in MODES:
-            screen.console.go(MODES[action.id])
+            await screen.console.go(MODES[action.id])
         else:
             await HANDS[action.id](screen, targets)
     except AuxError as err:
@@ -52,7 +52,7 @@ async def _do(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
 
 
 async def _open(screen: ConsoleScreen, targets: Targets) -> None:
-    screen.console.open_target(targets[0])
+    await screen.console.open_target(targets[0])
 
 
 async def _menu(screen: ConsoleScreen, targets: Targets) -> None:
@@ -225,7 +225,7 @@ async def _palette(screen: ConsoleScreen, targets: Targets) -> None:
     if found is None:
         return
     if isinstance(found, Target):
-        screen.console.open_target(found)
+        await screen.console.open_target(found)
     else:
         await screen.do(found, targets)
 
@@ -249,7 +249,7 @@ async def _back(screen: ConsoleScreen, targets: Targets) -> None:
 
 async def _leave(screen: ConsoleScreen, targets: Targets) -> None:
     if not screen.console.step_back():
-        await screen.console.leave()
+        screen.console.leave()
 
 
 async def _theme(screen: ConsoleScreen, targets: Targets) -> None:

@@ -32,7 +32,6 @@ def general_facts(job: JobValue, look: Look) -> list[Fact]:
     until = f", until {look.time(job.until)}" if job.until else ""
     facts: list[Fact] = [
         ("State", state),
-        ("Why", Cell(safe(job.reason) + until if job.reason or until else "-")),
         ("Operation", Cell(OPERATIONS[job.operation])),
         ("Policy and copies", Cell(target_of(job, look))),
         ("Backup jobs", Cell(_backup_jobs(job))),
@@ -42,8 +41,10 @@ def general_facts(job: JobValue, look: Look) -> list[Fact]:
         ("Throttle", Cell(fmt.limit(job.throttle_bps))),
         ("Errors", Cell(str(job.errors), Tone.BAD if job.errors else Tone.PLAIN)),
     ]
+    if job.reason or until:
+        facts.insert(1, ("Why", Cell(safe(job.reason) + until)))
     if job.description:
-        facts.insert(2, ("Description", Cell(safe(job.description))))
+        facts.insert(-8, ("Description", Cell(safe(job.description))))
     return facts + _option_facts(job)
 
 

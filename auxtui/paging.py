@@ -40,8 +40,8 @@ class PagedRows:
 
     def index_of(self, key: Hashable) -> int | None:
         try:
-            return self.ids.index(int(key))  # type: ignore[call-overload, no-any-return]
-        except (ValueError, TypeError):
+            return self.ids.index(key) if isinstance(key, int) else None
+        except ValueError:
             return None
 
 

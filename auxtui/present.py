@@ -148,7 +148,7 @@ def bar(done: int, total: int, width: int, glyphs: Glyphs) -> str:
     return text + glyphs.bar_empty * (width - len(text))
 
 
-def progress(job: JobValue, look: Look, width: int = 10) -> Cell:
+def progress(job: JobValue, look: Look, width: int = 8) -> Cell:
     """Bar and percent of a job; only words where there is nothing to measure."""
     tone = _JOB_TONES.get(job.state, Tone.MUTED)
     if not job.bytes_total:

@@ -260,14 +260,13 @@ def plan_sentence(plan: Mapping[str, Any]) -> Cell:
         f" {skipped} skipped"
     )
     if plan.get("streams"):
-        by = safe(str(plan.get("streams_limited_by", "")))
-        text += f"; {fmt.count(int(plan['streams']), 'stream')}" + (f" ({by})" if by else "")
+        text += f"; {fmt.count(int(plan['streams']), 'stream')}"
     if blocked:
         return Cell(f"{blocked} blocked; {text}", Tone.BAD)
     return Cell(text, Tone.OK)
 
 
-def plan_facts(plan: Mapping[str, Any], look: Look) -> list[Fact]:
+def plan_facts(plan: Mapping[str, Any]) -> list[Fact]:
     """The totals of a plan, per copy."""
     facts: list[Fact] = []
     for total in plan.get("copy_totals", ()):
@@ -277,11 +276,12 @@ def plan_facts(plan: Mapping[str, Any], look: Look) -> list[Fact]:
             f" {total['skipped']} skipped" + (f", {blocked} blocked" if blocked else "")
         )
         facts.append((safe(str(total["copy"])), Cell(text, Tone.BAD if blocked else Tone.PLAIN)))
+    if plan.get("streams"):
+        by = safe(str(plan.get("streams_limited_by", "")))
+        because = f", limited by: {by}" if by else ""
+        facts.append(("Streams", Cell(fmt.count(int(plan["streams"]), "stream") + because)))
     facts += [("warning", Cell(safe(str(w)), Tone.WARN)) for w in plan.get("warnings", ())]
     return facts or [("Plan", Cell("there is nothing on the source yet", Tone.WARN))]
-
-
-_VERDICTS = {"taken": 0, "blocked": 1, "skipped": 2}
 
 
 def plan_rows(plan: Mapping[str, Any], look: Look) -> list[Row]:

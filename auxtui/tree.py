@@ -58,7 +58,7 @@ def row(node: Node, *, unfolded: bool, worst: Mapping[Key, Trouble], glyphs: Gly
     sign = glyphs.leaf
     if node.has_children:
         sign = glyphs.unfolded if unfolded else glyphs.folded
-    trouble = worst.get(node.key)
+    trouble = None if node.has_children and unfolded else worst.get(node.key)
     note = node.note
     if trouble and not note.text:
         note = Cell(

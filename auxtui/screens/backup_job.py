@@ -40,11 +40,11 @@ class BackupJobScreen(ListScreen):
 
     def __init__(self, backup_job_id: int) -> None:
         super().__init__()
-        self._id = backup_job_id
+        self._backup_job_id = backup_job_id
         self._found: Found | None = None
 
     def crumbs(self) -> Sequence[str]:
-        return (f"backup job {self._id}", "on every copy")
+        return (f"backup job {self._backup_job_id}", "on every copy")
 
     def watches(self) -> Iterable[Watch]:
         return (Watch(topic="where", query=self._read),)
@@ -61,14 +61,18 @@ class BackupJobScreen(ListScreen):
         self._draw()
 
     def _read(self, live: LiveCatalog) -> Found:
-        return live.backup_jobs_by_id((self._id,)).get(self._id), live.job_copies_of(self._id)
+        return live.backup_jobs_by_id((self._backup_job_id,)).get(
+            self._backup_job_id
+        ), live.job_copies_of(self._backup_job_id)
 
     def _draw(self) -> None:
         if self._found is None:
             return
         job, lines = self._found
         if job is None:
-            self.facts.show([("Backup job", Cell(f"there is no backup job {self._id}", Tone.BAD))])
+            self.facts.show(
+                [("Backup job", Cell(f"there is no backup job {self._backup_job_id}", Tone.BAD))]
+            )
             return
         self.facts.show(self._facts(job, lines))
         known = {line.copy_id for line in lines}

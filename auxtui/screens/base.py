@@ -39,7 +39,7 @@ class ConsoleScreen(Screen[None]):
     """A screen of the console."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings()
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - an instance variable in Textual
         (0, "-narrow"),
         (110, "-wide"),
         (160, "-huge"),
@@ -149,7 +149,7 @@ class ConsoleScreen(Screen[None]):
             return
         app = self.console
         self.query_one("#title", OneLine).say(*title_cells(self.crumbs(), app.state, self.look))
-        self.query_one("#status", OneLine).say(status_cells(app.state, self.look))
+        self.query_one("#status", OneLine).say(*status_cells(app.state, self.look))
         chosen = [
             action
             for action in self.applicable()

@@ -41,7 +41,7 @@ class Dialog(ModalScreen[R | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
-            box.border_title = Content(safe(self._title_text))  # type: ignore[assignment]
+            box.border_title = Content(safe(self._title_text))
             yield from self.compose_box()
             yield Static(self.KEYS, classes="keys", markup=False)
 

@@ -39,8 +39,8 @@ class TextScreen(Dialog[None]):
         Binding("pageup", "scroll(-10)", show=False),
     ]
     DEFAULT_CSS = """
-    TextScreen > #box { width: 96; }
-    TextScreen VerticalScroll { height: auto; max-height: 100%; background: $surface; }
+    TextScreen > #box { width: 96; height: 90%; }
+    TextScreen VerticalScroll { height: 1fr; background: $surface; scrollbar-size-vertical: 1; }
     TextScreen Facts { background: $surface; padding: 0; }
     """
 

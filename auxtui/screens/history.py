@@ -72,5 +72,5 @@ class HistoryScreen(ListScreen):
     def _say(self) -> None:
         states = " or ".join(word(state) for state in _STATES[self._state]) or "every outcome"
         number = len(self.pager.ids) if self.pager and self.pager.ids is not None else 0
-        text = f"{fmt.count(number, 'job')}; {states}"
+        text = f"{fmt.count(number, 'job')}; {states} (f)"
         self.facts.show([("Shown", Cell(text, Tone.MUTED))])

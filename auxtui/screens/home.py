@@ -162,7 +162,7 @@ class HomeScreen(ConsoleScreen):
     def _node_chosen(self) -> None:
         table = self.query_one(TreeTable)
         if table.node is not None and table.node.has_children and table.node.depth < 3:
-            table.action_toggle()
+            table.action_fold_or_unfold()
         else:
             self._focus_pane("content")
 

@@ -127,18 +127,18 @@ class JobScreen(ConsoleScreen):
         self._draw()
 
     @on(LineTable.Chosen)
-    def _row_chosen(self, message: LineTable.Chosen) -> None:
+    async def _row_chosen(self, message: LineTable.Chosen) -> None:
         details, tab = self._details, self.query_one(TabStrip).current
         if details is None:
             return
         if tab == "Events":
             for event in details.events:
                 if event.id == message.key:
-                    self.console.open_target(event_target(event, self.look))
+                    await self.console.open_target(event_target(event, self.look))
         elif tab == "Errors":
             for error in details.errors:
                 if error.id == message.key:
-                    self.console.open_target(self._error_target(error))
+                    await self.console.open_target(self._error_target(error))
         elif tab == "Streams":
             for stream in details.streams:
                 if stream.number == message.key and stream.backup_job_id:

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input, Label, Select, Static
+from textual.widgets import Button, Input, Label, Select, Static
 
 from auxtui import columns as col
 from auxtui.feed import in_thread
@@ -31,6 +31,7 @@ from auxtui.run_form import (
     secondary,
     shared_source_agents,
 )
+from auxtui.widgets.check import Check
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.one_line import OneLine
@@ -71,6 +72,13 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
     RunAuxiliaryCopyScreen .wrong { height: auto; color: $tone-bad; text-style: bold; padding: 0 1; }
     RunAuxiliaryCopyScreen Input { background: $panel; }
     RunAuxiliaryCopyScreen Input:focus { background: $cursor-back; color: $cursor-text; }
+    RunAuxiliaryCopyScreen #totals { margin-top: 1; }
+    RunAuxiliaryCopyScreen Select:focus > SelectCurrent {
+        background: $cursor-back; color: $cursor-text;
+    }
+    RunAuxiliaryCopyScreen Button:focus {
+        background: $cursor-back; color: $cursor-text; text-style: bold reverse;
+    }
     RunAuxiliaryCopyScreen #buttons { height: 1; padding: 0 1; }
     RunAuxiliaryCopyScreen Button { margin-right: 2; }
     """
@@ -105,8 +113,9 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
                 for field in self._fields:
                     if field.tab == tab:
                         yield from self._compose_field(field)
+                if tab == "General":
+                    yield Facts(id="totals")
         with Vertical(id="plan", classes="page"):
-            yield Facts(id="totals")
             yield LineTable(
                 col.PLAN, glyphs=self.console.look.glyphs, empty="no plan yet", id="lines"
             )
@@ -125,7 +134,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
 
     def _widget(self, field: Field) -> Widget:
         if field.kind == "check":
-            return Checkbox("", bool(field.value), id=field.name, compact=True)
+            return Check(value=bool(field.value), glyphs=self.console.look.glyphs, id=field.name)
         if field.name == "copies":
             options = [(f"all active copies ({len(secondary(self._policy))})", ALL_COPIES)]
             options += [(c.name, c.name) for c in secondary(self._policy)]
@@ -182,7 +191,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
             self.action_cancel()
 
     @on(Select.Changed)
-    @on(Checkbox.Changed)
+    @on(Check.Changed)
     def _chosen(self) -> None:
         self._preview()
 
@@ -209,7 +218,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
         values: dict[str, str | bool] = {}
         for field in self._fields:
             widget = self.query_one(f"#{field.name}")
-            if isinstance(widget, Checkbox | Input):
+            if isinstance(widget, Check | Input):
                 values[field.name] = widget.value
             elif isinstance(widget, Select):
                 values[field.name] = str(widget.value)
@@ -249,7 +258,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
             return
         look = self.console.look
         self._say(plan_sentence(plan))
-        self.query_one("#totals", Facts).show(plan_facts(plan, look))
+        self.query_one("#totals", Facts).show(plan_facts(plan))
         self.query_one("#lines", LineTable).show_rows(plan_rows(plan, look))
 
     async def _start(self, options: RunOptions) -> None:
@@ -269,9 +278,10 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
 def _select(
     field: Field, options: list[tuple[str, str]], value: str, *, disabled: bool = False
 ) -> Select[str]:
-    choices = [(Content(safe(label)), result) for label, result in options]
+    # Content, because a str would be read as markup; Select takes it, its annotation does not say so.
+    choices: list[tuple[Any, str]] = [(Content(safe(label)), result) for label, result in options]
     return Select(
-        choices,  # type: ignore[arg-type] - Content is what it makes of a str, without markup
+        choices,
         allow_blank=False,
         value=value,
         id=field.name,

@@ -1,56 +1,112 @@
-"""A few labelled facts above a list, or a page of them; text wraps, nothing is markup."""
+"""A few labelled facts above a list, or a page of them: wrapped below themselves, never markup."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from textual.content import Content
-from textual.widgets import Static
+from rich.cells import cell_len, chop_cells
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
 
 from auxtui.inert import safe
 from auxtui.present import Cell, Fact, Tone
+from auxtui.widgets.line_table import fit
 
-_TONES = {
-    Tone.MUTED: "$tone-muted",
-    Tone.STRONG: "bold",
-    Tone.OK: "$tone-ok",
-    Tone.RUN: "$tone-run",
-    Tone.WARN: "$tone-warn",
-    Tone.BAD: "bold $tone-bad",
-    Tone.KEY: "bold $tone-key",
-}
+LABEL_SHARE = 3  # labels take at most a third of the width
 
 
-def toned(cell: Cell) -> Content:
-    """A cell as content in the colours of the theme."""
-    return Content.styled(safe(cell.text), _TONES.get(cell.tone, ""))
+def fold(text: str, width: int) -> list[str]:
+    """Text in lines of at most `width` cells, broken at spaces where there are any."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        joined = f"{line} {word}" if line else word
+        if cell_len(joined) <= width:
+            line = joined
+            continue
+        if line:
+            lines.append(line)
+        pieces = chop_cells(word, max(1, width)) or [""]
+        lines += pieces[:-1]
+        line = pieces[-1]
+    return [*lines, line]
 
 
-class Facts(Static):
-    """Labelled facts, one a line."""
+class Facts(Widget):
+    """Labelled facts; a label is written once, its text wraps beside it."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"tone--{tone}" for tone in Tone}
     DEFAULT_CSS = """
-    Facts { height: auto; padding: 0 1; background: $background; color: $foreground; }
+    Facts {
+        height: auto; background: $background; color: $foreground;
+        & > .tone--muted { color: $tone-muted; }
+        & > .tone--strong { text-style: bold; }
+        & > .tone--ok { color: $tone-ok; }
+        & > .tone--run { color: $tone-run; }
+        & > .tone--warn { color: $tone-warn; }
+        & > .tone--bad { color: $tone-bad; text-style: bold; }
+        & > .tone--key { color: $tone-key; text-style: bold; }
+    }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__("", id=id, classes=classes, markup=False)
-        self._shown: tuple[Fact, ...] = ()
-
-    def show(self, facts: Sequence[Fact]) -> None:
-        """Shows these facts; nothing happens when they are the same."""
-        chosen = tuple(facts)
-        if chosen == self._shown:
-            return
-        self._shown = chosen
-        width = max((len(label) for label, _ in chosen), default=0)
-        lines = [
-            Content.assemble((f"{label:<{width}}  " if width else "", "$tone-muted"), toned(cell))
-            for label, cell in chosen
-        ]
-        self.update(Content("\n").join(lines))
+        super().__init__(id=id, classes=classes)
+        self._facts: tuple[Fact, ...] = ()
+        self._lines: list[tuple[str, str, Tone]] = []
+        self._lines_for = -1
 
     @property
     def text(self) -> str:
         """What is shown, without tones."""
-        return "\n".join(f"{label} {cell.text}" for label, cell in self._shown)
+        return "\n".join(f"{label} {cell.text}".strip() for label, cell in self._facts)
+
+    def show(self, facts: Sequence[Fact]) -> None:
+        """Shows these facts; redraws only when they differ, lays out only when lines do."""
+        chosen = tuple((safe(label), Cell(safe(c.text), c.tone)) for label, c in facts)
+        if chosen == self._facts:
+            return
+        before = len(self._lines)
+        self._facts, self._lines_for = chosen, -1
+        same_height = len(self._folded(self.size.width)) == before
+        self.refresh(layout=not same_height)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Lines at a width."""
+        return len(self._folded(width))
+
+    def render_line(self, y: int) -> Strip:
+        """Draws one line."""
+        width = self.size.width
+        lines = self._folded(width)
+        if y >= len(lines):
+            return Strip.blank(width, self.rich_style)
+        label, text, tone = lines[y]
+        cells = [Segment(f" {label}", self._tone(Tone.MUTED)), Segment(text, self._tone(tone))]
+        used = sum(cell_len(segment.text) for segment in cells)
+        cells.append(Segment(" " * max(0, width - used), self.rich_style))
+        return Strip(cells).crop(0, width)
+
+    def _folded(self, width: int) -> list[tuple[str, str, Tone]]:
+        if width == self._lines_for:
+            return self._lines
+        longest = max((cell_len(label) for label, _ in self._facts), default=0)
+        label_width = min(longest + 2, max(4, width // LABEL_SHARE)) if longest else 0
+        lines: list[tuple[str, str, Tone]] = []
+        for label, cell in self._facts:
+            beside = bool(label) and bool(label_width)
+            indent = label_width if beside else 0
+            shown_label = fit(f"{label}  ", indent) if beside else ""
+            for text in fold(cell.text, max(8, width - indent - 2)):
+                lines.append((shown_label, text, cell.tone))
+                shown_label = " " * indent
+        self._lines, self._lines_for = lines, width
+        return lines
+
+    def _tone(self, tone: Tone) -> Style:
+        if tone is Tone.PLAIN:
+            return self.rich_style
+        return self.get_component_rich_style(f"tone--{tone}")

@@ -165,6 +165,11 @@ class LineTable(ScrollView, can_focus=True):
         self._wanted: tuple[int, int] | None = None
 
     @property
+    def line_width(self) -> int:
+        """Cells of a line, without the scroll bar."""
+        return self.scrollable_content_region.width
+
+    @property
     def top_lines(self) -> int:
         """Lines that the header takes."""
         return 1 if self._header and self._columns else 0
@@ -288,11 +293,11 @@ class LineTable(ScrollView, can_focus=True):
         """Keeps the header in place."""
         super().watch_scroll_y(old_value, new_value)
         if self.top_lines:
-            self.refresh(Region(0, 0, self.size.width, 1))
+            self.refresh(Region(0, 0, self.line_width, 1))
 
     def render_line(self, y: int) -> Strip:
         """Draws one line."""
-        width = self.size.width
+        width = self.line_width
         if y < self.top_lines:
             return self._header_line(width)
         place = y + self.scroll_offset.y - self.top_lines
@@ -333,7 +338,7 @@ class LineTable(ScrollView, can_focus=True):
         return Strip(segments, max(used, width)).crop(0, width)
 
     def _laid(self) -> list[tuple[int, int]]:
-        width = self.size.width - 1
+        width = self.line_width - 1
         if self._layout_for[0] != width:
             self._layout_for = (width, lay_out(self._columns, width))
         return self._layout_for[1]
@@ -383,4 +388,4 @@ class LineTable(ScrollView, can_focus=True):
     def _refresh_row(self, place: int) -> None:
         y = place - self.scroll_offset.y + self.top_lines
         if self.top_lines <= y < self.size.height:
-            self.refresh(Region(0, y, self.size.width, 1))
+            self.refresh(Region(0, y, self.line_width, 1))

@@ -22,7 +22,7 @@ class TreeTable(LineTable):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "fold", "Fold", system=True),
         Binding("right,l", "unfold", "Unfold", system=True),
-        Binding("space", "toggle", "Fold or unfold", system=True),
+        Binding("space", "fold_or_unfold", "Fold or unfold", system=True),
     ]
 
     def __init__(self, *, glyphs: Glyphs, id: str) -> None:
@@ -76,7 +76,7 @@ class TreeTable(LineTable):
             self._unfolded |= {node.key}
             self._draw()
 
-    def action_toggle(self) -> None:
+    def action_fold_or_unfold(self) -> None:
         """Folds or unfolds the node."""
         node = self.node
         if node is not None and node.has_children:
