@@ -12,7 +12,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from engine.library import layout
 from engine.library.beneath import (
@@ -251,7 +251,8 @@ def locked(name: bytes, partials_fd: int, where: bytes) -> Iterator[None]:
     try:
         yield
     finally:
-        unlink_if_there(lock, parent=partials_fd)
+        with suppress(OSError):  # a lock file that stays locks nothing, the next writer takes it
+            os.unlink(lock, dir_fd=partials_fd)
         os.close(fd)
 
 

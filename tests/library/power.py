@@ -1,0 +1,72 @@
+"""A disk of its own, in a file, whose power can be cut. Needs root, loop devices and mkfs.ext4."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN: from now on nothing reaches the device
+_WITHOUT_FLUSH = (2).to_bytes(4, "little")  # what is in memory is lost, as without power
+
+
+def _works() -> bool:
+    if os.geteuid() or not shutil.which("mkfs.ext4"):
+        return False
+    with tempfile.TemporaryDirectory() as name:
+        disk = Disk(Path(name))
+        try:
+            disk.mount()
+        except (OSError, subprocess.CalledProcessError):
+            return False
+        finally:
+            disk.close()
+        return True
+
+
+class Disk:
+    """An ext4 file system in a file below a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._image = directory / "disk.img"
+        self.root = directory / "disk"
+        self.root.mkdir()
+        self._is_mounted = False
+        with self._image.open("wb") as image:
+            image.truncate(64 * 1024**2)
+        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0", str(self._image))
+
+    def mount(self) -> None:
+        """Mounts; after a power cut the journal of the file system is replayed."""
+        _run("mount", "-o", "loop", str(self._image), str(self.root))
+        self._is_mounted = True
+
+    def unmount(self) -> None:
+        """Unmounts."""
+        _run("umount", str(self.root))
+        self._is_mounted = False
+
+    def cut_power(self) -> None:
+        """Loses everything that was not synced."""
+        fd = os.open(self.root, os.O_RDONLY)
+        fcntl.ioctl(fd, _SHUTDOWN, _WITHOUT_FLUSH)
+        os.close(fd)
+
+    def close(self) -> None:
+        """Unmounts if it is mounted."""
+        if self._is_mounted:
+            self.unmount()
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+needs_disk = pytest.mark.skipif(
+    not _works(), reason="NOT PROVEN HERE: power cuts need root, loop devices and mkfs.ext4"
+)
