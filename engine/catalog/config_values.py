@@ -164,6 +164,16 @@ class ScheduleValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityValue:
+    """A node on which operations are switched off."""
+
+    node: str
+    off_until: datetime | None
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertValue:
     """What is told to whom."""
 

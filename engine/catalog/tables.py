@@ -164,6 +164,16 @@ class OperationWindow(SQLModel, table=True):
     ignore_higher_levels: bool = False
 
 
+class Activity(SQLModel, table=True):
+    """A node on which operations are switched off, with all below it."""
+
+    node: str = Field(primary_key=True)
+    off_until: datetime | None = None
+    """When it is on again by itself; None: when somebody switches it on."""
+    by: str
+    at: datetime
+
+
 class Schedule(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)

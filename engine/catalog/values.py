@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from engine.catalog.config_values import ActivityValue as ActivityValue
 from engine.catalog.config_values import AlertValue as AlertValue
 from engine.catalog.config_values import ClientValue as ClientValue
 from engine.catalog.config_values import CommCellValue as CommCellValue

@@ -8,7 +8,6 @@ from engine.catalog.values import JobValue
 from engine.model.states import JobState, Operation
 
 HOLDING = frozenset({JobState.RUNNING, JobState.PENDING, JobState.WAITING, JobState.INTERRUPTED})
-
 STARTED = frozenset({JobState.RUNNING, JobState.PENDING})
 
 
@@ -21,14 +20,15 @@ def conflict_of(job: JobValue, active: Iterable[JobValue]) -> str:
     if job.operation != Operation.AUXCOPY:
         return ""
     for other in active:
+        shared = set(other.copies) & set(job.copies)
         if (
             other.id != job.id
             and other.operation == job.operation
             and other.policy_id == job.policy_id
-            and set(other.copies) & set(job.copies)
+            and shared
             and other.state in HOLDING
             and (other.id < job.id or other.state in STARTED)
         ):
-            shared = ", ".join(sorted(set(other.copies) & set(job.copies)))
-            return f"job {other.id} copies to {shared}; this one starts when it has ended"
+            names = ", ".join(sorted(shared))
+            return f"job {other.id} copies to {names}; this one starts when it has ended"
     return ""

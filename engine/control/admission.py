@@ -1,0 +1,101 @@
+"""May a job run now? Conflicts, activity control and operation windows, each with its sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from engine.catalog import activity, config, jobs
+from engine.catalog.values import ActivityValue, JobValue
+from engine.control.conflicts import conflict_of
+from engine.model.errors import NotFoundError
+from engine.model.states import Operation
+from engine.policy.windows import Window, blocked, node_path, window_from
+
+COMMCELL = "commcell"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a job must not run now."""
+
+    reason: str
+    until: datetime | None = None
+    stops_running: bool = True
+    """False: what runs already may end."""
+
+
+def hold_of(session: Session, job: JobValue, now: datetime) -> Hold | None:
+    """Why a job is held back now; None when it may run."""
+    return (
+        _activity_hold(activity.switched_off(session, now), _nodes_of(session, job))
+        or _window_hold(load_windows(session), _nodes_of(session, job), job.operation, now)
+        or _conflict_hold(session, job)
+    )
+
+
+def load_windows(session: Session) -> list[Window]:
+    """The operation windows of the catalog as the rules see them."""
+    return [
+        window_from(
+            name=value.name,
+            on_nodes=value.on_nodes,
+            operations=value.operations,
+            do_not_run=value.do_not_run,
+            time_zone=value.time_zone,
+            let_running_jobs_finish=value.let_running_jobs_finish,
+            ignore_higher_levels=value.ignore_higher_levels,
+        )
+        for value in config.windows(session)
+    ]
+
+
+def _conflict_hold(session: Session, job: JobValue) -> Hold | None:
+    reason = conflict_of(job, jobs.active_jobs(session))
+    return Hold(reason, stops_running=False) if reason else None
+
+
+def _activity_hold(off: Sequence[ActivityValue], nodes: Iterable[str]) -> Hold | None:
+    paths = {part for node in nodes for part in node_path(node)}
+    for value in off:
+        if value.node in paths:
+            return Hold(f"activity is switched off on {value.node} by {value.by}", value.off_until)
+    return None
+
+
+def _window_hold(
+    windows: Sequence[Window], nodes: Sequence[str], operation: str, now: datetime
+) -> Hold | None:
+    found = blocked(windows, nodes, operation, now)
+    if found is None:
+        return None
+    return Hold(found.reason, found.until, stops_running=not found.let_running_jobs_finish)
+
+
+def _nodes_of(session: Session, job: JobValue) -> list[str]:
+    """The nodes whose windows hold for a job as a whole: the CommCell and its MediaAgents.
+
+    Windows of clients and subclients hold for single backup jobs, not for the run.
+    """
+    if job.operation != Operation.AUXCOPY:
+        return [COMMCELL]
+    try:
+        copies = config.copies(session, config.policy(session, job.policy).id)
+    except NotFoundError:
+        return [COMMCELL]
+    libraries = {copy.library_id for copy in copies if copy.name in job.copies}
+    names = {agent.id: agent.name for agent in config.media_agents(session)}
+    asked = str(job.options.get("source_media_agent", ""))
+    agents = (
+        {asked}
+        if asked
+        else {
+            names[path.media_agent_id]
+            for path in config.data_paths(session)
+            if path.library_id in libraries and path.position == 0
+        }
+    )
+    return [COMMCELL, *(f"media_agents.{name}" for name in sorted(agents))]
