@@ -28,15 +28,15 @@ from engine.model.errors import CatalogBusy, CatalogCorrupt
 from engine.model.states import Severity
 from tests.catalog.estate import make_estate
 
-NEXT = "0002"
-SECOND = """
+NEXT = f"{int(HEAD) + 1:04d}"
+FOLLOWING = f"""
 import os
 import signal
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT}"
+down_revision = "{HEAD}"
 branch_labels = None
 depends_on = None
 
@@ -47,7 +47,7 @@ def upgrade():
         batch.drop_column("take")
     with op.batch_alter_table("job") as batch:
         batch.drop_column("exit_code")
-    {last}
+    {{last}}
 """
 
 
@@ -55,7 +55,7 @@ def scripts_with(tmp_path, last="pass"):
     """The migration scripts, and one of a later revision that ends with a statement."""
     scripts = tmp_path / "100%scripts"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "r0002_second.py").write_text(SECOND.replace("{last}", last))
+    (scripts / "versions" / f"r{NEXT}_following.py").write_text(FOLLOWING.replace("{last}", last))
     return scripts
 
 
@@ -134,7 +134,7 @@ def test_older_catalog_is_copied_then_migrated(older, tmp_path):
     assert "site" in columns_of(older, "policy_copy")
     assert "take" not in columns_of(older, "policy_copy")
     (copy,) = older.backups.iterdir()
-    assert re.fullmatch(r"catalog-0001-\d{8}T\d{6}\.\d{6}Z\.db", copy.name)
+    assert re.fullmatch(rf"catalog-{HEAD}-\d{{8}}T\d{{6}}\.\d{{6}}Z\.db", copy.name)
     assert copy.stat().st_mode & 0o777 == 0o600
     assert dump(copy) == before
 
@@ -184,11 +184,11 @@ def test_killed_in_the_middle_the_older_catalog_is_usable(older, tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         "from engine.catalog.home import Home; from engine.catalog.upgrading import upgrade\n"
-        "upgrade(Home(Path(sys.argv[1])), service=False, scripts=Path(sys.argv[2]), head='0002')\n"
+        "upgrade(Home(Path(sys.argv[1])), service=False, scripts=Path(sys.argv[2]), head=sys.argv[3])\n"
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", code, str(older.path), str(scripts)],
+        [sys.executable, "-c", code, str(older.path), str(scripts), NEXT],
         capture_output=True,
         check=False,
         timeout=60,
@@ -237,5 +237,5 @@ def test_check_of_an_older_catalog_does_not_migrate_it(older, monkeypatch):
     (finding,) = check_catalog(older)
 
     assert finding.severity is Severity.INFO
-    assert "0001" in finding.what
+    assert HEAD in finding.what
     assert list(older.backups.iterdir()) == []
