@@ -68,7 +68,7 @@ class _Lane:
     in_order: dict[tuple[int, int], QueuedOrder] = field(default_factory=dict)
     """Oldest first, as they came."""
     by_size: list[QueuedOrder] = field(default_factory=list)
-    """Smallest first; may still hold what was taken."""
+    """Smallest first, the older of equals later; may still hold what was taken."""
 
 
 _LaneKey = tuple[int, frozenset[str], frozenset[str], str]
@@ -87,7 +87,8 @@ class WorkQueue:
         self._writers = dict(writers)
         self._lanes: dict[_LaneKey, _Lane] = {}
         self._bytes: dict[_LaneKey, int] = {}
-        self._known: set[tuple[int, int]] = set()
+        self._place: dict[tuple[int, int], int] = {}
+        self._offers = 0
         self._pool: dict[tuple[int, int], QueuedOrder] = {}
         self._pool_by_size: list[QueuedOrder] = []
         self._pool_lanes: dict[_LaneKey, dict[tuple[int, int], None]] = {}
@@ -114,16 +115,17 @@ class WorkQueue:
         """
         new: list[QueuedOrder] = []
         for order in orders:
-            if order.key in self._known:
+            if order.key in self._place:
                 continue
             new.append(order)
-            self._known.add(order.key)
+            self._place[order.key] = self._offers
+            self._offers += 1
             self._pool[order.key] = order
             lane = _lane_of(order)
             self._pool_lanes.setdefault(lane, {})[order.key] = None
             self._bytes[lane] = self._bytes.get(lane, 0) + order.size_bytes
         self._pool_by_size += new
-        self._pool_by_size.sort(key=_size)
+        self._pool_by_size.sort(key=self._rank)
         return len(new)
 
     def needs_refill(self, jobs_to_process: int) -> bool:
@@ -149,7 +151,7 @@ class WorkQueue:
         for key in list(islice(self._pool, max(0, room - (before - len(self._pool))))):
             self._add(key)
         for lane_to_sort in self._lanes.values():
-            lane_to_sort.by_size.sort(key=_size)
+            lane_to_sort.by_size.sort(key=self._rank)
         return before - len(self._pool)
 
     def _add_large(self, room: int) -> None:
@@ -177,7 +179,7 @@ class WorkQueue:
 
     def forget(self, key: tuple[int, int]) -> None:
         """Lets an order that failed be offered again."""
-        self._known.discard(key)
+        self._place.pop(key, None)
 
     def take(self, free: Free) -> Assignment | None:
         """The next order for a free stream, and the MediaAgent that runs it; None when nothing fits."""
@@ -223,7 +225,7 @@ class WorkQueue:
         if not largest:
             return None
         pressures = {key: self._pressures(key) for _, key in largest}
-        order, key = max(largest, key=lambda pair: pair[0].size_bytes)
+        order, key = max(largest, key=lambda pair: self._rank(pair[0]))
         if order.size_bytes >= LARGE_SHARE * max(pressures.values())[0]:
             return key, order
         # Among lanes that need the same scarce thing, the one that needs other things besides.
@@ -266,10 +268,6 @@ class WorkQueue:
 
 def _lane_of(order: QueuedOrder) -> _LaneKey:
     return order.priority, order.media_agents, order.libraries, order.source_library
-
-
-def _size(order: QueuedOrder) -> int:
-    return order.size_bytes
 
 
 def static_map(orders: Sequence[QueuedOrder], streams: int) -> list[list[QueuedOrder]]:

@@ -175,8 +175,8 @@ class _Keeper:
         copies = self.owed_to.get(job.backup_job_id)
         if copies:
             names = ", ".join(repr(name) for name in copies)
-            word = "copy" if len(copies) == 1 else "copies"
-            return _Hold(f"copy {copies[0]}", f"kept until {word} {names} has it", None)
+            waits = f"copy {names} has it" if len(copies) == 1 else f"copies {names} have it"
+            return _Hold(f"copy {copies[0]}", f"kept until {waits}", None)
         copy = self.last_good.get(job.backup_job_id)
         if copy is not None:
             reason = f"the last good one: copy {copy!r} keeps it and has it damaged"
