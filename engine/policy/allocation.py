@@ -216,6 +216,10 @@ class WorkQueue:
                 pressures.append(size / max(1, self._writers[library]))
         return tuple(sorted(pressures, reverse=True))
 
+    def _rank(self, order: QueuedOrder) -> tuple[int, int]:
+        """Larger ones last, and among equals those that came first."""
+        return order.size_bytes, -self._place.get(order.key, self._offers)
+
     def _choose(self, lanes: Sequence[_LaneKey], free: Free) -> tuple[_LaneKey, QueuedOrder] | None:
         """What would be left over alone at the end, else the oldest where most work waits."""
         closed = free.closed_subclients
