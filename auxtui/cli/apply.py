@@ -16,7 +16,7 @@ from engine.catalog.home import Home
 if TYPE_CHECKING:
     from engine.site.diffing import Change
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _SIGNS = {"added": "+", "changed": "~", "removed": "-", "warning": "!"}
 
@@ -76,8 +76,18 @@ def _apply(home: Home, text: str, name: str, *, dry_run: bool) -> list[Change]:
 def _show(change: Change) -> None:
     line = f"{_SIGNS[change.change]} {change.kind} {change.name}"
     for key, (before, after) in change.fields.items():
-        line += f"  {key}={after}" if before is None else f"  {key}: {before} -> {after}"
+        line += "  " + (
+            f"{key}={_value(after)}"
+            if before is None
+            else f"{key}: {_value(before)} -> {_value(after)}"
+        )
     if change.change == "warning":
         tell(f"! {change.kind} {change.name}: {change.note}")
         return
     say(f"{line}  ({change.note})" if change.note else line)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ",".join(value) or "none"
+    return "none" if value is None else str(value)

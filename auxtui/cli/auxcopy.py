@@ -19,7 +19,7 @@ from engine.policy.durations import parse_duration, parse_rate
 if TYPE_CHECKING:
     from engine.policy.values import RunOptions
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 def _flag(name: str, text: str) -> Any:

@@ -19,7 +19,7 @@ from engine.policy.durations import parse_duration
 if TYPE_CHECKING:
     from engine.catalog.live import LiveCatalog
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
@@ -28,7 +28,9 @@ def copies(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="POLICY[/COPY]", help="A copy; else all of the policy.", autocompletion=copy_names
+            metavar="POLICY[/COPY]",
+            help="A copy; else all of the policy.",
+            autocompletion=copy_names,
         ),
     ],
     state: Annotated[

@@ -37,7 +37,9 @@ def decide(terms: Terms, name: str, backup_jobs: list[int], decision: str, said:
 
     policy, copy = policy_and_copy(name)
     if not copy:
-        raise UsageError(f'"{shown(name)}" names no copy', hint="POLICY/COPY, e.g. databases/offsite")
+        raise UsageError(
+            f'"{shown(name)}" names no copy', hint="POLICY/COPY, e.g. databases/offsite"
+        )
     frontdoor.decide(terms.home, policy, copy, backup_jobs, decision, by=whoami())
     if terms.as_json:
         write_json(

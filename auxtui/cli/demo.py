@@ -9,7 +9,7 @@ import typer
 
 from auxtui.cli.terms import JsonOption, terms_of
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
@@ -20,7 +20,9 @@ def demo(
     ] = Path("demo"),
     headless: Annotated[
         bool,
-        typer.Option("--headless", help="Wait for the end and print the result.", show_default=False),
+        typer.Option(
+            "--headless", help="Wait for the end and print the result.", show_default=False
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -28,4 +30,4 @@ def demo(
     from auxtui.demo import run_demo
 
     terms = terms_of(ctx, None, as_json)
-    raise typer.Exit(run_demo(directory, headless, terms.as_json))
+    raise typer.Exit(run_demo(str(directory), headless=headless, as_json=terms.as_json))

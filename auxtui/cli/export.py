@@ -7,7 +7,7 @@ import typer
 from auxtui.cli.output import write_text
 from auxtui.cli.terms import HomeOption, terms_of
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

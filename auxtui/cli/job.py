@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from engine.catalog.values import JobErrorValue, JobValue
 
 app = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="One job: its state, and what it shall do."
+    rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="One job: its state, and what it shall do."
 )
 
 JobId = Annotated[
@@ -72,7 +72,10 @@ def _show(job: JobValue, errors: tuple[JobErrorValue, ...]) -> None:
             ("rate", fmt.rate(job.bytes_per_second)),
             ("left", fmt.duration(job.seconds_left)),
             ("throttle", fmt.limit(job.throttle_bps)),
-            ("streams", f"{job.streams}, limited by {job.streams_limited_by}" if job.streams else ""),
+            (
+                "streams",
+                f"{job.streams}, limited by {job.streams_limited_by}" if job.streams else "",
+            ),
             ("attempts", job.attempts),
             ("errors", job.errors),
         ]
@@ -96,9 +99,7 @@ def wait(
     if here and not is_over:
         from auxtui.cli.here import run_here
 
-        raise typer.Exit(
-            run_here(terms.home, lambda: wait_and_report(terms, job_id, here=True))
-        )
+        raise typer.Exit(run_here(terms.home, lambda: wait_and_report(terms, job_id, here=True)))
     raise typer.Exit(wait_and_report(terms, job_id))
 
 

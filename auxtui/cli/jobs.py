@@ -18,7 +18,7 @@ from engine.model.errors import UsageError
 from engine.model.states import JobState, Operation
 from engine.policy.durations import parse_duration
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 DEFAULT_SINCE = timedelta(days=1)
 

@@ -44,6 +44,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "catalog": ("catalog", "Check the catalog, or back it up."),
     "doctor": ("doctor", "What is wrong here, and what to do about it."),
 }
+# Typer's ClickException, which it does not export: the root of all that says "wrong use".
+_WrongUse: Any = typer.BadParameter.__mro__[2]
 EPILOG = (
     "Exit codes: 0 done, 1 failed or completed with errors, 2 wrong use, 3 killed, "
     "4 no such thing, 75 try again later."
@@ -168,7 +170,6 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
     wants_json = "--json" in given[: given.index("--")] if "--" in given else "--json" in given
-    usage_error = typer.BadParameter.__mro__[2]  # ClickException, which Typer does not export
     try:
         code = typer.main.get_command(app).main(
             args=given, prog_name="auxtui", standalone_mode=False
@@ -177,14 +178,17 @@ def main(arguments: list[str] | None = None) -> int:
     except AuxError as err:
         _report(err.message, err.hint, wants_json)
         return err.exit_code
+    except _WrongUse as err:
+        hint = f"{_command_of(err)} --help shows what is possible"
+        _report(err.format_message().rstrip("."), hint, wants_json)
+        return EXIT_USAGE
     except typer.Abort:
         _report("stopped", "", wants_json)
         return EXIT_FAILED
-    except Exception as err:
-        if isinstance(err, usage_error):
-            hint = f"{_command_of(err)} --help shows what is possible"
-            _report(err.format_message().rstrip("."), hint, wants_json)  # type: ignore[attr-defined]
-            return EXIT_USAGE
+    except PermissionError as err:
+        _report(f"cannot use {err.filename}: {err.strerror}", "look at its owner", wants_json)
+        return EXIT_FAILED
+    except Exception as err:  # noqa: BLE001 - the edge: a bug becomes a line in the log
         _report_bug(err, given, wants_json)
         return EXIT_FAILED
 

@@ -56,9 +56,7 @@ def write_table(
         _write_drawn(columns, cells, numbers)
 
 
-def _write_plain(
-    columns: Sequence[str], cells: list[list[str]], numbers: Sequence[str]
-) -> None:
+def _write_plain(columns: Sequence[str], cells: list[list[str]], numbers: Sequence[str]) -> None:
     widths = [
         max(len(heading), *(len(row[at]) for row in cells)) if cells else len(heading)
         for at, heading in enumerate(columns)
@@ -71,9 +69,7 @@ def _write_plain(
         sys.stdout.write(GAP.join(parts).rstrip() + "\n")
 
 
-def _write_drawn(
-    columns: Sequence[str], cells: list[list[str]], numbers: Sequence[str]
-) -> None:
+def _write_drawn(columns: Sequence[str], cells: list[list[str]], numbers: Sequence[str]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

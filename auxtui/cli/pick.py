@@ -7,7 +7,7 @@ import typer
 from auxtui.cli.deciding import BackupJobs, CopyName, decide
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

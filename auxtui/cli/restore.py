@@ -10,7 +10,7 @@ from auxtui.cli.output import say, write_json
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, terms_of, whoami
 from engine.model.errors import UsageError
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
@@ -22,13 +22,13 @@ def restore(
     to: Annotated[str, typer.Option("--to", metavar="DIR", help="Where to put it.")],
     copy: Annotated[
         str | None,
-        typer.Option(
-            "--copy", help="From this copy only; else by precedence.", show_default=False
-        ),
+        typer.Option("--copy", help="From this copy only; else by precedence.", show_default=False),
     ] = None,
     path: Annotated[
         list[str] | None,
-        typer.Option("--path", metavar="GLOB", help="Only these; again for more.", show_default=False),
+        typer.Option(
+            "--path", metavar="GLOB", help="Only these; again for more.", show_default=False
+        ),
     ] = None,
     overwrite: Annotated[
         bool,
@@ -66,9 +66,7 @@ def restore(
     if here:
         from auxtui.cli.here import run_here
 
-        raise typer.Exit(
-            run_here(terms.home, lambda: wait_and_report(terms, start(), here=True))
-        )
+        raise typer.Exit(run_here(terms.home, lambda: wait_and_report(terms, start(), here=True)))
     job_id = start()
     if wait:
         raise typer.Exit(wait_and_report(terms, job_id))

@@ -11,7 +11,7 @@ from auxtui.cli.output import say, tell, write_json
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of, whoami
 from engine.model.errors import EXIT_FAILED, EXIT_OK, EXIT_TRY_LATER
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from auxtui.cli.waiting import exit_code_of, follow, job_line
 from engine.catalog.values import JobValue
 from engine.model.errors import EXIT_TRY_LATER
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

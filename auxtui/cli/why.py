@@ -20,7 +20,7 @@ from engine.model.states import CopyKind, JobCopyState
 if TYPE_CHECKING:
     from engine.catalog.live import LiveCatalog
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _NOT_ASKED_AGAIN = frozenset({JobCopyState.AVAILABLE, JobCopyState.AGED, JobCopyState.BAD})
 
@@ -41,7 +41,9 @@ def why(
     terms = terms_of(ctx, home, as_json)
     policy, copy = policy_and_copy(name)
     if not copy:
-        raise UsageError(f'"{shown(name)}" names no copy', hint="POLICY/COPY, e.g. databases/offsite")
+        raise UsageError(
+            f'"{shown(name)}" names no copy', hint="POLICY/COPY, e.g. databases/offsite"
+        )
     with terms.live() as live:
         target = chosen_copies(live, policy, copy)[0]
         job = _backup_job_of(live, backup_job, policy)

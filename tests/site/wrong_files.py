@@ -207,7 +207,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "bad kind": (COPY + 'kind = "synchronus"  # <-- here\n', ('"synchronous"',)),
     "two primaries": (
-        '[policies.databases.copies.primary]\n[policies.databases.copies.more]\n'
+        "[policies.databases.copies.primary]\n[policies.databases.copies.more]\n"
         'kind = "primary"  # <-- here\n',
         ("primary copy", "already"),
     ),

@@ -1,0 +1,231 @@
+"""What the doctor looks at. Each look is a function that gives findings; none of them changes anything."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from auxtui import format as fmt
+from engine.catalog import config, service_state
+from engine.catalog.checking import check_catalog
+from engine.catalog.faults import newest_backup
+from engine.catalog.home import Home
+from engine.catalog.opening import Catalog, open_catalog
+from engine.catalog.values import Finding, LibraryValue, ServiceValue, SubclientValue
+from engine.control.lock import is_held
+from engine.library import open_library
+from engine.model.clock import system_clock
+from engine.model.errors import AuxError
+from engine.model.names import shown
+from engine.model.states import Severity, SubclientKind
+
+SILENT = timedelta(seconds=30)  # a service beats every few seconds
+OLD_BACKUP = timedelta(days=2)  # one is made a day while a service runs
+FUTURE = timedelta(minutes=2)  # beyond what two readings of one clock can differ
+LOW_SHARE = 0.05  # of a library's space
+OLDEST_TIME = datetime(2025, 1, 1, tzinfo=UTC)  # before this version was made
+
+
+def examine(home: Home) -> list[Finding]:
+    """Looks at this host, this home and all that the catalog names."""
+    found = [*_program(), *_terminal(os.environ), *_home(home)]
+    if not home.catalog.exists():
+        hint = "make one with: auxtui apply FILE.toml (or auxtui demo)"
+        return [*found, _warning(f"there is no catalog in {shown(str(home.path))}", hint)]
+    damage = check_catalog(home)
+    found += damage
+    if any(finding.severity is Severity.ERROR for finding in damage):
+        return found
+    try:
+        with open_catalog(home) as catalog:
+            found += _catalog(home, catalog)
+    except AuxError as err:
+        found.append(_error(err.message, err.hint))
+    return found
+
+
+def _catalog(home: Home, catalog: Catalog) -> Iterator[Finding]:
+    with catalog.read() as session:
+        commcell = config.commcell(session)
+        service = service_state.service(session)
+        libraries = config.libraries(session)
+        subclients = config.subclients(session)
+    now = system_clock()
+    yield from _backups(home, now)
+    yield from _service(home, service, now)
+    yield from _clock(service, now)
+    for library in libraries:
+        yield from _library(library, commcell.uuid)
+    for subclient in subclients:
+        if subclient.kind is SubclientKind.LANDING:
+            yield from _landing(subclient)
+    if not subclients:
+        yield _warning(
+            "no subclient is configured: nothing is protected", "add one to the site file"
+        )
+
+
+def _program() -> Iterator[Finding]:
+    yield _info(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}")
+    if not os.access(sys.executable, os.X_OK):
+        yield _error(f"the interpreter {shown(sys.executable)} is gone", "install auxtui anew")
+
+
+def _terminal(environ: Mapping[str, str]) -> Iterator[Finding]:
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    if encoding != "utf8":
+        yield _warning(
+            f"the terminal's encoding is {encoding or 'unknown'}: names may be shown escaped",
+            "set LANG to a UTF-8 locale, e.g. C.UTF-8",
+        )
+    if not sys.stdout.isatty():
+        return
+    term = environ.get("TERM", "")
+    if term in ("", "dumb"):
+        yield _warning("TERM names no terminal: the console cannot be drawn", "export TERM=xterm")
+    if environ.get("TMUX") and not term.startswith(("tmux", "screen")):
+        yield _info(
+            f"inside tmux with TERM={shown(term)}",
+            'set -g default-terminal "tmux-256color" in tmux.conf for right colours',
+        )
+
+
+def _home(home: Home) -> Iterator[Finding]:
+    if not home.path.is_dir():
+        yield _info(f"the home {shown(str(home.path))} is not made yet")
+        return
+    try:
+        home.refuse_remote()
+    except AuxError as err:
+        yield _error(err.message, err.hint)
+    for path, wanted in (
+        (home.path, 0o700),
+        (home.manifests, 0o700),
+        (home.backups, 0o700),
+        (home.catalog, 0o600),
+        (home.service_log, 0o600),
+    ):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            continue
+        mode = stat.S_IMODE(found.st_mode)
+        if mode & ~wanted & 0o077:
+            yield _warning(
+                f"{shown(str(path))} has mode {mode:04o}: others can look into it",
+                f"chmod {wanted:04o} {shown(str(path))}",
+            )
+        if found.st_uid != os.geteuid():
+            yield _warning(
+                f"{shown(str(path))} belongs to uid {found.st_uid}, this is uid {os.geteuid()}",
+                "use auxtui as one user",
+            )
+    if not os.access(home.path, os.W_OK | os.X_OK):
+        yield _error(f"{shown(str(home.path))} cannot be written", "look at its owner and mode")
+
+
+def _backups(home: Home, now: datetime) -> Iterator[Finding]:
+    newest = newest_backup(home)
+    if newest is None:
+        yield _info("there is no copy of the catalog yet", "the service makes one a day")
+        return
+    age = now - datetime.fromtimestamp(newest.stat().st_mtime, UTC)
+    if age > OLD_BACKUP:
+        yield _warning(
+            f"the newest copy of the catalog is {fmt.age(age)} old",
+            "the service makes one a day: let it run; or auxtui catalog backup FILE",
+        )
+
+
+def _service(home: Home, service: ServiceValue, now: datetime) -> Iterator[Finding]:
+    if not is_held(home.service_lock):
+        if service.state not in ("stopped", ""):
+            yield _warning(
+                "the service died without stopping; its jobs stand still",
+                "auxtui service start continues them; service.log says why it died",
+            )
+        else:
+            yield _info("no service runs", "commands start it when they need it")
+        return
+    silent = now - service.heartbeat_at if service.heartbeat_at else timedelta()
+    if silent > SILENT:
+        yield _error(
+            f"the service (pid {service.pid}) has not reported for {fmt.age(silent)}",
+            "a disk may hang (`ps` shows state D), or it was stopped; then auxtui service stop",
+        )
+    else:
+        yield _info(f"the service runs, pid {service.pid}, version {service.version}")
+
+
+def _clock(service: ServiceValue, now: datetime) -> Iterator[Finding]:
+    if now < OLDEST_TIME:
+        yield _error(f"the clock of this host says {now:%Y-%m-%d}", "set it, and let NTP keep it")
+    last = max(
+        (at for at in (service.heartbeat_at, service.started_at) if at is not None), default=now
+    )
+    if last - now > FUTURE:
+        yield _error(
+            f"the clock went back: the service reported at {last:%Y-%m-%d %H:%M} UTC, "
+            f"now it is {now:%Y-%m-%d %H:%M} UTC",
+            "let NTP keep the clock; schedules and retention go by it",
+        )
+
+
+def _library(library: LibraryValue, commcell_id: str) -> Iterator[Finding]:
+    name = shown(library.name)
+    if library.uuid is None:
+        yield _error(
+            f"library {name} was never marked: {shown(library.state_reason) or 'not reachable'}",
+            f"see to {shown(library.url)}, then apply the site file again",
+        )
+        return
+    try:
+        probe = open_library(library.name, library.url, library.uuid, commcell_id).probe()
+    except AuxError as err:
+        yield _error(f"library {name} is offline: {err.message}", err.hint)
+        return
+    free, total = probe.free_bytes, probe.total_bytes
+    if free is None:
+        return
+    if total and free < total * LOW_SHARE:
+        yield _warning(
+            f"library {name} has {fmt.size(free)} of {fmt.size(total)} free",
+            "add space, or let copies age",
+        )
+    else:
+        yield _info(f"library {name} is online, {fmt.size(free)} free")
+
+
+def _landing(subclient: SubclientValue) -> Iterator[Finding]:
+    label = f"{shown(subclient.client)}/{shown(subclient.name)}"
+    try:
+        with os.scandir(subclient.landing) as entries:
+            next(entries, None)
+    except OSError as err:
+        yield _error(
+            f"subclient {label}: cannot read {shown(subclient.landing)}: {err.strerror}",
+            "mount it, or let the user of the service read it",
+        )
+        return
+    if subclient.state == "offline":
+        yield _error(
+            f"subclient {label} is offline: {shown(subclient.state_reason)}",
+            f"mount it, then: auxtui scan {label}",
+        )
+
+
+def _info(what: str, hint: str = "") -> Finding:
+    return Finding(severity=Severity.INFO, what=what, hint=hint)
+
+
+def _warning(what: str, hint: str = "") -> Finding:
+    return Finding(severity=Severity.WARNING, what=what, hint=hint)
+
+
+def _error(what: str, hint: str = "") -> Finding:
+    return Finding(severity=Severity.ERROR, what=what, hint=hint)

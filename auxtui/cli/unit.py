@@ -1,0 +1,126 @@
+"""The systemd unit of the service: it may read its sources, and write its libraries and its state."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Sequence
+
+from engine.model.errors import UsageError
+from engine.model.names import shown
+
+_UNIT = """\
+# auxtui: the service of {home}
+# {install}
+[Unit]
+Description=auxtui: auxiliary copies of {home_text}
+Documentation=man:systemd.service(5)
+After=local-fs.target network-online.target
+Wants=network-online.target
+RequiresMountsFor={home}
+
+[Service]
+Type=simple
+ExecStart={python} -m auxtui --home {home} service run
+{identity}KillMode=mixed
+KillSignal=SIGTERM
+TimeoutStopSec=60
+Restart=always
+RestartSec=2
+UMask=0077
+Nice=5
+IOSchedulingClass=best-effort
+IOSchedulingPriority=6
+MemoryMax=1G
+TasksMax=256
+
+# Sources are read, never written; only libraries and the state are writable.
+ProtectSystem=strict
+ProtectHome=read-only
+{paths}NoNewPrivileges=yes
+{temporary}{more}LockPersonality=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy={target}
+"""
+_SYSTEM_ONLY = """\
+# Root is not needed. To read sources of other users, give it this one capability, in both lines:
+# CAP_DAC_READ_SEARCH; to keep owners on copies also CAP_CHOWN CAP_FOWNER.
+CapabilityBoundingSet=
+AmbientCapabilities=
+PrivateDevices=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+ProtectProc=invisible
+RemoveIPC=yes
+"""
+
+
+def unit_text(
+    *, home: str, python: str, landings: Sequence[str], libraries: Sequence[str], for_user: bool
+) -> str:
+    """A unit file.
+
+    Args:
+        home: the directory of the state.
+        python: the interpreter that has auxtui.
+        landings: directories that are only read.
+        libraries: directories that are written.
+        for_user: for the user manager; else for the system's, under the present user.
+
+    Raises:
+        UsageError: a path that a unit file cannot hold.
+    """
+    writable = sorted({home, *libraries})
+    # A library that is not mounted yet must not keep the service from starting: the minus.
+    paths = "".join(f"ReadWritePaths={_quoted(path, optional=path != home)}\n" for path in writable)
+    paths += "".join(
+        f"ReadOnlyPaths={_quoted(path, optional=True)}\n"
+        for path in sorted(set(landings))
+        if not any(_is_inside(library, path) for library in writable)
+    )
+    in_temporary = any(_is_inside(path, "/tmp") or _is_inside(path, "/var/tmp")  # noqa: S108 - systemd hides these
+                       for path in (*writable, *landings))  # fmt: skip
+    name = "auxtui.service"
+    install = (
+        f"save as ~/.config/systemd/user/{name}, then: systemctl --user enable --now {name}; "
+        "loginctl enable-linger"
+        if for_user
+        else f"save as /etc/systemd/system/{name}, then: systemctl enable --now {name}"
+    )
+    return _UNIT.format(
+        home=_quoted(home),
+        home_text=shown(home).replace("%", "%%"),
+        python=_quoted(python),
+        install=install,
+        identity="" if for_user else f"User={getpass.getuser()}\n",
+        paths=paths,
+        temporary="" if in_temporary else "PrivateTmp=yes\n",
+        more="" if for_user else _SYSTEM_ONLY,
+        target="default.target" if for_user else "multi-user.target",
+    )
+
+
+def _is_inside(path: str, directory: str) -> bool:
+    return os.path.commonpath((path, directory)) == directory
+
+
+def _quoted(path: str, *, optional: bool = False) -> str:
+    """A path as systemd reads it: specifiers and quotes escaped, spaces kept."""
+    if not path.isprintable():
+        raise UsageError(
+            f"a unit file cannot hold the path {shown(path)}", hint="use a directory without it"
+        )
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    text = f"-{escaped}" if optional else escaped
+    return f'"{text}"' if any(char in text for char in " \"'\\;#") else text
