@@ -1,0 +1,99 @@
+"""A process that has imported the service once and forks it for each round.
+
+A start costs milliseconds, so that hundreds of rounds are affordable. Each service is a real
+process in a session of its own; only the import is shared, and what `staging` puts in its way.
+
+`python -m tests.faults.nursery FD`: requests come as JSON on a packet socket, each with the write
+end of a readiness pipe and the log.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from engine.catalog.home import Home
+from engine.control.service import run_service
+from engine.model.errors import AuxError
+from engine.operations import restore
+from tests.faults import staging
+
+PACKET_BYTES = 65536
+_PR_SET_PDEATHSIG = 1
+
+
+def serve(requests: socket.socket) -> None:
+    """Forks a service for each request and answers with its id and pidfd, until the tests end."""
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(requests, PACKET_BYTES, 2)
+        if not data:
+            return
+        ready, log = descriptors
+        pid = os.fork()
+        if pid == 0:
+            requests.close()
+            _be_a_service(json.loads(data), ready, log)
+        os.close(ready)
+        os.close(log)
+        process = os.pidfd_open(pid)
+        socket.send_fds(requests, [str(pid).encode()], [process])
+        os.close(process)
+        _bury_the_dead()
+
+
+def _bury_the_dead() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
+    except ChildProcessError:
+        return
+
+
+def _be_a_service(spec: dict[str, Any], ready: int, log: int) -> NoReturn:
+    code = 70
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.setsid()
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        if spec.get("traced"):
+            _wait_for_tracer()
+        staging.apply(spec)
+        code = _run(Home(Path(spec["home"])), ready)
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _run(home: Home, ready: int) -> int:
+    """As `engine.control.__main__` does."""
+    try:
+        return run_service(home, on_ready=lambda: _say(ready, b"ready\n"))
+    except AuxError as err:
+        _say(ready, json.dumps({"error": err.message, "hint": err.hint}).encode() + b"\n")
+        return err.exit_code
+
+
+def _say(ready: int, message: bytes) -> None:
+    try:
+        os.write(ready, message)
+        os.close(ready)
+    except OSError:
+        return
+
+
+def _wait_for_tracer() -> None:
+    while b"TracerPid:\t0\n" in Path("/proc/self/status").read_bytes():
+        time.sleep(0.001)
+
+
+if __name__ == "__main__":
+    assert restore  # imported with the rest, so that no service imports it later
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,95 @@
+"""Starts services for fault rounds, waits for them and ends them; nothing here sleeps a fixed time."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.catalog.home import Home
+from tests.faults.nursery import PACKET_BYTES
+
+READY_S = 20.0
+END_S = 30.0
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Service:
+    """A service process of one round."""
+
+    pid: int
+    ready: int
+    process: int
+    """A descriptor of the process (pidfd): it stays right when the id is used again."""
+
+    def wait_ready(self) -> str:
+        """Waits for its word; empty when it died before it said one, `ready` when it serves."""
+        said = b""
+        while not said.endswith(b"\n"):
+            assert select.select([self.ready], [], [], READY_S)[0], "the service says nothing"
+            part = os.read(self.ready, 65536)
+            if not part:
+                break
+            said += part
+        text = said.decode().strip()
+        return str(json.loads(text)["error"]) if text.startswith("{") else text
+
+    def is_alive(self) -> bool:
+        """True until the process has ended."""
+        return not select.select([self.process], [], [], 0)[0]
+
+    def wait_end(self, within_s: float = END_S) -> None:
+        """Waits until the process has ended."""
+        assert select.select([self.process], [], [], within_s)[0], "the service does not end"
+
+    def kill(self) -> None:
+        """Kills it at once and waits until it is gone."""
+        if self.is_alive():
+            signal.pidfd_send_signal(self.process, signal.SIGKILL)
+        self.wait_end()
+
+    def close(self) -> None:
+        """Kills it if it lives, and closes what is held of it."""
+        self.kill()
+        os.close(self.ready)
+        os.close(self.process)
+
+
+class Nursery:
+    """The process that forks services; see `tests.faults.nursery`."""
+
+    def __init__(self) -> None:
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.nursery", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                cwd=PROJECT,
+            )
+
+    def start(self, home: Home, **stage: Any) -> Service:
+        """Forks a service; it is not ready yet. `stage`: see `tests.faults.staging.apply`."""
+        read_end, write_end = os.pipe()
+        log = os.open(home.service_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            request = json.dumps({"home": str(home.path), **stage}).encode()
+            socket.send_fds(self._requests, [request], [write_end, log])
+            answer, (process,), _, _ = socket.recv_fds(self._requests, PACKET_BYTES, 1)
+        finally:
+            os.close(write_end)
+            os.close(log)
+        return Service(int(answer), read_end, process)
+
+    def close(self) -> None:
+        """Ends the nursery; its services die with it."""
+        self._requests.close()
+        self._process.wait(END_S)
