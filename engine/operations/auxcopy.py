@@ -17,6 +17,7 @@ from engine.catalog.values import JobItem, JobValue
 from engine.library.interface import Library
 from engine.model.errors import (
     AuxError,
+    DestinationExists,
     DestinationFull,
     LibraryOffline,
     SourceChanged,
@@ -255,6 +256,9 @@ class AuxCopy:
                 )
                 for warning in outcome.warnings:
                     await self.context.event("auxcopy.warning", warning, Severity.WARNING)
+            elif isinstance(outcome.error, DestinationExists):
+                await queue.catch_up(pair)  # killed between its manifest and its rename
+                continue
             elif outcome.state == "failed":
                 await self._failed(scope, queue, pair, outcome)
             await self._partial(pair, outcome)

@@ -12,7 +12,13 @@ from engine.catalog import config, ledger
 from engine.catalog.values import BackupJobValue, SubclientValue
 from engine.library.interface import JobWriter, Library, Place
 from engine.library.space import keep_free_bytes
-from engine.model.errors import AuxError, DestinationFull, LibraryOffline, SourceCorrupt
+from engine.model.errors import (
+    AuxError,
+    DestinationExists,
+    DestinationFull,
+    LibraryOffline,
+    SourceCorrupt,
+)
 from engine.operations.context import JobContext
 from engine.operations.planning import Scope
 from engine.operations.sources import Source
@@ -164,12 +170,15 @@ class OrderQueue:
         )
 
     def _source(self, planned: PlannedOrder, job: BackupJobValue) -> Source:
+        return self._source_from(planned.source_copy_id, job)
+
+    def _source_from(self, copy_id: int, job: BackupJobValue) -> Source:
         subclient = self._subclients[job.subclient_id]
-        library_id = self.scope.copies[planned.source_copy_id].library_id
+        library_id = self.scope.copies[copy_id].library_id
         return Source(
             home=self.context.home,
             scope=self.scope,
-            copy_id=planned.source_copy_id,
+            copy_id=copy_id,
             backup_job=job,
             subclient=subclient,
             client=self._clients[subclient.client_id],
@@ -202,25 +211,19 @@ class OrderQueue:
             hint="make room or extend the library; the run continues where it stopped",
         )
 
-    async def _catch_up(self) -> None:
-        """Job copies that are on the media, published before a crash, are told to the ledger."""
-        for copy_id in sorted({copy_id for copy_id, _ in self._pairs} - set(self._dropped)):
-            copy = self.scope.copies[copy_id]
-            library = self.libraries[self.scope.library_id(copy_id)]
-            place = Place(self.scope.policy.name, copy.name)
-            present = set(await aiofiles.os.wrap(library.published)(place))
-            for pair in sorted(p for p in self._pairs if p[0] == copy_id and p[1] in present):
-                await self._catch_up_one(library, place, pair)
-        self._orders = deque(
-            order
-            for order in self._orders
-            if any((copy_id, order.backup_job_id) in self._pairs for copy_id in order.copy_ids)
-        )
+    async def catch_up(self, pair: Pair) -> None:
+        """Tells the ledger of a job copy that is on the media already, made durable and read whole.
 
-    async def _catch_up_one(self, library: Library, place: Place, pair: Pair) -> None:
+        A crash may have come between the rename that published it and the sync that keeps it, so
+        its publication is finished first; what is there may also be something else.
+        """
         self._pairs.discard(pair)
-        job = self._jobs[pair[1]]
+        copy, job = self.scope.copies[pair[0]], self._jobs[pair[1]]
+        library = self.libraries[self.scope.library_id(copy.id)]
+        place = Place(self.scope.policy.name, copy.name)
+        source = self._source_from(copy.source_copy_id or self.scope.primary.id, job)
         try:
+            await aiofiles.os.wrap(_finish_publication)(library, place, source)
             digest, same, chunks = await aiofiles.os.wrap(_proof)(
                 library, place, job, self.scope.commcell_id
             )
@@ -237,6 +240,33 @@ class OrderQueue:
                 hint="move that directory away, or rebuild the catalog from the library",
             ),
         )
+
+    async def _catch_up(self) -> None:
+        """Job copies that are on the media, published before a crash, are told to the ledger."""
+        for copy_id in sorted({copy_id for copy_id, _ in self._pairs} - set(self._dropped)):
+            copy = self.scope.copies[copy_id]
+            library = self.libraries[self.scope.library_id(copy_id)]
+            place = Place(self.scope.policy.name, copy.name)
+            try:
+                present = set(await aiofiles.os.wrap(library.published)(place))
+            except AuxError as err:
+                self.drop_out(copy_id, err)
+                continue
+            for pair in sorted(p for p in self._pairs if p[0] == copy_id and p[1] in present):
+                await self.catch_up(pair)
+        self._orders = deque(
+            order
+            for order in self._orders
+            if any((copy_id, order.backup_job_id) in self._pairs for copy_id in order.copy_ids)
+        )
+
+
+def _finish_publication(library: Library, place: Place, source: Source) -> None:
+    """Does what a crash may have left undone after the rename: syncs, and locks that stayed."""
+    try:
+        library.write_job(place, source.header, source_key=source.key).close()
+    except DestinationExists:
+        return
 
 
 def _proof(
