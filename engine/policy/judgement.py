@@ -134,7 +134,7 @@ class Judge:
         state: JobCopyState,
         next_step: str = "",
     ) -> PlanLine:
-        return PlanLine(
+        facts = (
             line.backup_job_id,
             self.rules.copy_id,
             verdict,
@@ -143,6 +143,7 @@ class Judge:
             line.size_bytes,
             next_step,
         )
+        return _new_line(PlanLine, facts)
 
     def _skip(self, line: LedgerLine, reason: str, state: JobCopyState) -> PlanLine:
         return self._line(line, Verdict.SKIPPED, reason, state)

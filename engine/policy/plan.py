@@ -17,8 +17,8 @@ from engine.policy.values import CopyRules, LedgerLine, PlanLine, RunOptions, Ve
 from engine.policy.zones import LocalClock
 
 DEFAULT_CALENDAR = Calendar()
-Key = tuple[int, int]
-"""A backup job and the copy it is read from."""
+_Group = tuple[int, bool, float, int, int, int, list[int]]
+"""Priority, whether fulls go before it, completion, backup job, source copy: these sort; size, copies."""
 
 
 class PlannedOrder(NamedTuple):
@@ -73,28 +73,26 @@ class Plan:
     def orders(self) -> list[PlannedOrder]:
         """The work in order: priority 0 to 9, fulls first when asked, then oldest first."""
         source_of = {copy.copy_id: copy.source_copy_id or 0 for copy in self.copies}
-        facts: dict[Key, LedgerLine] = {}
-        copies: dict[Key, list[int]] = {}
-        raised: dict[Key, int] = {}
+        grouped: dict[tuple[int, int], _Group] = {}
+        taken, full, fulls_first = Verdict.TAKEN, Level.FULL, self.fulls_first
         for line, seen in zip(self.lines, self._ledger, strict=True):
-            if line.verdict is not Verdict.TAKEN:
+            if line.verdict is not taken:
                 continue
             key = (line.backup_job_id, source_of[line.copy_id])
-            if key in facts:
-                copies[key].append(line.copy_id)
-                raised[key] = min(raised.get(key, facts[key].priority), seen.priority)
+            group = grouped.get(key)
+            if group is None:
+                is_later = fulls_first and seen.level != full
+                age = seen.completed_at
+                copies = [line.copy_id]
+                grouped[key] = (seen.priority, is_later, age, *key, line.size_bytes, copies)
             else:
-                facts[key], copies[key] = seen, [line.copy_id]
-        orders = [
-            PlannedOrder(*key, tuple(copies[key]), seen.size_bytes, raised.get(key, seen.priority))
-            for key, seen in facts.items()
+                group[6].append(line.copy_id)
+                if seen.priority < group[0]:
+                    grouped[key] = (seen.priority, *group[1:])
+        return [
+            PlannedOrder(job, source, tuple(copies), size_bytes, priority)
+            for priority, _, _, job, source, size_bytes, copies in sorted(grouped.values())
         ]
-        orders.sort(key=lambda order: self._rank(order, facts[order[:2]]))
-        return orders
-
-    def _rank(self, order: PlannedOrder, seen: LedgerLine) -> tuple[int, bool, float, int, int]:
-        is_later = self.fulls_first and seen.level != Level.FULL
-        return order.priority, is_later, seen.completed_at, *order[:2]
 
 
 def plan_copy(
