@@ -115,8 +115,11 @@ class Estate:
         home = self.cell.home.path
         if query(home, "SELECT 1 FROM request WHERE state = 'filed'"):
             return False
-        final = "('completed', 'completed_with_errors', 'failed', 'killed')"
-        return not query(home, f"SELECT 1 FROM job WHERE state NOT IN {final}")
+        return not query(
+            home,
+            "SELECT 1 FROM job WHERE state NOT IN"
+            " ('completed', 'completed_with_errors', 'failed', 'killed')",
+        )
 
     def finish(self, **stage: Any) -> list[str]:
         """Lets a service that nothing disturbs do all that is left, then stops it in order.
