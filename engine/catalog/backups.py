@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.catalog.connecting import connect_to
 from engine.catalog.durable import link_in, make_private_file, sync_directory, sync_file
-from engine.catalog.faults import catalog_faults, corrupt, disk_fault
+from engine.catalog.faults import catalog_faults, corrupt, disk_fault, file_faults
 from engine.catalog.home import Home
 from engine.catalog.refusing import refuse_lost_log
 from engine.model.clock import system_clock
@@ -93,13 +93,14 @@ def keep_backups(home: Home, *, now: datetime | None = None, kept: int = KEPT) -
         CatalogError: the copy cannot be written; none is let go.
     """
     target = home.backups / f"catalog-{now or system_clock():%Y-%m-%d}.db"
-    if target.exists():
-        return None
-    home.make()
-    backup_catalog(home, target)
-    for old in sorted(home.backups.glob(_DAILY))[:-kept]:
-        old.unlink()
-    sync_directory(home.backups)
+    with file_faults(home):
+        if target.exists():
+            return None
+        home.make()
+        backup_catalog(home, target)
+        for old in sorted(home.backups.glob(_DAILY))[:-kept]:
+            old.unlink()
+        sync_directory(home.backups)
     return target
 
 

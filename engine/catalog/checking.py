@@ -13,7 +13,7 @@ from sqlmodel import Session, SQLModel
 from engine.catalog.backups import backup_catalog as backup_catalog
 from engine.catalog.backups import keep_backups as keep_backups
 from engine.catalog.connecting import connect_to
-from engine.catalog.faults import catalog_faults
+from engine.catalog.faults import catalog_faults, file_faults
 from engine.catalog.home import Home
 from engine.catalog.jobs import active_jobs
 from engine.catalog.opening import Catalog, revision_of
@@ -52,7 +52,7 @@ def check_catalog(home: Home) -> list[Finding]:
             hint="make one with: auxtui apply FILE.toml (or auxtui demo)",
         )
     try:
-        with catalog_faults(home):
+        with catalog_faults(home), file_faults(home):
             refuse_lost_log(home)
             revision = revision_of(home)
             findings = list(_file_findings(home))

@@ -91,6 +91,24 @@ def disk_fault(path: Path) -> Iterator[None]:
         ) from err
 
 
+@contextmanager
+def file_faults(home: Home) -> Iterator[None]:
+    """Turns what the operating system refuses around the catalog into an error of the catalog.
+
+    Not around the work of a caller: its files are not the catalog's.
+
+    Raises:
+        CatalogError: a file of the home cannot be used.
+    """
+    try:
+        yield
+    except OSError as err:
+        raise CatalogError(
+            f"cannot use {shown(str(err.filename or home.path))}: {err.strerror}",
+            hint="look at owner, mode and free space of that directory; nothing was changed",
+        ) from err
+
+
 def meaning_of(home: Home, err: BaseException | None) -> AuxError | None:
     """The error of the catalog that a driver's error means; None for a bug of ours."""
     code = (getattr(err, "sqlite_errorcode", None) or 0) & 0xFF

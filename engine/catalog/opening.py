@@ -17,9 +17,9 @@ from sqlmodel import Session
 
 from engine.catalog.connecting import connect_to
 from engine.catalog.creation import create_catalog
-from engine.catalog.faults import catalog_faults, corrupt
+from engine.catalog.faults import catalog_faults, corrupt, file_faults
 from engine.catalog.home import Home
-from engine.catalog.refusing import refuse_lost_log, refuse_to_replace
+from engine.catalog.refusing import refuse_lost_log, refuse_old_library, refuse_to_replace
 from engine.catalog.revision import HEAD, REVISIONS, VERSION_TABLE
 from engine.catalog.upgrading import upgrade
 from engine.model.errors import CatalogTooNew, NotFoundError
@@ -86,7 +86,8 @@ def open_catalog(home: Home, *, create: bool = False, service: bool = False) -> 
         CatalogBusy: another process uses it, and it must be migrated first.
         CatalogError: it cannot be opened.
     """
-    with catalog_faults(home):
+    refuse_old_library()
+    with catalog_faults(home), file_faults(home):
         if not os.path.lexists(home.catalog):
             refuse_to_replace(home)
             if not create:

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 
 from engine.catalog.faults import corrupt, is_backup_name
 from engine.catalog.home import Home
+from engine.model.errors import CatalogError
+
+_OLDEST_SQLITE = (3, 35, 0)  # the first that gives back what an update wrote (RETURNING)
+
+
+def refuse_old_library(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Refuses a SQLite that lacks what the queries need.
+
+    Raises:
+        CatalogError: it is too old.
+    """
+    if version < _OLDEST_SQLITE:
+        raise CatalogError(
+            f"this Python comes with SQLite {'.'.join(map(str, version))}, "
+            f"auxtui needs {'.'.join(map(str, _OLDEST_SQLITE))} or newer",
+            hint="use a newer Python, or one that is built with a newer SQLite",
+        )
 
 
 def refuse_lost_log(home: Home) -> None:

@@ -73,7 +73,13 @@ def read_all(session: Session, value: type[V], query: Executable) -> list[V]:
     Raises:
         CatalogCorrupt: a row holds what no auxtui wrote.
     """
-    return list(_values(value, connection_of(session).execute(query)))
+    try:
+        return list(_values(value, connection_of(session).execute(query)))
+    except ValueError as err:
+        raise CatalogCorrupt(
+            f"the catalog holds a {value.__name__} that no auxtui wrote: {err}",
+            hint="run: auxtui catalog check",
+        ) from err
 
 
 def read_one(session: Session, value: type[V], query: Executable) -> V | None:
@@ -89,14 +95,8 @@ def _values(value: type[V], result: CursorResult[*tuple[Any, ...]]) -> Iterator[
     pick = itemgetter(*(position[name] for name in names))
     for row in result:
         columns = dict(zip(names, pick(row), strict=True))
-        try:
-            for name, convert in converters:
-                columns[name] = convert(columns[name])
-        except ValueError as err:
-            raise CatalogCorrupt(
-                f"the catalog holds a {value.__name__} with an unknown word: {err}",
-                hint="run: auxtui catalog check",
-            ) from err
+        for name, convert in converters:
+            columns[name] = convert(columns[name])
         yield value(**columns)
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from engine.catalog import connecting, jobs, tables
+from engine.catalog import connecting, jobs, opening, tables
 from engine.catalog.checking import check_catalog, keep_backups
 from engine.catalog.faults import meaning_of
 from engine.catalog.opening import open_catalog
+from engine.catalog.refusing import refuse_old_library
 from engine.model.errors import (
     CatalogBusy,
     CatalogCorrupt,
@@ -299,6 +300,39 @@ def test_every_code_of_the_driver_has_its_meaning(home, code, kind, words):
     assert type(meant) is kind
     assert words in meant.message
     assert meant.hint
+
+
+def test_writer_of_the_same_process_is_waited_for_then_told(home, monkeypatch):
+    monkeypatch.setattr(opening, "WRITER_WAIT_S", 0.01)
+    with (
+        open_catalog(home, create=True) as catalog,
+        catalog.write() as session,
+    ):
+        jobs.next_id(session)
+
+        with pytest.raises(CatalogBusy), catalog.write() as second:
+            jobs.next_id(second)
+
+
+def test_home_that_cannot_be_written_is_told(home, monkeypatch):
+    home.make()
+
+    def refuse(*_arguments, **_options):
+        raise OSError(28, "No space left on device", "aside")
+
+    monkeypatch.setattr("engine.catalog.creation.make_private_file", refuse)
+    with pytest.raises(CatalogError, match="cannot use aside: No space left") as caught:
+        open_catalog(home, create=True)
+
+    assert "free space" in caught.value.hint
+    assert not home.catalog.exists()
+
+
+def test_old_sqlite_is_refused():
+    with pytest.raises(CatalogError, match=r"SQLite 3\.34\.1, auxtui needs 3\.35\.0"):
+        refuse_old_library((3, 34, 1))
+    refuse_old_library((3, 35, 0))
+    refuse_old_library((4, 0))
 
 
 def test_a_bug_of_ours_is_not_dressed_up(estate):

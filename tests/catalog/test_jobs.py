@@ -142,12 +142,15 @@ def test_unknown_job_is_told(estate):
             assert "auxtui jobs" in caught.value.hint
 
 
-def test_unknown_word_in_the_catalog_is_damage(estate):
+@pytest.mark.parametrize(
+    "change", ["state = 'dancing'", "copies = '[torn'", "created_at = 'yesterday'"]
+)
+def test_value_that_no_auxtui_wrote_is_damage(estate, change):
     with estate.write() as session:
         job_id = new_job(session)
-        session.connection().execute(text("UPDATE job SET state = 'dancing'"))
+        session.connection().execute(text(f"UPDATE job SET {change}"))  # noqa: S608
 
-        with pytest.raises(CatalogCorrupt, match="dancing"):
+        with pytest.raises(CatalogCorrupt, match="JobValue that no auxtui wrote"):
             jobs.load_job(session, job_id)
 
 
