@@ -21,6 +21,7 @@ import sqlite3
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,12 +153,10 @@ class Line:
 
 def query(home: Path, sql: str) -> list[Any]:
     """Asks the catalog without writing to it."""
-    with sqlite3.connect(f"file:{home}/catalog.db?mode=ro", uri=True, timeout=10) as catalog:
+    opened = sqlite3.connect(f"file:{home}/catalog.db?mode=ro", uri=True, timeout=10)
+    with closing(opened) as catalog:
         catalog.row_factory = sqlite3.Row
-        try:
-            return catalog.execute(sql).fetchall()
-        finally:
-            catalog.rollback()
+        return catalog.execute(sql).fetchall()
 
 
 def ledger_of(home: Path) -> list[Line]:
