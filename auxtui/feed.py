@@ -122,7 +122,7 @@ class Feed:
         self._busy = True
         self._live: LiveCatalog | None = None
         self._version = -1
-        self._trouble: str | None = None
+        self._trouble: AuxError | None = None
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
     def start(self) -> None:
@@ -185,14 +185,14 @@ class Feed:
             self._live.close()
 
     def _report(self, error: AuxError | None) -> None:
-        text = None if error is None else error.message
-        if text != self._trouble:
-            self._trouble = text
-            self._owner.post_message(CatalogTrouble(error))
+        """Tells the app about a trouble once, and about its end; the first of a kind explains most."""
         if error is not None and self._live is not None:
             self._live.close()
             self._live = None
             self._version = -1
+        if type(error) is not type(self._trouble):
+            self._trouble = error
+            self._owner.post_message(CatalogTrouble(error))
 
     def _turn(self) -> None:
         if self._live is None:

@@ -81,7 +81,7 @@ class LiveCatalog(EstateQueries, JobQueries, LedgerQueries):
                 inode = -1
             if inode != self._inode:
                 raise NotFoundError(
-                    f"the catalog {self._path} was moved or deleted while it was open",
+                    f"the catalog is gone: {self._path} was moved or deleted",
                     hint="restore it from a backup (`auxtui catalog backup`) or `catalog rebuild`",
                 )
             row = self._db.execute("PRAGMA data_version").fetchone()

@@ -48,11 +48,11 @@ def reading(path: Path) -> Iterator[None]:
         text = str(err)
         if "locked" in text or "busy" in text:
             raise CatalogBusy(
-                f"the catalog {path} is held by another writer", hint="try again in a moment"
+                f"the catalog is held by another writer: {path}", hint="try again in a moment"
             ) from err
         if "no such table" in text or "no such column" in text:
             raise CatalogError(
-                f"the catalog {path} was made by another version of auxtui: {text}",
+                f"the catalog was made by another version of auxtui: {text} in {path}",
                 hint="`auxtui doctor` brings it up to date, after a backup",
             ) from err
         raise CatalogError(
@@ -61,7 +61,7 @@ def reading(path: Path) -> Iterator[None]:
         ) from err
     except sqlite3.DatabaseError as err:
         raise CatalogCorrupt(
-            f"the catalog {path} is damaged: {err}",
+            f"the catalog is damaged: {err}: {path}",
             hint="stop the service, keep the file, restore a backup or run `auxtui catalog rebuild`",
         ) from err
 

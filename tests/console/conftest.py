@@ -1,0 +1,135 @@
+"""A console on a real catalog file, with a door that records what is asked of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auxtui.profile import set_terminal_profile
+
+set_terminal_profile({})
+
+from auxtui.app import ConsoleApp  # noqa: E402 - Textual reads the profile when it is imported
+from auxtui.profile import Profile  # noqa: E402
+from engine.catalog.home import Home  # noqa: E402
+from engine.model.errors import AuxError  # noqa: E402
+from engine.model.states import RequestKind  # noqa: E402
+from engine.policy.values import RunOptions  # noqa: E402
+from tests.console.sample_catalog import NOW, make_catalog  # noqa: E402
+
+PLAN: dict[str, Any] = {
+    "policy": "databases",
+    "copies": ["offsite", "monthly"],
+    "bytes_total": 3 * 2**30,
+    "streams": 2,
+    "streams_limited_by": "MediaAgent store2 allows 2 streams",
+    "copy_totals": [
+        {"copy": "offsite", "taken": 2, "skipped": 3, "blocked": 0, "bytes": 3 * 2**30},
+        {"copy": "monthly", "taken": 0, "skipped": 0, "blocked": 1, "bytes": 0},
+    ],
+    "backup_jobs": [
+        {
+            "backup_job_id": number,
+            "client": "db1",
+            "subclient": "pg",
+            "level": "full",
+            "copy": "monthly" if verdict == "blocked" else "offsite",
+            "taken": verdict == "taken",
+            "verdict": verdict,
+            "reason": reason,
+            "bytes": 10**9,
+        }
+        for number, verdict, reason in (
+            (101, "taken", "to be copied"),
+            (102, "taken", "to be copied"),
+            (103, "skipped", "available already"),
+            (104, "skipped", "available already"),
+            (105, "skipped", "deferred until 2026-03-16"),
+            (106, "blocked", "bad on the source"),
+        )
+    ],
+}
+
+
+class RecordingDoor:
+    """Says yes to everything, or raises what it was told to raise."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.error: AuxError | None = None
+        self.plan: Mapping[str, Any] = PLAN
+
+    def _call(self, *call: Any) -> None:
+        self.calls.append(call)
+        if self.error is not None:
+            raise self.error
+
+    def ensure_service(self) -> None:
+        self._call("ensure_service")
+
+    def run_auxcopy(self, policy: str, options: RunOptions) -> int:
+        self._call("run_auxcopy", policy, options)
+        return 907
+
+    def preview(self, policy: str, options: RunOptions) -> Mapping[str, Any]:
+        self._call("preview", policy, options)
+        return self.plan
+
+    def request(
+        self, kind: RequestKind, job_id: int | None, payload: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        self._call(kind, job_id, dict(payload))
+        return {}
+
+    def scan(self, subclient: str | None) -> Mapping[str, Any]:
+        self._call("scan", subclient)
+        return {"adopted": [1, 2], "left": [], "bad": [], "offline": []}
+
+
+@pytest.fixture
+def door() -> RecordingDoor:
+    return RecordingDoor()
+
+
+@pytest.fixture(scope="session")
+def sample_files(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, bytes]:
+    """The bytes of the sample catalogs, made once: plain, and with hostile names."""
+    folder = tmp_path_factory.mktemp("samples")
+    return {
+        hostile: make_catalog(folder / f"{hostile}.db", hostile=hostile).read_bytes()
+        for hostile in (False, True)
+    }
+
+
+@pytest.fixture
+def home(tmp_path: Path, sample_files: dict[bool, bytes]) -> Home:
+    (tmp_path / "catalog.db").write_bytes(sample_files[False])
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def hostile_home(tmp_path: Path, sample_files: dict[bool, bytes]) -> Home:
+    (tmp_path / "catalog.db").write_bytes(sample_files[True])
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def make_console(door: RecordingDoor) -> Iterator[Callable[..., ConsoleApp]]:
+    """Makes a console with a fixed clock in UTC."""
+
+    def make(home: Home, *, alive: bool = True, **profile: Any) -> ConsoleApp:
+        options = {"refresh_s": 0.02, **profile}
+        return ConsoleApp(
+            home,
+            profile=Profile(**options),
+            door=door,
+            clock=lambda: NOW,
+            zone=UTC,
+            is_alive=lambda: alive,
+        )
+
+    return make
