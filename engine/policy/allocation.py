@@ -113,20 +113,18 @@ class WorkQueue:
         Returns:
             How many are new.
         """
-        new: list[QueuedOrder] = []
+        before = self._offers
         for order in orders:
             if order.key in self._place:
                 continue
-            new.append(order)
             self._place[order.key] = self._offers
             self._offers += 1
             self._pool[order.key] = order
             lane = _lane_of(order)
             self._pool_lanes.setdefault(lane, {})[order.key] = None
             self._bytes[lane] = self._bytes.get(lane, 0) + order.size_bytes
-        self._pool_by_size += new
-        self._pool_by_size.sort(key=self._rank)
-        return len(new)
+        self._pool_by_size = sorted(self._pool.values(), key=self._rank)
+        return self._offers - before
 
     def needs_refill(self, jobs_to_process: int) -> bool:
         """True when fewer than half of a batch wait, so that no stream ever waits for the refill."""
@@ -150,8 +148,8 @@ class WorkQueue:
                 self._add(key)
         for key in list(islice(self._pool, max(0, room - (before - len(self._pool))))):
             self._add(key)
-        for lane_to_sort in self._lanes.values():
-            lane_to_sort.by_size.sort(key=self._rank)
+        for filled in self._lanes.values():
+            filled.by_size[:] = sorted(filled.in_order.values(), key=self._rank)
         return before - len(self._pool)
 
     def _add_large(self, room: int) -> None:
@@ -175,7 +173,6 @@ class WorkQueue:
             del self._pool_lanes[lane_key]
         lane = self._lanes.setdefault(lane_key, _Lane())
         lane.in_order[key] = order
-        lane.by_size.append(order)
 
     def forget(self, key: tuple[int, int]) -> None:
         """Lets an order that failed be offered again."""

@@ -17,8 +17,10 @@ from engine.policy.values import CopyRules, LedgerLine, PlanLine, RunOptions, Ve
 from engine.policy.zones import LocalClock
 
 DEFAULT_CALENDAR = Calendar()
-_Group = tuple[int, bool, float, int, int, int, list[int]]
-"""Priority, whether fulls go before it, completion, backup job, source copy: these sort; size, copies."""
+_Rank = tuple[int, bool, float]
+"""Priority, whether fulls go before it, completion: the order of the work."""
+_Group = tuple[int, bool, float, int, int, int, tuple[int, ...]]
+"""A rank, backup job and source copy, which sort; size and copies."""
 
 
 class PlannedOrder(NamedTuple):
@@ -51,9 +53,8 @@ class Plan:
     copies: tuple[CopyRules, ...]
     totals: tuple[CopyTotals, ...]
     lines: tuple[PlanLine, ...]
-    fulls_first: bool = False
-    _ledger: tuple[LedgerLine, ...] = field(repr=False)
-    """What each of the lines was judged from."""
+    _ranks: tuple[_Rank, ...] = field(repr=False)
+    """Of each line that is taken, in their order; all else of the ledger may be forgotten."""
 
     @property
     def taken(self) -> list[PlanLine]:
@@ -73,24 +74,18 @@ class Plan:
     def orders(self) -> list[PlannedOrder]:
         """The work in order: priority 0 to 9, fulls first when asked, then oldest first."""
         source_of = {copy.copy_id: copy.source_copy_id or 0 for copy in self.copies}
+        alone = {copy.copy_id: (copy.copy_id,) for copy in self.copies}
         grouped: dict[tuple[int, int], _Group] = {}
-        taken, full, fulls_first = Verdict.TAKEN, Level.FULL, self.fulls_first
-        for line, seen in zip(self.lines, self._ledger, strict=True):
-            if line.verdict is not taken:
-                continue
+        for line, rank in zip(self.taken, self._ranks, strict=True):
             key = (line.backup_job_id, source_of[line.copy_id])
             group = grouped.get(key)
             if group is None:
-                is_later = fulls_first and seen.level != full
-                age = seen.completed_at
-                copies = [line.copy_id]
-                grouped[key] = (seen.priority, is_later, age, *key, line.size_bytes, copies)
+                grouped[key] = (*rank, *key, line.size_bytes, alone[line.copy_id])
             else:
-                group[6].append(line.copy_id)
-                if seen.priority < group[0]:
-                    grouped[key] = (seen.priority, *group[1:])
+                first = min(group[0], rank[0])
+                grouped[key] = (first, *group[1:6], (*group[6], line.copy_id))
         return [
-            PlannedOrder(job, source, tuple(copies), size_bytes, priority)
+            PlannedOrder(job, source, copies, size_bytes, priority)
             for priority, _, _, job, source, size_bytes, copies in sorted(grouped.values())
         ]
 
@@ -152,7 +147,8 @@ def build_plan(
 
     Args:
         copies: the copies of the policy, or only secondary ones with their sources resolved.
-        lines_by_copy: for each copy to be planned the backup jobs as it sees them.
+        lines_by_copy: for each copy to be planned the backup jobs as it sees them; asked for one
+            copy at a time and not kept, so that a mapping may read them when they are wanted.
         now: seconds since the epoch.
         options: of the run; `copies` names those to plan, empty: all active secondary ones.
         zone: IANA name of the CommCell's zone.
@@ -167,7 +163,7 @@ def build_plan(
     wanted = {copy.copy_id for copy in chosen_copies(resolved, options.copies)}
     ordered = tuple(copy for copy in source_order(resolved) if copy.copy_id in wanted)
     lines: list[PlanLine] = []
-    ledger: list[LedgerLine] = []
+    ranks: list[_Rank] = []
     totals: list[CopyTotals] = []
     for copy in ordered:
         seen = lines_by_copy.get(copy.copy_id, ())
@@ -182,14 +178,23 @@ def build_plan(
         )
         totals.append(_totals(copy, planned))
         lines += planned
-        ledger += seen
+        ranks += _ranks(seen, planned, fulls_first=options.fulls_first)
     return Plan(
         copies=ordered,
         totals=tuple(totals),
         lines=tuple(lines),
-        fulls_first=options.fulls_first,
-        _ledger=tuple(ledger),
+        _ranks=tuple(ranks),
     )
+
+
+def _ranks(
+    seen: Sequence[LedgerLine], planned: Sequence[PlanLine], *, fulls_first: bool
+) -> list[_Rank]:
+    return [
+        (one.priority, fulls_first and one.level != Level.FULL, one.completed_at)
+        for one, line in zip(seen, planned, strict=True)
+        if line.verdict is Verdict.TAKEN
+    ]
 
 
 def _totals(copy: CopyRules, lines: Sequence[PlanLine]) -> CopyTotals:
