@@ -166,7 +166,7 @@ class Requests:
         priority = request.payload.get("priority")
         if not isinstance(priority, int) or not 0 <= priority <= 9:
             raise UsageError(f"priority {priority!r} is not possible", hint="0 (first) to 9 (last)")
-        await self.controller.store.write(lambda s: jobs.update_job(s, job.id, priority=priority))
+        await self.controller.set_priority(job, priority)
         return {"job_id": job.id}
 
     async def _throttle(self, request: RequestValue) -> Answer:

@@ -9,55 +9,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from engine.catalog import jobs, ledger, verdicts
-from engine.catalog.values import JobItem, JobValue
+from engine.catalog import jobs, verdicts
+from engine.catalog.values import JobValue
 from engine.library.interface import Library
 from engine.model.errors import (
-    AuxError,
-    DestinationExists,
-    DestinationFull,
     LibraryOffline,
-    SourceChanged,
-    SourceCorrupt,
     SourceError,
 )
 from engine.model.names import shown
-from engine.model.states import JobCopyState, JobState, Phase, Severity, Verification
+from engine.model.states import JobCopyState, JobState, Phase
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.options import options_from_json
 from engine.operations.ordering import OrderQueue
 from engine.operations.planning import (
     Scope,
+    agents_resource,
     chosen_copies,
+    destination_libraries,
     load_scope,
     plan_document,
     plan_run,
+    stream_limits,
     streams_of,
 )
 from engine.operations.probing import probe_libraries
 from engine.operations.progress import Progress
+from engine.operations.settling import Pair, Settling
+from engine.operations.streampool import Seat
 from engine.policy.plan import Plan
+from engine.policy.sharing import Claim, Share
+from engine.policy.streams import StreamNumber
 from engine.policy.values import PlanLine, RunOptions, Verdict
-from engine.transfer.orders import DestinationOutcome, TransferResult
+from engine.transfer.orders import TransferResult
 from engine.transfer.run import TransferRun
 from engine.transfer.throttle import Throttle
 
 log = logging.getLogger(__name__)
-
-Pair = tuple[int, int]
-"""A copy id and a backup job id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why one backup job did not reach one copy in this job."""
-
-    copy_name: str
-    error: AuxError
-    path: bytes = b""
 
 
 class AuxCopy:
@@ -66,23 +56,30 @@ class AuxCopy:
     def __init__(self, context: JobContext, job: JobValue) -> None:
         self.context = context
         self.policy = job.policy
+        self.priority = job.priority
+        self.shown_bytes = job.bytes_done
+        """What the row said before this attempt: a bar never steps back."""
+        self.was_preempted = job.state == JobState.INTERRUPTED
+        self.streams: dict[str, Any] = {}
+        """Columns of the job's row that changed since the last report."""
+        self._number = StreamNumber(0, "")
         self.options: RunOptions = options_from_json(job.options)
-        self.failures: dict[Pair, Failure] = {}
+        self.outcomes = Settling(context)
+        self.failures = self.outcomes.failures
         self.blocked: dict[Pair, PlanLine] = {}
-        self.done: dict[Pair, int] = {}
-        """Copied by this job, also before a restart, with the bytes of each."""
-        self._names: dict[int, str] = {}
+        self.done = self.outcomes.done
+        self.partial = self.outcomes.partial
         self._limits: dict[int, Throttle] = {}
 
     async def attempt(self) -> AttemptEnd:
         """Plans and copies until nothing is left that this run can copy."""
         context = self.context
-        self.done = await context.store.read(lambda s: jobs.copied_items(s, context.job_id))
+        self.done.update(await context.store.read(lambda s: jobs.copied_items(s, context.job_id)))
         retryable = [pair for pair, failure in self.failures.items() if failure.error.retryable]
         for pair in retryable:
             del self.failures[pair]
         scope, plan = await self._plan(record=True)
-        self._names = {copy.id: copy.name for copy in scope.copies.values()}
+        self.outcomes.names = {copy.id: copy.name for copy in scope.copies.values()}
         libraries, offline = await probe_libraries(context, scope)
         while not self._stopped():
             copied = await self._copy(scope, plan, libraries, offline)
@@ -119,7 +116,7 @@ class AuxCopy:
                     session,
                     context.job_id,
                     backup_job_id=line.backup_job_id,
-                    copy_name=self._names.get(line.copy_id, ""),
+                    copy_name=self.outcomes.names.get(line.copy_id, ""),
                     path="",
                     error=line.reason,
                     hint=line.next_step,
@@ -185,36 +182,93 @@ class AuxCopy:
             libraries=libraries,
             throttles=self._throttles(scope),
             wanted=self._wanted,
-            refuse=self._refuse,
-            found=self._found,
+            refuse=self.outcomes.refuse,
+            found=self.outcomes.found,
         )
         await queue.open(offline)
         if queue.is_empty:
             return len(self.done) > published_before
         number = streams_of(scope, plan, self.options)
-        await context.update(
-            phase=Phase.COPY, streams=number.streams, streams_limited_by=number.limited_by
+        seat = context.pool.join(
+            Claim(context.job_id, self.priority, max(1, number.streams), self._resources(scope)),
+            stream_limits(scope),
         )
+        try:
+            if not await self._seated(seat, number):
+                return False
+            await self._transfer(scope, queue, seat)
+        finally:
+            context.pool.leave(context.job_id)
+        return len(self.done) > published_before
+
+    def _resources(self, scope: Scope) -> frozenset[str]:
+        """What each stream of this run takes one of."""
+        names = {f"library {lib.name}" for lib in destination_libraries(scope, self.options)}
+        return frozenset({agents_resource(scope, self.options), *names})
+
+    async def _seated(self, seat: Seat, number: StreamNumber) -> bool:
+        """Waits for the first stream; False when the job was stopped meanwhile."""
+        context = self.context
+        while not seat.share.streams and not self._stopped():
+            rivals = ", ".join(str(job_id) for job_id in context.pool.rivals(context.job_id))
+            state = JobState.INTERRUPTED if self.was_preempted else JobState.WAITING
+            await context.update(
+                state=state,
+                reason=f"all streams of {seat.share.limited_by} are in use by job {rivals}",
+            )
+            seat.woken.clear()
+            waits = {
+                asyncio.ensure_future(seat.woken.wait()),
+                asyncio.ensure_future(asyncio.to_thread(context.cancel.wait, 1.0)),
+            }
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+        if self._stopped():
+            return False
+        await context.update(
+            state=JobState.RUNNING, reason="", phase=Phase.COPY, **_streams(seat.share, number)
+        )
+        self._number = number
+        return True
+
+    async def _transfer(self, scope: Scope, queue: OrderQueue, seat: Seat) -> None:
+        context = self.context
 
         async def on_result(result: TransferResult) -> None:
-            await self._settle(scope, queue, result)
+            await self.outcomes.settle(queue, result)
 
         run = TransferRun(
-            streams=number.streams,
+            streams=seat.share.streams,
             throttle=context.throttle,
             cancel=context.cancel,
             on_result=on_result,
         )
         progress = Progress(
-            context, run, self, {name: copy_id for copy_id, name in self._names.items()}
+            context,
+            run,
+            self,
+            {name: copy_id for copy_id, name in self.outcomes.names.items()},
+            shown_bytes=self.shown_bytes,
         )
         follower = asyncio.create_task(progress.follow())
+        seat.changed = partial(self._share_changed, run)
         try:
             await run.run(queue.next_order)
         finally:
+            seat.changed = None
             progress.stop()
             await follower
-        return len(self.done) > published_before
+
+    def _share_changed(self, run: TransferRun, share: Share) -> None:
+        """More or fewer streams while it runs; none: a job of higher priority needs them."""
+        if share.streams:
+            run.set_streams(share.streams)
+            self.streams = _streams(share, self._number)
+            return
+        self.context.interrupt(
+            "preempted", f"its streams of {share.limited_by} went to a job of higher priority"
+        )
 
     def _throttles(self, scope: Scope) -> dict[int, Throttle]:
         """The limit of each copy that has one, shared by all its streams."""
@@ -225,135 +279,6 @@ class AuxCopy:
             elif rate_bps is not None:
                 self._limits[copy.id] = Throttle(rate_bps)
         return self._limits
-
-    def _refuse(self, pair: Pair, error: AuxError) -> None:
-        """A pair that cannot be tried in this attempt, e.g. its library is offline or full."""
-        self.failures[pair] = Failure(self._names[pair[0]], error)
-
-    async def _found(
-        self, pair: Pair, size_bytes: int, manifest_digest: bytes, chunks: int
-    ) -> None:
-        """A job copy that was published before the ledger knew: the media lead, the catalog lags."""
-        await self._available(pair, size_bytes, manifest_digest, chunks, seconds=0.0)
-        await self.context.event(
-            "auxcopy.found",
-            f"backup job {pair[1]} was on copy {self._names[pair[0]]} already; the ledger caught up",
-        )
-
-    async def _settle(self, scope: Scope, queue: OrderQueue, result: TransferResult) -> None:
-        """Tells the ledger how one backup job ended on each of its destinations."""
-        order = result.order
-        for outcome in result.outcomes:
-            pair = (outcome.copy_id, order.backup_job_id)
-            queue.ended(pair)
-            if outcome.state == "published" and outcome.manifest_digest is not None:
-                await self._available(
-                    pair,
-                    result.size_bytes,
-                    outcome.manifest_digest,
-                    result.chunks,
-                    seconds=result.seconds,
-                )
-                for warning in outcome.warnings:
-                    await self.context.event("auxcopy.warning", warning, Severity.WARNING)
-            elif isinstance(outcome.error, DestinationExists):
-                await queue.catch_up(pair)  # killed between its manifest and its rename
-                continue
-            elif outcome.state == "failed":
-                await self._failed(scope, queue, pair, outcome)
-            await self._partial(pair, outcome)
-
-    async def _available(
-        self, pair: Pair, size_bytes: int, digest: bytes, chunks: int, *, seconds: float
-    ) -> None:
-        context, now = self.context, self.context.clock()
-        item = JobItem(
-            job_id=context.job_id,
-            backup_job_id=pair[1],
-            copy_id=pair[0],
-            outcome="copied",
-            reason="",
-            size_bytes=size_bytes,
-            seconds=seconds,
-            ended_at=now,
-        )
-        self.done[pair] = size_bytes
-
-        def write(session: Any) -> None:
-            ledger.mark_available(
-                session,
-                pair[0],
-                pair[1],
-                manifest_digest=digest,
-                chunks=chunks,
-                size_bytes=size_bytes,
-                by_job=context.job_id,
-                now=now,
-            )
-            jobs.add_items(session, [item])
-
-        await context.store.write(write)
-
-    async def _failed(
-        self, scope: Scope, queue: OrderQueue, pair: Pair, outcome: DestinationOutcome
-    ) -> None:
-        error = outcome.error or AuxError(f"backup job {pair[1]} failed without a reason")
-        self.failures[pair] = Failure(outcome.copy_name, error, outcome.path)
-        where = f" at {shown(outcome.path)}" if outcome.path else ""
-        await self.context.event(
-            "auxcopy.failed",
-            f"backup job {pair[1]} did not reach copy {outcome.copy_name}{where}: {error.message}",
-            Severity.ERROR,
-        )
-        if isinstance(error, (DestinationFull, LibraryOffline)) and not queue.source_offline(pair):
-            queue.drop_out(pair[0], error)
-        if isinstance(error, (SourceChanged, SourceCorrupt)):
-            await self._source_is_bad(queue.source_copy_of(pair), pair[1], error)
-
-    async def _source_is_bad(
-        self, source_copy_id: int, backup_job_id: int, error: SourceError
-    ) -> None:
-        """What was adopted or proved is no longer there: the source's own ledger line says so."""
-        now = self.context.clock()
-        columns: dict[str, Any] = {}
-        if isinstance(error, SourceCorrupt):
-            columns = {"verification": Verification.FAILED, "verified_at": now}
-        await self.context.store.write(
-            lambda s: ledger.set_state(
-                s,
-                source_copy_id,
-                backup_job_id,
-                JobCopyState.BAD,
-                error.message,
-                error.hint,
-                **columns,
-            )
-        )
-
-    async def _partial(self, pair: Pair, outcome: DestinationOutcome) -> None:
-        """Keeps what an unfinished job copy has reached, with the reason why it stopped."""
-        if outcome.state == "published":
-            return
-        partial = outcome.chunks_done > 0
-        state = JobCopyState.PARTIALLY_COPIED if partial else JobCopyState.TO_BE_COPIED
-        reason = outcome.error.message if outcome.error else self.context.cancel.reason
-        hint = outcome.error.hint if outcome.error else "continues where it stopped"
-
-        def write(session: Any) -> None:
-            line = ledger.job_copy(session, *pair)
-            failed = outcome.error is not None
-            ledger.set_state(
-                session,
-                *pair,
-                state,
-                reason,
-                hint,
-                chunks_done=outcome.chunks_done,
-                bytes_done=outcome.bytes_done,
-                tries=(line.tries if line else 0) + failed,
-            )
-
-        await self.context.store.write(write)
 
     def _end(self) -> AttemptEnd:
         """The end of an attempt that was not cancelled."""
@@ -383,3 +308,11 @@ class AuxCopy:
         first, _ = max(reasons.items(), key=lambda item: item[1])
         rest = len(self.failures) + len(self.blocked) - reasons[first]
         return first if not rest else f"{first} (and {rest} more)"
+
+
+def _streams(share: Share, number: StreamNumber) -> dict[str, Any]:
+    """The columns that say how many streams, and why not more."""
+    limited_by = number.limited_by
+    if share.streams < number.streams:
+        limited_by = f"{share.limited_by}, shared with other jobs"
+    return {"streams": share.streams, "streams_limited_by": limited_by}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from engine.catalog.events import add_event
@@ -11,6 +12,7 @@ from engine.catalog.jobs import update_job
 from engine.model.clock import Clock
 from engine.model.states import JobState, Severity
 from engine.operations.store import Store
+from engine.operations.streampool import StreamPool
 from engine.transfer.cancel import CancelToken
 from engine.transfer.throttle import Throttle
 
@@ -19,12 +21,17 @@ from engine.transfer.throttle import Throttle
 class AttemptEnd:
     """How an attempt ended; the controller turns it into the next state of the job."""
 
-    kind: Literal["ended", "retry", "cancelled"]
+    kind: Literal["ended", "retry", "cancelled", "held"]
     state: JobState = JobState.COMPLETED
     """The final state when the kind is `ended`, or when retries are used up."""
     reason: str = ""
     exit_code: int = 0
     bytes_done: int = 0
+    until: datetime | None = None
+    """Of kind `held`: when what is left may be copied."""
+
+
+StopKind = Literal["", "request", "hold", "preempted", "service"]
 
 
 class Attempts(Protocol):
@@ -37,16 +44,31 @@ class Attempts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class JobContext:
     """The surroundings of one running job."""
 
     job_id: int
     home: Home
     store: Store
-    cancel: CancelToken
-    throttle: Throttle
     clock: Clock
+    pool: StreamPool
+    throttle: Throttle = field(default_factory=Throttle)
+    cancel: CancelToken = field(default_factory=CancelToken)
+    """Of the present attempt."""
+    stop_kind: StopKind = ""
+    """Why the present attempt was told to stop; the first word counts, a request outranks."""
+
+    def interrupt(self, kind: StopKind, reason: str) -> None:
+        """Tells the present attempt to stop."""
+        if not self.stop_kind or kind in ("request", "service"):
+            self.stop_kind = kind
+        self.cancel.cancel(reason)
+
+    def renew(self) -> None:
+        """Makes ready for another attempt."""
+        self.stop_kind = ""
+        self.cancel = CancelToken()
 
     async def event(self, code: str, message: str, severity: Severity = Severity.INFO) -> None:
         """Writes a line of the event log for this job."""

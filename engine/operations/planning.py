@@ -152,19 +152,40 @@ def plan_run(session: Session, scope: Scope, options: RunOptions, now: datetime)
     )
 
 
+def destination_libraries(scope: Scope, options: RunOptions) -> list[LibraryValue]:
+    """The libraries that a run writes to."""
+    ids = {scope.library_id(copy.id) for copy in chosen_copies(scope, options)}
+    return [scope.libraries[library_id] for library_id in sorted(ids)]
+
+
+def agents_resource(scope: Scope, options: RunOptions) -> str:
+    """The name under which the streams of the usable MediaAgents are shared."""
+    if options.source_media_agent:
+        return f"MediaAgent {options.source_media_agent}"
+    return "MediaAgent " + ", ".join(sorted(name for name, _ in scope.agents.values()))
+
+
+def stream_limits(scope: Scope) -> dict[str, int]:
+    """How many streams each resource allows in all."""
+    limits = {f"library {lib.name}": lib.writers for lib in scope.libraries.values()}
+    limits |= {f"MediaAgent {name}": streams for name, streams in scope.agents.values()}
+    every = "MediaAgent " + ", ".join(sorted(name for name, _ in scope.agents.values()))
+    limits[every] = sum(streams for _, streams in scope.agents.values())
+    return limits
+
+
 def streams_of(scope: Scope, plan: Plan, options: RunOptions) -> StreamNumber:
-    """The number of streams of a run, and the limit that binds."""
+    """The number of streams of a run on an idle host, and the limit that binds."""
     taken = {line.copy_id for line in plan.lines if line.verdict is Verdict.TAKEN}
     libraries = {}
     for copy_id in taken or {copy.id for copy in chosen_copies(scope, options)}:
         library = scope.library_of(copy_id)
         if library is not None:
             libraries[library.name] = library.writers
-    agents = _agents_for(scope, options)
     return number_of_streams(
         StreamLimits(
             asked=options.streams,
-            media_agents=agents,
+            media_agents=_agents_for(scope, options),
             libraries=libraries,
             bytes_to_copy=plan.bytes_total,
             backup_jobs=len({line.backup_job_id for line in plan.taken}),

@@ -24,17 +24,29 @@ class Tally(Protocol):
     def done(self) -> Mapping[tuple[int, int], int]: ...
 
     @property
+    def partial(self) -> Mapping[tuple[int, int], int]: ...
+
+    @property
     def failures(self) -> Sized: ...
 
     @property
     def blocked(self) -> Sized: ...
+
+    @property
+    def streams(self) -> Mapping[str, Any]: ...
 
 
 class Progress:
     """The reporter of one transfer run."""
 
     def __init__(
-        self, context: JobContext, run: TransferRun, tally: Tally, copy_ids: Mapping[str, int]
+        self,
+        context: JobContext,
+        run: TransferRun,
+        tally: Tally,
+        copy_ids: Mapping[str, int],
+        *,
+        shown_bytes: int,
     ) -> None:
         self.context = context
         self.run = run
@@ -42,6 +54,7 @@ class Progress:
         self.copy_ids = copy_ids
         self._stopped = asyncio.Event()
         self._ticks = 0
+        self._shown_bytes = shown_bytes
 
     def stop(self) -> None:
         """Makes `follow` report once more and return."""
@@ -61,8 +74,11 @@ class Progress:
         snapshot = self.run.snapshot()
         context, now = self.context, self.context.clock()
         self._ticks += 1
-        in_flight = sum(entry.bytes_done for entry in snapshot.in_flight)
-        done = sum(self.tally.done.values()) + in_flight
+        in_flight = sum(entry.bytes_moved for entry in snapshot.in_flight)
+        # What is on its way may be thrown away by an error: a bar never steps back for that.
+        self._shown_bytes = max(self._shown_bytes, sum(self.tally.done.values()) + in_flight)
+        settled = sum(self.tally.done.values()) + sum(self.tally.partial.values())
+        done = settled if final else self._shown_bytes
         columns: dict[str, Any] = {
             "bytes_done": done,
             "bytes_per_second": 0 if final else int(snapshot.bytes_per_second),
@@ -70,6 +86,7 @@ class Progress:
             "backup_jobs_done": len(self.tally.done),
             "backup_jobs_failed": len(self.tally.failures) + len(self.tally.blocked),
             "errors": len(self.tally.failures) + len(self.tally.blocked),
+            **self.tally.streams,
         }
         rows = [] if final else stream_rows(context.job_id, snapshot)
 

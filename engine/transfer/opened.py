@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import overload
 
-from engine.library.interface import Done, JobReader, JobWriter, ReadHandle, WriteHandle
+from engine.library.interface import Done, JobReader, JobWriter, WriteHandle
 from engine.model.entries import DIGEST_BYTES, Chunk, Entry, FileEntry, chunk_bytes_for
 from engine.model.errors import AuxError
 from engine.transfer.cancel import CancelToken
+from engine.transfer.direct import DirectFile
 from engine.transfer.flow import FileRead, Span
 from engine.transfer.orders import OrderDestination, TransferOrder
 from engine.transfer.progress import InFlight
@@ -76,31 +78,32 @@ class Target:
         self._left = chunks
         self._lock = threading.Lock()
         self._handle: WriteHandle | None = None
+        self._direct: DirectFile | None = None
 
     def write(self, view: memoryview, offset: int) -> None:
         """A sink; a failure drops the destination."""
         if not self.destination.is_alive:
             return
         try:
-            self.open().write(view, offset)
+            handle, direct = self._open()
+            count = direct.write(view, offset) if direct is not None else 0
+            if count < len(view):
+                handle.write(view[count:], offset + count)
         except AuxError as err:
             self.destination.fail(err, self._entry.path)
 
-    def open(self) -> WriteHandle:
-        """The handle, opened at the first call.
-
-        Raises:
-            DestinationError: it cannot be opened.
-        """
+    def _open(self) -> tuple[WriteHandle, DirectFile | None]:
         with self._lock:
             if self._handle is None:
                 self._handle = self.destination.writer.open_file(self._entry)
-            return self._handle
+                if not self._entry.sparse:  # the library makes the holes
+                    self._direct = DirectFile(self._handle.fileno(), os.O_WRONLY)
+            return self._handle, self._direct
 
     def sync(self) -> None:
         """Makes what was written durable; a failure drops the destination."""
         try:
-            self.open().sync()
+            self._open()[0].sync()
         except AuxError as err:
             self.destination.fail(err, self._entry.path)
 
@@ -115,6 +118,9 @@ class Target:
         """Closes the file if it is open."""
         with self._lock:
             handle, self._handle = self._handle, None
+            direct, self._direct = self._direct, None
+        if direct is not None:
+            direct.close()
         if handle is not None:
             handle.close()
 
@@ -138,7 +144,7 @@ class CopiedFile:
         self._reader = reader
         self._left = chunks
         self._lock = threading.Lock()
-        self._handle: ReadHandle | None = None
+        self._read: FileRead | None = None
 
     def source(self) -> FileRead:
         """The file, opened at the first call.
@@ -147,9 +153,9 @@ class CopiedFile:
             SourceError: it cannot be opened, or is not what was adopted.
         """
         with self._lock:
-            if self._handle is None:
-                self._handle = self._reader.open_file(self.entry)
-            return FileRead(self.entry.path, self._handle)
+            if self._read is None:
+                self._read = opened_for_reading(self._reader, self.entry)
+            return self._read
 
     def add(self, count_bytes: int) -> None:
         """Counts bytes as moved; for display, so a lost update does no harm."""
@@ -159,20 +165,31 @@ class CopiedFile:
         """One piece of work has read all it needs; the last closes the source."""
         with self._lock:
             self._left -= 1
-            handle = None
-            if self._left == 0:
-                handle, self._handle = self._handle, None
-        if handle is not None:
-            handle.close()
+            is_last = self._left == 0
+        if is_last:
+            self._close_source()
 
     def close(self) -> None:
         """Closes everything that is still open."""
-        with self._lock:
-            handle, self._handle = self._handle, None
-        if handle is not None:
-            handle.close()
+        self._close_source()
         for target in self.targets.values():
             target.close()
+
+    def _close_source(self) -> None:
+        with self._lock:
+            read, self._read = self._read, None
+        if read is not None:
+            read.close()
+
+
+def opened_for_reading(reader: JobReader, entry: FileEntry) -> FileRead:
+    """Opens a large file both ways.
+
+    Raises:
+        SourceError: it cannot be opened, or is not what was adopted.
+    """
+    handle = reader.open_file(entry)
+    return FileRead(entry.path, handle, DirectFile(handle.fileno(), os.O_RDONLY))
 
 
 class Written:
@@ -222,7 +239,7 @@ class OpenOrder:
         self.digests = bytearray()
         self.files: set[CopiedFile] = set()
         self.entry_count = self.file_count = self.chunk_count = 0
-        self.size_bytes = self.bytes_read = self.bytes_reused = 0
+        self.size_bytes = self.bytes_read = self.bytes_reused = self.bytes_moved = 0
         self.source_error: AuxError | None = None
         self.source_path = b""
         self._lock = threading.Lock()
@@ -255,8 +272,13 @@ class OpenOrder:
     def in_flight(self) -> Iterator[InFlight]:
         """How far each destination is."""
         for dest in self.destinations:
+            moved = min(self.order.size_bytes, self.bytes_reused + self.bytes_moved)
             yield InFlight(
-                self.order.backup_job_id, dest.spec.copy_name, dest.chunks_done, dest.bytes_done
+                self.order.backup_job_id,
+                dest.spec.copy_name,
+                dest.chunks_done,
+                dest.bytes_done,
+                max(dest.bytes_done, moved) if dest.is_alive else dest.bytes_done,
             )
 
 

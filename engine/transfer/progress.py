@@ -70,6 +70,9 @@ class InFlight(NamedTuple):
     copy_name: str
     chunks_done: int
     bytes_done: int
+    """In journaled chunks."""
+    bytes_moved: int
+    """On their way, with those that are journaled: what a bar shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

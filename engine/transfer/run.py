@@ -230,6 +230,7 @@ class TransferRun:
         def moved(count_bytes: int) -> None:
             meter.add(count_bytes)
             self._meter.add(count_bytes)
+            work.order.bytes_moved += count_bytes  # for display: a lost update does no harm
 
         copies = tuple(dest.spec.copy_name for dest in work.order.alive)
         job_id = work.order.order.backup_job_id

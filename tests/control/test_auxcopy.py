@@ -104,7 +104,7 @@ def test_killed_service_continues_from_the_journal(cell: Cell) -> None:
     cell.dump("big.dump", 160 << 20)
     cell.apply()
     cell.scan()
-    job_id = cell.start(throttle_bps=60 << 20)
+    job_id = cell.start(throttle_bps=25 << 20)
     cell.until(job_id, lambda job: job.bytes_done > 70 << 20)
 
     cell.kill9()
@@ -120,7 +120,7 @@ def test_kill_ends_the_job_and_a_later_run_reuses_its_chunks(cell: Cell) -> None
     cell.dump("big.dump", 160 << 20)
     cell.apply()
     cell.scan()
-    job_id = cell.start(throttle_bps=60 << 20)
+    job_id = cell.start(throttle_bps=25 << 20)
     cell.until(job_id, lambda job: job.bytes_done > 70 << 20)
 
     frontdoor.request(cell.home, RequestKind.KILL, job_id, {}, by="test")
