@@ -323,18 +323,21 @@ def backup_jobs_of(s: Session, subclient_id: int) -> list[BackupJobValue]:
 
 def backup_job_names(s: Session, policy_id: int) -> dict[int, BackupJobName]:
     """What a list says of each backup job of a policy, by id."""
-    query = (
-        select(
-            BACKUP_JOB.c.id,
-            BACKUP_JOB.c.level,
-            CLIENT.c.name.label("client"),
-            SUBCLIENT.c.name.label("subclient"),
+    connection = connection_of(s)
+    query = select(SUBCLIENT.c.id, CLIENT.c.name, SUBCLIENT.c.name).join_from(SUBCLIENT, CLIENT)
+    names = {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+    levels = {level.value: level for level in Level}
+    columns = (BACKUP_JOB.c.id, BACKUP_JOB.c.subclient_id, BACKUP_JOB.c.level)
+    rows = connection.execute(select(*columns).where(BACKUP_JOB.c.policy_id == policy_id))
+    return {
+        id_: BackupJobName(
+            id=id_,
+            client=names[subclient_id][0],
+            subclient=names[subclient_id][1],
+            level=levels[level],
         )
-        .join_from(BACKUP_JOB, SUBCLIENT, BACKUP_JOB.c.subclient_id == SUBCLIENT.c.id)
-        .join(CLIENT, SUBCLIENT.c.client_id == CLIENT.c.id)
-        .where(BACKUP_JOB.c.policy_id == policy_id)
-    )
-    return {value.id: value for value in read_all(s, BackupJobName, query)}
+        for id_, subclient_id, level in rows
+    }
 
 
 def set_decision(
