@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cell import Cell
+
+SITE = """
+[commcell]
+name = "test"
+[media_agents.here]
+[libraries.vault]
+url = "{root}/vault"
+[clients.db1.subclients.pg]
+policy = "databases"
+landing = "{root}/landing"
+settle = "0s"
+[policies.databases.copies.offsite]
+kind = "synchronous"
+library = "vault"
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on standard output."""
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> Any:
+        """The JSON error on standard error."""
+        return json.loads(self.err)
+
+
+@dataclass
+class Program:
+    """The real program, run as a process of its own, for one home."""
+
+    cell: Cell
+
+    @property
+    def site(self) -> Path:
+        return self.cell.root / "site.toml"
+
+    def environment(self) -> dict[str, str]:
+        keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return {**keep, "AUXTUI_HOME": str(self.cell.home.path), "LANG": "C.UTF-8"}
+
+    def __call__(self, *arguments: str, text: str | None = None) -> Said:
+        done = subprocess.run(
+            [sys.executable, "-m", "auxtui", *arguments],
+            capture_output=True,
+            text=True,
+            input=text if text is not None else "",
+            env=self.environment(),
+            timeout=90,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "auxtui", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment(),
+        )
+
+    def configure(self, extra: str = "") -> Said:
+        self.site.write_text(SITE.format(root=self.cell.root) + extra)
+        return self("apply", str(self.site))
+
+
+@pytest.fixture
+def auxtui(cell: Cell) -> Program:
+    """The program on an empty home."""
+    return Program(cell)
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The program on a CommCell with three backup jobs, two of them copied by job 4; 5 is open."""
+    cell = Cell(tmp_path_factory.mktemp("copied"))
+    program = Program(cell)
+    for name in ("a.dump", "b [bold]x.dump"):
+        cell.dump(name)
+    assert program.configure().code == 0
+    assert program("scan").code == 0
+    assert program("auxcopy", "databases", "--wait").code == 0
+    cell.dump("late\x1b[2J.dump")
+    assert program("scan").code == 0
+    yield program
+    cell.close()
