@@ -20,6 +20,7 @@ from engine.model.errors import AuxError, SourceChanged
 from engine.model.names import RelPath, shown
 from engine.transfer.buffers import Buffers, Piece
 from engine.transfer.cancel import CancelToken
+from engine.transfer.direct import CACHED_RATIO, DirectFile, cached_ratio
 from engine.transfer.threads import DaemonThreads
 from engine.transfer.throttle import Throttle
 
@@ -75,6 +76,17 @@ class FileRead(NamedTuple):
 
     path: RelPath
     handle: ReadHandle
+    direct: DirectFile | None = None
+    """Past the page cache, for cold data."""
+
+    def for_range(self, span: Span) -> FileRead:
+        """The better way to read this range: through the page cache when it is there already."""
+        fd = self.handle.fileno()
+        if fd is None or self.direct is None:
+            return self
+        if cached_ratio(fd, span.offset, span.length) < CACHED_RATIO:
+            return self
+        return self._replace(direct=None)
 
     def fill(self, view: memoryview, offset: int) -> None:
         """Reads all of `view`.
@@ -83,12 +95,20 @@ class FileRead(NamedTuple):
             SourceRead: the read failed.
             SourceChanged: the file is shorter than it was.
         """
-        count = self.handle.read_into(view, offset)
+        count = self.direct.read(view, offset) if self.direct is not None else 0
+        if count < len(view):
+            count += self.handle.read_into(view[count:], offset + count)
         if count < len(view):
             raise SourceChanged(
                 f"{shown(self.path)} ends at byte {offset + count}: it became shorter",
                 hint="scan again when nothing writes to it any more",
             )
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self.direct is not None:
+            self.direct.close()
+        self.handle.close()
 
 
 def flow_range(
@@ -108,7 +128,7 @@ def flow_range(
         for pieces, consume in zip(queues, consumers, strict=True)
     ]
     try:
-        _read_pieces(lane, pace, source, span, queues)
+        _read_pieces(lane, pace, source.for_range(span), span, queues)
     finally:
         for pieces in queues:
             pieces.put(None)

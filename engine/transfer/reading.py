@@ -13,8 +13,8 @@ from engine.model.names import RelPath
 from engine.transfer.buffers import BUFFER_BYTES
 from engine.transfer.cancel import CancelToken
 from engine.transfer.copying import check_digest, check_unchanged, fitting, read_whole
-from engine.transfer.flow import FileRead, Lane, Pace, Sink, flow_range
-from engine.transfer.opened import span_of, spans_of
+from engine.transfer.flow import Lane, Pace, Sink, flow_range
+from engine.transfer.opened import opened_for_reading, span_of, spans_of
 from engine.transfer.pool import work_off
 from engine.transfer.progress import ReadProgress
 from engine.transfer.throttle import Throttle
@@ -84,14 +84,13 @@ def read_chunk(reading: Reading, work: ReadChunk, lane: Lane, sinks: Sequence[Si
         SourceError: unreadable, changed or corrupt; the sinks have bytes that must not be kept.
         Cancelled: stopped at a piece.
     """
-    handle = reading.reader.open_file(work.entry)
+    source = opened_for_reading(reading.reader, work.entry)
     try:
-        source = FileRead(work.entry.path, handle)
         digest = flow_range(lane, reading.pace(), source, span_of(work.chunk), sinks)
         check_unchanged(source)
         check_digest(work.entry, work.chunk, digest)
     finally:
-        handle.close()
+        source.close()
 
 
 def read_batch(
