@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
-from engine.model.states import JobCopyState, Level
+from engine.model.states import JobCopyState
 from engine.policy.periods import PERIOD_WORD, Calendar, Periods
 from engine.policy.values import CopyRules, LedgerLine
 from engine.policy.zones import LocalClock
@@ -166,8 +166,3 @@ def upcoming_periods(
         )
         for number in range(first, first + count)
     ]
-
-
-def is_full(line: LedgerLine) -> bool:
-    """True for a full backup job."""
-    return line.level == Level.FULL

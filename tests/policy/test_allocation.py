@@ -213,7 +213,7 @@ ORDERS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(orders=ORDERS, batch=st.integers(1, 80))
 def test_each_order_runs_once_and_no_limit_is_exceeded(orders, batch):
     done = run(orders, batch=batch)
@@ -224,7 +224,7 @@ def test_each_order_runs_once_and_no_limit_is_exceeded(orders, batch):
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("batch", [100, 1_000])
 def test_a_thousand_backup_jobs_end_near_the_lower_bound(seed, batch):
-    rng = random.Random(seed)  # noqa: S311 - the same sizes each time
+    rng = random.Random(seed)
     orders = [
         order(
             number,

@@ -81,6 +81,10 @@ def shown(spec, after, count=3, zone=BERLIN):
             "monthly on fifth sun at 06:00",
             ["2026-03-29 06:00", "2026-05-31 06:00", "2026-08-30 06:00"],
         ),
+        (
+            "monthly on day 15 at 06:00",
+            ["2026-02-15 06:00", "2026-03-15 06:00", "2026-04-15 06:00"],
+        ),
         ("yearly on 12-31 at 06:00", ["2026-12-31 06:00", "2027-12-31 06:00", "2028-12-31 06:00"]),
         ("yearly on 02-29 at 06:00", ["2026-02-28 06:00", "2027-02-28 06:00", "2028-02-29 06:00"]),
         ("every 30m", ["2026-01-28 13:30", "2026-01-28 14:00", "2026-01-28 14:30"]),
@@ -198,7 +202,7 @@ def test_midnight_that_does_not_exist():
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     spec=st.sampled_from(RECURRING),
     zone=st.sampled_from(ZONES),
@@ -227,7 +231,7 @@ CRONS = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), spec=st.sampled_from(tuple(CRONS)))
 def test_equal_to_cronsim_at_every_zone_change(data, spec):
     zone = data.draw(st.sampled_from(zones_with_changes()))
@@ -244,7 +248,7 @@ def test_equal_to_cronsim_at_every_zone_change(data, spec):
     assert next_runs(spec, zone, start, 5) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data(), every=st.integers(1, 9), zone=st.sampled_from(ZONES))
 def test_equal_to_rrule(data, every, zone):
     first = data.draw(st.dates(utc("2026-01-01").date(), utc("2028-01-01").date()))
@@ -347,6 +351,10 @@ def test_every_option_that_the_hint_shows_is_one(option):
     [
         ("daily at 22:00", "Every day at 22:00, Europe/Berlin time."),
         ("every 30m", "Every 30m."),
+        (
+            "daily at 22:00 starting 2026-01-01 for 5 times",
+            "Every day at 22:00, Europe/Berlin time; from 2026-01-01 on; 5 times.",
+        ),
         (
             "weekly on mon-fri at 22:00 repeat every 1h until 02:00",
             "Every week on mon-fri at 22:00, again every 1h until 02:00, Europe/Berlin time.",

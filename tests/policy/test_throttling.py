@@ -88,7 +88,7 @@ def test_wrong_timetables_are_refused(options, message):
         timetable_from(**options)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_between_two_changes_the_rate_is_one(data):
     zone = data.draw(st.sampled_from(zones_with_changes()))

@@ -86,7 +86,7 @@ def any_windows(draw, zones):
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_windows_equal_the_minute_by_minute_rule_at_every_zone_change(data):
     zone = data.draw(st.sampled_from(zones_with_changes()))
@@ -136,7 +136,7 @@ def test_every_zone_change_of_five_years():
     assert checked > 100
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_next_change_is_after_now_and_a_real_change(data):
     windows = data.draw(any_windows(st.sampled_from(zones_with_changes())))
@@ -151,7 +151,7 @@ def test_next_change_is_after_now_and_a_real_change(data):
         assert by_the_minute(windows, change) != before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_until_is_when_it_may_run_again(data):
     windows = data.draw(any_windows(st.sampled_from(zones_with_changes())))
@@ -300,6 +300,7 @@ def test_dates_limit_the_days_on_which_a_period_begins():
             [{"from": "08:00", "to": "09:00", "first_day": "2026-02-30"}],
             "there is no day 2026-02-30",
         ),
+        ([{"from": "08:00", "to": "09:00", "first_day": "24 Dec"}], "'24 Dec' is not a date"),
         ([{"from": "08:00", "to": "09:00", "first_day": 7}], "first_day '7' is not a date"),
         (
             [
@@ -341,6 +342,7 @@ def test_periods_of_different_dates_do_not_overlap():
     ]
 
     assert len(parse_periods(rows)) == 2
+    assert len(parse_periods(rows[::-1])) == 2
 
 
 @pytest.mark.parametrize(
