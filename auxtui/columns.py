@@ -15,6 +15,8 @@ class Column:
     title: str
     width: int
     """Cells; for a flexible column the least that is of use."""
+    wish: int = 0
+    """Cells that it should have before columns of a higher rank get any; 0: its width."""
     rank: int = 0
     """0 always stays; the highest goes first when there is no room."""
     right: bool = False
@@ -33,30 +35,29 @@ def lay_out(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
         Index and width of each column that fits, in order.
     """
     chosen = list(range(len(columns)))
-    while _needed(columns, chosen) > width and any(columns[i].rank for i in chosen):
+    cells = [max(column.width, column.wish) for column in columns]
+    while _needed(cells, chosen) > width and any(columns[i].rank for i in chosen):
         chosen.remove(max(chosen, key=lambda i: (columns[i].rank, i)))
-    spare = max(0, width - _needed(columns, chosen))
-    shares = sum(columns[i].flex for i in chosen)
-    laid: list[tuple[int, int]] = []
-    for index in chosen:
-        extra = spare * columns[index].flex // shares if shares else 0
-        laid.append((index, columns[index].width + extra))
-    lost = spare - sum(w - columns[i].width for i, w in laid)
-    for place in reversed(range(len(laid))):
-        index, cells = laid[place]
-        if shares and columns[index].flex:
-            laid[place] = (index, cells + lost)
-            break
-    return laid
+    if _needed(cells, chosen) > width:
+        cells = [column.width for column in columns]
+    flexible = [i for i in chosen if columns[i].flex]
+    shares = sum(columns[i].flex for i in flexible)
+    spare = max(0, width - _needed(cells, chosen))
+    for index in flexible:
+        part = spare * columns[index].flex // shares
+        cells[index] += part
+        spare -= part
+        shares -= columns[index].flex
+    return [(index, cells[index]) for index in chosen]
 
 
-def _needed(columns: Sequence[Column], chosen: Sequence[int]) -> int:
-    return sum(columns[i].width for i in chosen) + GAP * max(0, len(chosen) - 1)
+def _needed(cells: Sequence[int], chosen: Sequence[int]) -> int:
+    return sum(cells[i] for i in chosen) + GAP * max(0, len(chosen) - 1)
 
 
 _STATE = Column(title="State", width=13)
 _JOB = Column(title="Job", width=6, right=True)
-_TARGET = Column(title="Policy and copies", width=15, flex=2)
+_TARGET = Column(title="Policy and copies", width=15, wish=22, flex=2)
 
 JOBS = (
     _STATE,
@@ -67,7 +68,7 @@ JOBS = (
     Column(title="Rate", width=9, right=True, rank=1),
     Column(title="Left", width=7, right=True, rank=2),
     Column(title="Err", width=3, right=True, rank=3),
-    Column(title="Phase or reason", width=16, flex=3, rank=4),
+    Column(title="Phase or reason", width=16, wish=26, flex=3, rank=4),
     Column(title="Bytes", width=20, right=True, rank=5),
     Column(title="Pri", width=3, right=True, rank=8),
     Column(title="By", width=14, rank=9),
@@ -79,27 +80,27 @@ HISTORY = (
     _TARGET,
     Column(title="Ended", width=16),
     Column(title="Took", width=8, right=True, rank=3),
-    Column(title="Bytes", width=8, right=True),
+    Column(title="Bytes", width=8, right=True, rank=2),
     Column(title="Jobs", width=9, right=True, rank=4),
     Column(title="Err", width=4, right=True, rank=1),
-    Column(title="Reason", width=20, flex=3, rank=5),
+    Column(title="Reason", width=20, wish=26, flex=3, rank=5),
     Column(title="By", width=14, rank=7),
 )
 LEDGER = (
     Column(title="State", width=18),
     Column(title="Job", width=7, right=True),
-    Column(title="Client/subclient", width=12, flex=1),
+    Column(title="Client/subclient", width=11, flex=1),
     Column(title="Level", width=11, rank=3),
-    Column(title="Size", width=8, right=True),
+    Column(title="Size", width=8, right=True, rank=1),
     Column(title="Started", width=16, rank=2),
-    Column(title="Reason and next step", width=20, flex=3),
+    Column(title="Reason and next step", width=20, wish=44, flex=3),
     Column(title="Name", width=18, rank=4, flex=1),
     Column(title="Chunks", width=9, right=True, rank=6),
     Column(title="Copied", width=16, rank=5),
     Column(title="Verified", width=8, rank=7),
 )
 COPIES = (
-    Column(title="Copy", width=12, flex=2),
+    Column(title="Copy", width=12, wish=20, flex=2),
     Column(title="State", width=16),
     Column(title="To copy", width=8, right=True, rank=4),
     Column(title="Bytes owed", width=10, right=True),
@@ -121,7 +122,7 @@ POLICIES = (
 CLIENTS = (
     Column(title="Client", width=16, flex=1),
     Column(title="State", width=18),
-    Column(title="Subclients", width=24, flex=3),
+    Column(title="Subclients", width=20, flex=3),
 )
 SUBCLIENTS = (
     Column(title="Subclient", width=12, flex=1),
@@ -149,7 +150,7 @@ AGENTS = (
 )
 BACKUP_JOBS = (
     Column(title="Job", width=7, right=True),
-    Column(title="Level", width=11),
+    Column(title="Level", width=11, rank=2),
     Column(title="Size", width=8, right=True),
     Column(title="Completed", width=16),
     Column(title="Files", width=8, right=True, rank=1),
@@ -160,32 +161,32 @@ STREAMS = (
     Column(title="State", width=11),
     Column(title="This file", width=15),
     Column(title="Rate", width=10, right=True),
-    Column(title="Job", width=7, right=True),
+    Column(title="Job", width=7, right=True, rank=1),
     Column(title="File", width=12, flex=1),
-    Column(title="To", width=14, rank=1),
-    Column(title="Done", width=8, right=True, rank=2),
-    Column(title="MediaAgent", width=12, rank=3),
+    Column(title="To", width=14, rank=2),
+    Column(title="Done", width=8, right=True, rank=3),
+    Column(title="MediaAgent", width=12, rank=4),
 )
 EVENTS = (
     Column(title="Time", width=16),
     Column(title="Severity", width=9),
     Column(title="Job", width=6, right=True, rank=1),
-    Column(title="What happened", width=20, flex=1),
+    Column(title="What happened", width=20, wish=44, flex=1),
     Column(title="Code", width=18, rank=2),
 )
 ERRORS = (
-    Column(title="Time", width=16, rank=1),
+    Column(title="Time", width=16, rank=2),
     Column(title="Job", width=7, right=True),
-    Column(title="Copy", width=12, rank=2),
-    Column(title="What failed, why", width=20, flex=1),
-    Column(title="What to do", width=20, flex=1, rank=3),
+    Column(title="Copy", width=12, rank=3),
+    Column(title="What failed, why", width=20, wish=44, flex=3),
+    Column(title="What to do", width=20, wish=36, flex=2, rank=1),
 )
 ATTEMPTS = (
     Column(title="#", width=2, right=True),
     Column(title="Outcome", width=16),
     Column(title="Started", width=16),
-    Column(title="Ended", width=16),
-    Column(title="Bytes", width=8, right=True),
+    Column(title="Ended", width=16, rank=2),
+    Column(title="Bytes", width=8, right=True, rank=1),
     Column(title="Reason", width=16, flex=1),
 )
 ITEMS = (
@@ -205,5 +206,5 @@ PLAN = (
     Column(title="Client/subclient", width=12, flex=1, rank=1),
     Column(title="Level", width=11, rank=2),
     Column(title="Size", width=8, right=True),
-    Column(title="Why, or why not", width=20, flex=3),
+    Column(title="Why, or why not", width=20, wish=36, flex=3),
 )

@@ -16,6 +16,8 @@ set_terminal_profile({})
 from auxtui.app import ConsoleApp  # noqa: E402 - Textual reads the profile when it is imported
 from auxtui.profile import Profile  # noqa: E402
 from engine.catalog.home import Home  # noqa: E402
+from engine.catalog.live import LiveCatalog  # noqa: E402
+from engine.catalog.live_values import HistoryFilter  # noqa: E402
 from engine.model.errors import AuxError  # noqa: E402
 from engine.model.states import RequestKind  # noqa: E402
 from engine.policy.values import RunOptions  # noqa: E402
@@ -133,3 +135,20 @@ def make_console(door: RecordingDoor) -> Iterator[Callable[..., ConsoleApp]]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def samples(
+    tmp_path_factory: pytest.TempPathFactory, sample_files: dict[bool, bytes]
+) -> tuple[Any, ...]:
+    """Values as the console gets them: jobs, ledger lines, estate, streams, events."""
+    path = tmp_path_factory.mktemp("values") / "catalog.db"
+    path.write_bytes(sample_files[True])
+    with LiveCatalog(path) as live:
+        return (
+            (*live.active_jobs(), *live.history(HistoryFilter(active=False))),
+            live.job_copies_page(2),
+            live.estate(),
+            live.streams(905),
+            live.events(),
+        )

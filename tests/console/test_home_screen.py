@@ -50,7 +50,7 @@ async def test_narrow_screens_swap_panes_with_tab(home, make_console):
 async def test_copy_shows_its_backup_jobs_with_reason(home, make_console):
     app = make_console(home)
     async with app.run_test(size=(120, 40)) as pilot:
-        await sees(pilot, "databases")
+        await sees(pilot, "Storage Policies")
         await pilot.press(*POLICY, "l", "j", "j")
 
         await sees(pilot, "databases / offsite", "25 available", "digest differs in pg/base", "139")
@@ -59,7 +59,7 @@ async def test_copy_shows_its_backup_jobs_with_reason(home, make_console):
 async def test_tree_folds_and_keeps_its_cursor_when_the_catalog_changes(home, make_console):
     app = make_console(home)
     async with app.run_test(size=(120, 40)) as pilot:
-        await sees(pilot, "databases")
+        await sees(pilot, "Storage Policies")
         await pilot.press(*POLICY, "l", "j", "j")
         tree = app.screen.query_one(TreeTable)
         assert tree.cursor_key == ("copy", 2)
@@ -190,7 +190,7 @@ async def test_read_only_console_changes_nothing(home, make_console, door):
 async def test_scan_of_a_subclient_names_it(home, make_console, door):
     app = make_console(home)
     async with app.run_test(size=(120, 40)) as pilot:
-        await sees(pilot, "Client Computers")
+        await sees(pilot, "Storage Policies")
         await pilot.press("j", "l", "j", "l", "j", "c")
 
         await sees(pilot, "2 new backup jobs")
@@ -231,7 +231,7 @@ async def test_empty_catalog_says_what_to_do_first(home, make_console):
     with sqlite3.connect(home.catalog) as db:
         tables = [r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
-            db.execute(f'DELETE FROM "{table}"')
+            db.execute(f'DELETE FROM "{table}"')  # noqa: S608 - names from the schema
     db.close()
     app = make_console(home, alive=False)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -84,9 +84,9 @@ async def test_events_filter_by_severity_and_open_whole(home, make_console):
 async def test_ledger_shows_reasons_and_filters_by_state(home, make_console):
     app = make_console(home)
     async with app.run_test(size=(120, 40)) as pilot:
-        await sees(pilot, "databases")
+        await sees(pilot, "Storage Policies")
         await pilot.press(*LEDGER)
-        await sees(pilot, "40 backup jobs; every state (f)", "41 of 64 chunks are copied")
+        await sees(pilot, "40 backup jobs; every state (f)", "41 of 64 chunks")
 
         await pilot.press("f")
         await sees(pilot, "12 backup jobs; not copied (f)")
@@ -99,7 +99,7 @@ async def test_ledger_shows_reasons_and_filters_by_state(home, make_console):
 async def test_why_is_it_not_there_shows_every_copy(home, make_console):
     app = make_console(home)
     async with app.run_test(size=(120, 40)) as pilot:
-        await sees(pilot, "databases")
+        await sees(pilot, "Storage Policies")
         await pilot.press(*LEDGER)
         await sees(pilot, "40 backup jobs")
         await pilot.press("w")
@@ -113,7 +113,7 @@ async def test_ledger_of_100_000_opens_at_once_and_pages(home, make_console):
     grow_ledger(home.catalog, rows=100_000)
     app = make_console(home)
     async with app.run_test(size=(120, 40)) as pilot:
-        await sees(pilot, "databases")
+        await sees(pilot, "Storage Policies")
         await pilot.press(*LEDGER)
         await sees(pilot, "100,040 backup jobs", "dump-100000")
         table = app.screen.query_one("#list", LineTable)
@@ -131,7 +131,7 @@ async def test_key_is_handled_at_once_while_a_large_ledger_is_open(home, make_co
     grow_ledger(home.catalog, rows=100_000)
     app = make_console(home)
     async with app.run_test(size=(120, 40)) as pilot:
-        await sees(pilot, "databases")
+        await sees(pilot, "Storage Policies")
         await pilot.press(*LEDGER)
         await sees(pilot, "100,040 backup jobs")
         table = app.screen.query_one("#list", LineTable)

@@ -1,0 +1,231 @@
+"""The pure middle of the console: no app is started here."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from auxtui import actions, columns, frame, present
+from auxtui import format as fmt
+from auxtui.actions import ACTIONS, Target, World
+from auxtui.columns import Column, lay_out
+from auxtui.frame import State
+from auxtui.glyphs import ASCII, BLOCK, SETS, UNICODE
+from auxtui.inert import safe
+from auxtui.present import Cell, Look
+from auxtui.screens.base import bindings
+from auxtui.widgets.facts import fold
+from auxtui.widgets.line_table import fit
+from engine.model.errors import UsageError
+from engine.model.states import JobCopyState, JobState
+from tests.console.sample_catalog import HOSTILE_TEXT, NOW
+
+LOOKS = [Look(glyphs=glyphs, zone=UTC, clock=lambda: NOW) for glyphs in SETS.values()]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "0.98 KiB"),
+        (1024, "1.00 KiB"),
+        (10 * 1024, "10.0 KiB"),
+        (180 * 1024**2, "180 MiB"),
+        (int(4.2 * 1024**3), "4.20 GiB"),
+        (2**80, "1048576 EiB"),
+        (None, "-"),
+    ],
+)
+def test_sizes_have_three_significant_digits(count, text):
+    assert fmt.size(count) == text
+
+
+@given(st.integers(0, 2**63))
+def test_sizes_below_an_exbibyte_fit_eight_cells(count):
+    assert len(fmt.size(count)) <= 8
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (0, "0:00"),
+        (33, "0:33"),
+        (3725, "1:02:05"),
+        (273600, "3 d 04:00"),
+        (-5, "0:00"),
+    ],
+)
+def test_durations(seconds, text):
+    assert fmt.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "percent"), [(0, 0, 0), (999, 1000, 99), (1000, 1000, 100), (5, 10, 50)]
+)
+def test_percent_is_100_only_when_all_is_done(done, total, percent):
+    assert fmt.percent(done, total) == percent
+
+
+def test_times_of_today_have_no_date():
+    assert fmt.moment(NOW, UTC, now=NOW + timedelta(hours=1)) == "03:00:00"
+    assert fmt.moment(NOW, UTC, now=NOW + timedelta(days=1)) == "2026-03-14 03:00"
+
+
+def test_numbers_that_are_not_possible_are_refused_with_the_range():
+    with pytest.raises(UsageError, match="'x' is not a whole number") as refused:
+        fmt.whole_number("x", "Streams", least=1, most=9)
+    assert refused.value.hint == "1 to 9"
+    with pytest.raises(UsageError, match="10 is not possible"):
+        fmt.whole_number("10", "Streams", least=1, most=9)
+
+
+@given(st.integers(0, 2000), st.integers(1, 1000), st.integers(1, 60), st.sampled_from(LOOKS))
+def test_bars_have_their_width(done, total, width, look):
+    assert cell_len(present.bar(done, total, width, look.glyphs)) == width
+
+
+@pytest.mark.parametrize("glyphs", SETS.values())
+def test_bars_never_step_back(glyphs):
+    lengths = [
+        len(present.bar(done, 100, 10, glyphs).replace(glyphs.bar_empty, "")) for done in range(101)
+    ]
+    assert all(before <= after for before, after in pairwise(lengths))
+    assert present.bar(100, 100, 10, glyphs) == glyphs.bar_full * 10
+
+
+@pytest.mark.parametrize("glyphs", SETS.values())
+def test_signs_are_one_cell_wide(glyphs):
+    names = [n for n in glyphs.__slots__ if n not in ("bar_parts", "spark", "checked", "unchecked")]
+    signs = [getattr(glyphs, name) for name in names] + [*glyphs.bar_parts, *glyphs.spark]
+    assert {cell_len(sign) for sign in signs} == {1}
+
+
+def test_ascii_signs_are_ascii():
+    for name in ASCII.__slots__:
+        assert "".join(getattr(ASCII, name)).isascii()
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, BLOCK, ASCII])
+def test_every_state_has_a_sign_and_a_word(glyphs):
+    for state in JobState:
+        assert present.job_sign(state, glyphs)
+    for state in JobCopyState:
+        cell = present.job_copy_state(state, Look(glyphs=glyphs))
+        assert present.word(state) in cell.text
+
+
+@given(st.text())
+def test_safe_text_is_one_inert_line(text):
+    made = safe(text)
+    assert made.isprintable()
+    assert safe("a/b c") == "a/b c"
+
+
+def test_hostile_names_keep_no_control_character():
+    assert "\x1b" not in safe(HOSTILE_TEXT)
+    assert "\u202e" not in safe(HOSTILE_TEXT)
+    assert "[/red]x" in safe(HOSTILE_TEXT)  # brackets stay as they are
+
+
+@given(st.text(), st.integers(0, 30))
+def test_fitted_text_has_exactly_its_width(text, width):
+    assert cell_len(fit(safe(text), width)) == width
+
+
+@given(st.text(max_size=200), st.integers(8, 40))
+def test_folded_text_fits_and_keeps_every_word(text, width):
+    text = safe(text)
+    lines = fold(text, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+ALL_COLUMNS = {
+    name: value
+    for name, value in vars(columns).items()
+    if isinstance(value, tuple) and value and isinstance(value[0], Column)
+}
+
+
+@pytest.mark.parametrize("name", ALL_COLUMNS)
+@pytest.mark.parametrize("width", [59, 79, 119, 199])
+def test_every_table_fits_every_width(name, width):
+    laid = lay_out(ALL_COLUMNS[name], width)
+
+    used = sum(cells for _, cells in laid) + columns.GAP * (len(laid) - 1)
+    assert used <= width
+    assert all(cells >= ALL_COLUMNS[name][index].width for index, cells in laid)
+
+
+@pytest.mark.parametrize("name", ALL_COLUMNS)
+def test_wider_tables_never_lose_a_column(name):
+    shown = [{i for i, _ in lay_out(ALL_COLUMNS[name], width)} for width in range(60, 220)]
+    assert all(before <= after for before, after in pairwise(shown))
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_rows_have_a_cell_for_each_column(look, samples):
+    jobs, lines, estate, streams, events = samples
+    pairs = [
+        *((present.job_row(job, look), columns.JOBS) for job in jobs),
+        *((present.history_row(job, look), columns.HISTORY) for job in jobs),
+        *((present.job_copy_row(line, look), columns.LEDGER) for line in lines),
+        *((present.copy_row(c, look, with_policy=True), columns.COPIES) for c in estate.copies()),
+        *((present.library_row(one, look), columns.LIBRARIES) for one in estate.libraries),
+        *((present.stream_row(stream, look), columns.STREAMS) for stream in streams),
+        *((present.event_row(event, look), columns.EVENTS) for event in events),
+    ]
+    for row, expected in pairs:
+        assert len(row.cells) == len(expected)
+        assert all(cell.text.isprintable() for cell in row.cells)
+
+
+def test_actions_have_help_and_unique_ids():
+    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+    assert all(action.label and action.help.endswith(".") for action in ACTIONS)
+    assert len(bindings()) == sum(bool(action.keys) for action in ACTIONS)
+
+
+ABILITIES = frozenset({"menu", "mark", "filter", "state", "sort", "tabs"})
+
+
+@pytest.mark.parametrize("kind", sorted(actions.ANY))
+def test_no_two_actions_share_a_key_in_one_place(kind):
+    keys = [
+        key
+        for action in actions.applicable({kind}, ABILITIES)
+        for key in action.keys.split(",")
+        if key
+    ]
+    assert len(keys) == len(set(keys))
+
+
+def test_read_only_disables_whatever_changes_something():
+    world = World(read_only=True)
+    for action in ACTIONS:
+        reason = action.disabled_because(Target(kind="job", id=1, name="job 1"), world)
+        if action.changes:
+            assert reason == "this console is read-only"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_hints_fit_and_always_offer_help(width):
+    chosen = actions.applicable({"job"}, ABILITIES)
+    cells = frame.hint_cells(chosen, width)
+    text = "".join(cell.text for cell in cells)
+    assert cell_len(text) <= width
+    assert "? Help" in text
+
+
+def test_status_is_the_outcome_of_the_last_action_first():
+    state = State(flash=Cell("done"))
+    left, right = frame.status_cells(state, LOOKS[0])
+    assert "done" in "".join(cell.text for cell in left)
+    assert right == []
