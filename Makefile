@@ -48,6 +48,9 @@ bench: $(VENV)/.dev
 soak: $(VENV)/.dev
 	@AUXTUI_SOAK=1 $(PYTEST) -n 2 --dist worksteal -m soak
 
+screenshots: $(VENV)/.runtime
+	@$(BIN)/python docs/make_pictures.py
+
 lock:
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
