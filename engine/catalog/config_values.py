@@ -158,6 +158,7 @@ class ScheduleValue:
     spec: str
     time_zone: str
     enabled: bool
+    start_missed: bool
     options: JsonObject
     next_run_at: datetime | None
     last_run_at: datetime | None

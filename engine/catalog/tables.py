@@ -183,6 +183,8 @@ class Schedule(SQLModel, table=True):
     """As in the site file: `daily at 22:00`."""
     time_zone: str = "UTC"
     enabled: bool = True
+    start_missed: bool = True
+    """A run that was missed while the service was down is started late; else only reported."""
     options: JsonObject = Field(default_factory=dict, sa_type=JSON)
     next_run_at: datetime | None = None
     last_run_at: datetime | None = None

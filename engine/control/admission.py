@@ -13,7 +13,8 @@ from engine.catalog.values import ActivityValue, JobValue
 from engine.control.conflicts import conflict_of
 from engine.model.errors import NotFoundError
 from engine.model.states import Operation
-from engine.policy.windows import Window, blocked, node_path, window_from
+from engine.operations.gates import load_windows
+from engine.policy.windows import Window, blocked, node_path
 
 COMMCELL = "commcell"
 
@@ -37,20 +38,23 @@ def hold_of(session: Session, job: JobValue, now: datetime) -> Hold | None:
     )
 
 
-def load_windows(session: Session) -> list[Window]:
-    """The operation windows of the catalog as the rules see them."""
-    return [
-        window_from(
-            name=value.name,
-            on_nodes=value.on_nodes,
-            operations=value.operations,
-            do_not_run=value.do_not_run,
-            time_zone=value.time_zone,
-            let_running_jobs_finish=value.let_running_jobs_finish,
-            ignore_higher_levels=value.ignore_higher_levels,
-        )
-        for value in config.windows(session)
+def check_node(session: Session, node: str) -> None:
+    """Refuses a node that is not in the catalog.
+
+    Raises:
+        NotFoundError: names what there is.
+    """
+    known = [
+        COMMCELL,
+        *(f"media_agents.{agent.name}" for agent in config.media_agents(session)),
+        *(f"clients.{client.name}" for client in config.clients(session)),
+        *(
+            f"clients.{value.client}.subclients.{value.name}"
+            for value in config.subclients(session)
+        ),
     ]
+    if node not in known:
+        raise NotFoundError(f"there is no node {node}", hint=f"known: {', '.join(known)}")
 
 
 def _conflict_hold(session: Session, job: JobValue) -> Hold | None:

@@ -168,6 +168,38 @@ def decide(
     return request(home, RequestKind.DECIDE, None, payload, by=by)
 
 
+def schedule(home: Home, name: str, act: str, *, by: str) -> list[int]:
+    """Runs, enables or disables a schedule; returns the ids of jobs that were started.
+
+    Args:
+        act: run, enable or disable.
+
+    Raises:
+        NotFoundError: there is no such schedule.
+    """
+    payload = {"name": name, "act": act}
+    answer = request(home, RequestKind.SCHEDULE, None, payload, by=by)
+    return [int(job_id) for job_id in answer.get("job_ids", [])]
+
+
+def switch_activity(
+    home: Home, node: str, *, on: bool, by: str, off_until: datetime | None = None
+) -> bool:
+    """Switches operations on a node and all below it off or on; False when it was so already.
+
+    Args:
+        node: `commcell`, `media_agents.X`, `clients.X` or `clients.X.subclients.Y`.
+        off_until: aware; when it is on again by itself. None: until somebody switches it on.
+
+    Raises:
+        NotFoundError: there is no such node.
+        UsageError: the time is past.
+    """
+    until = None if off_until is None else off_until.isoformat()
+    payload = {"node": node, "on": on, "off_until": until}
+    return bool(request(home, RequestKind.ACTIVITY, None, payload, by=by)["changed"])
+
+
 def resubmit(home: Home, job_id: int, *, by: str) -> int:
     """Runs an ended job once more with the same options; returns the new job id.
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from engine.catalog import config, jobs, requests
+from engine.catalog import activity, config, jobs, requests, schedules
 from engine.catalog.values import JobValue, RequestValue
+from engine.control.admission import check_node
 from engine.control.controller import Controller
+from engine.control.scheduler import Scheduler
 from engine.model.errors import (
     EXIT_FAILED,
     AuxError,
@@ -23,6 +26,7 @@ from engine.operations.options import options_from_json, options_to_json
 from engine.operations.planning import chosen_copies, load_scope
 from engine.operations.restore import check_restore
 from engine.operations.scan import scan_policy_landings
+from engine.policy.values import RunOptions
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ class Requests:
 
     def __init__(self, controller: Controller, stop_service: Callable[[], None]) -> None:
         self.controller = controller
+        self.scheduler = Scheduler(controller.store, controller.clock, self.start_run)
         self._stop_service = stop_service
         self._acts: dict[str, Callable[[RequestValue], Awaitable[Answer]]] = {
             RequestKind.RUN: self._run,
@@ -44,6 +49,8 @@ class Requests:
             RequestKind.THROTTLE: self._throttle,
             RequestKind.SCAN: self._scan,
             RequestKind.DECIDE: self._decide,
+            RequestKind.SCHEDULE: self._schedule,
+            RequestKind.ACTIVITY: self._activity,
             RequestKind.STOP_SERVICE: self._stop,
         }
 
@@ -75,21 +82,30 @@ class Requests:
                 "exit_code": EXIT_FAILED,
             }
 
+    async def start_run(self, policy: str, options: RunOptions, by: str) -> int:
+        """Starts an auxiliary copy; returns its job id.
+
+        Raises:
+            UsageError, NotFoundError: refused.
+        """
+        job_id = await self._create_auxcopy(policy, options, by)
+        if not options.start_suspended:
+            self.controller.start(job_id)
+        return job_id
+
     async def _run(self, request: RequestValue) -> Answer:
         operation = Operation(str(request.payload.get("operation", Operation.AUXCOPY)))
         if operation is Operation.AUXCOPY:
-            job_id, suspended = await self._create_auxcopy(request)
-        elif operation is Operation.RESTORE:
-            job_id, suspended = await self._create_restore(request), False
-        else:
+            policy = str(request.payload.get("policy", ""))
+            options = options_from_json(dict(request.payload.get("options", {})))
+            return {"job_id": await self.start_run(policy, options, request.by)}
+        if operation is not Operation.RESTORE:
             raise UsageError(f"the operation {operation} cannot be run")
-        if not suspended:
-            self.controller.start(job_id)
+        job_id = await self._create_restore(request)
+        self.controller.start(job_id)
         return {"job_id": job_id}
 
-    async def _create_auxcopy(self, request: RequestValue) -> tuple[int, bool]:
-        policy = str(request.payload.get("policy", ""))
-        options = options_from_json(dict(request.payload.get("options", {})))
+    async def _create_auxcopy(self, policy: str, options: RunOptions, by: str) -> int:
         now = self.controller.clock()
 
         def create(session: Any) -> int:
@@ -111,7 +127,7 @@ class Requests:
                 options=options_to_json(options),
                 description=options.description,
                 priority=options.priority,
-                initiated_by=request.by,
+                initiated_by=by,
                 state=JobState.SUSPENDED if suspended else JobState.WAITING,
                 reason="started suspended" if suspended else "",
                 throttle_bps=options.throttle_bps,
@@ -121,7 +137,7 @@ class Requests:
                 jobs.update_job(session, job_id, desired="suspend")
             return job_id
 
-        return await self.controller.store.write(create), options.start_suspended
+        return await self.controller.store.write(create)
 
     async def _create_restore(self, request: RequestValue) -> int:
         now = self.controller.clock()
@@ -218,6 +234,38 @@ class Requests:
 
         await self.controller.store.write(write)
         return {"backup_jobs": ids}
+
+    async def _schedule(self, request: RequestValue) -> Answer:
+        """Runs, enables or disables a schedule."""
+        name, act = str(request.payload.get("name", "")), request.payload.get("act")
+        if act == "run":
+            return {"job_ids": await self.scheduler.run_now(name, request.by)}
+        if act not in ("enable", "disable"):
+            raise UsageError(f"{act!r} is nothing to do with a schedule")
+        await self.controller.store.write(
+            lambda s: schedules.set_enabled(s, name, enabled=act == "enable")
+        )
+        return {}
+
+    async def _activity(self, request: RequestValue) -> Answer:
+        """Switches operations off or on for a node and all below it."""
+        payload, now = request.payload, self.controller.clock()
+        node = str(payload.get("node", ""))
+        text = payload.get("off_until")
+        until = None if text is None else datetime.fromisoformat(str(text))
+        if until is not None and until <= now:
+            raise UsageError(f"{until.isoformat()} is past", hint="give a time that is to come")
+
+        def write(session: Any) -> bool:
+            check_node(session, node)
+            if payload.get("on"):
+                return activity.switch_on(session, node)
+            activity.switch_off(session, node, off_until=until, by=request.by, now=now)
+            return True
+
+        changed = await self.controller.store.write(write)
+        self.controller.look_again()
+        return {"changed": changed}
 
     async def _stop(self, _request: RequestValue) -> Answer:
         self._stop_service()

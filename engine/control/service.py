@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.05  # a request is seen within this time; a poll of data_version costs microseconds
 HEARTBEAT_S = 2.0
+TICK_S = 1.0  # schedules are due to the second
 SCAN_EVERY_S = 60.0
 BACKUP_EVERY_S = 3600.0  # looks whether today's copy of the catalog is there
 
@@ -52,7 +55,7 @@ def run_service(
             format="%(asctime)s %(levelname)s %(name)s %(message)s",
             force=True,
         )
-        catalog = open_catalog(home)
+        catalog = open_catalog(home, service=True)
         try:
             asyncio.run(Service(home, catalog, clock).serve(on_ready))
         finally:
@@ -60,6 +63,35 @@ def run_service(
     finally:
         lock.release()
     return 0
+
+
+@contextmanager
+def service_here(home: Home, *, clock: Clock = system_clock) -> Iterator[None]:
+    """Runs the service inside this process for as long as the block lasts.
+
+    Raises:
+        ServiceError: a service runs on this catalog already.
+        CatalogError: the catalog cannot be used.
+    """
+    before = os.umask(0o077)
+    lock = ServiceLock(home.service_lock)
+    try:
+        catalog = open_catalog(home, service=True)
+        service = Service(home, catalog, clock)
+        ready = threading.Event()
+        with ThreadPoolExecutor(1, thread_name_prefix="service") as thread:
+            ended = thread.submit(asyncio.run, service.serve(ready.set, signals=False))
+            ended.add_done_callback(lambda _: ready.set())
+            ready.wait()
+            try:
+                yield
+            finally:
+                service.stop()
+                ended.result()
+        catalog.close()
+    finally:
+        lock.release()
+        os.umask(before)
 
 
 class Service:
@@ -71,14 +103,25 @@ class Service:
         self.clock = clock
         self.store = Store(catalog)
         self._stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def serve(self, on_ready: Callable[[], None]) -> None:
-        """Takes a new epoch, continues what was running, and serves until it is stopped."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        with contextlib.suppress(ValueError):
-            loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    def stop(self) -> None:
+        """Stops the service at a boundary; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    async def serve(self, on_ready: Callable[[], None], *, signals: bool = True) -> None:
+        """Takes a new epoch, continues what was running, and serves until it is stopped.
+
+        Args:
+            on_ready: called when requests are served from now on.
+            signals: SIGTERM and SIGINT stop it, SIGHUP does not; only in the main thread.
+        """
+        self._loop = asyncio.get_running_loop()
+        if signals:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.add_signal_handler(number, self._stop.set)
+            self._loop.add_signal_handler(signal.SIGHUP, lambda: None)
         controller = await self.begin()
         on_ready()
         log.info("service ready, epoch %s", controller.epoch)
@@ -107,10 +150,12 @@ class Service:
 
     async def _loops(self, controller: Controller) -> None:
         requests = Requests(controller, self._stop.set)
+        await requests.scheduler.begin()
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._serve_requests(requests)),
                 group.create_task(self._every(HEARTBEAT_S, self._beat)),
+                group.create_task(self._every(TICK_S, requests.scheduler.tick)),
                 group.create_task(self._every(SCAN_EVERY_S, self._scan)),
                 group.create_task(self._every(BACKUP_EVERY_S, self._backup)),
             ]

@@ -112,6 +112,8 @@ class RequestKind(StrEnum):
     THROTTLE = "throttle"
     SCAN = "scan"
     DECIDE = "decide"
+    SCHEDULE = "schedule"
+    ACTIVITY = "activity"
     STOP_SERVICE = "stop_service"
 
 

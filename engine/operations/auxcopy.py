@@ -22,6 +22,7 @@ from engine.model.errors import (
 from engine.model.names import shown
 from engine.model.states import JobCopyState, JobState, Phase
 from engine.operations.context import AttemptEnd, JobContext
+from engine.operations.gates import Closed
 from engine.operations.options import options_from_json
 from engine.operations.ordering import OrderQueue
 from engine.operations.planning import (
@@ -42,6 +43,7 @@ from engine.operations.streampool import Seat
 from engine.policy.plan import Plan
 from engine.policy.sharing import Claim, Share
 from engine.policy.streams import StreamNumber
+from engine.policy.throttling import rate_at, timetable_from
 from engine.policy.values import PlanLine, RunOptions, Verdict
 from engine.transfer.orders import TransferResult
 from engine.transfer.run import TransferRun
@@ -60,6 +62,7 @@ class AuxCopy:
         self.shown_bytes = job.bytes_done
         """What the row said before this attempt: a bar never steps back."""
         self.was_preempted = job.state == JobState.INTERRUPTED
+        self.held: list[Closed] = []
         self.streams: dict[str, Any] = {}
         """Columns of the job's row that changed since the last report."""
         self._number = StreamNumber(0, "")
@@ -78,6 +81,7 @@ class AuxCopy:
         retryable = [pair for pair, failure in self.failures.items() if failure.error.retryable]
         for pair in retryable:
             del self.failures[pair]
+        self.held = []
         scope, plan = await self._plan(record=True)
         self.outcomes.names = {copy.id: copy.name for copy in scope.copies.values()}
         libraries, offline = await probe_libraries(context, scope)
@@ -250,7 +254,9 @@ class AuxCopy:
             self,
             {name: copy_id for copy_id, name in self.outcomes.names.items()},
             shown_bytes=self.shown_bytes,
+            on_tick=partial(self._throttles, scope),
         )
+        self.held = queue.held
         follower = asyncio.create_task(progress.follow())
         seat.changed = partial(self._share_changed, run)
         try:
@@ -273,16 +279,26 @@ class AuxCopy:
     def _throttles(self, scope: Scope) -> dict[int, Throttle]:
         """The limit of each copy that has one, shared by all its streams."""
         for copy in scope.copies.values():
-            rate_bps = copy.throttle_bps
+            timetable = timetable_from(
+                throttle_bps=copy.throttle_bps,
+                rows=copy.throttle_timetable,
+                time_zone=scope.time_zone,
+            )
+            rate_bps = rate_at(timetable, self.context.clock())
             if copy.id in self._limits:
                 self._limits[copy.id].set_rate(rate_bps)
-            elif rate_bps is not None:
+            elif rate_bps is not None or copy.throttle_timetable:
                 self._limits[copy.id] = Throttle(rate_bps)
         return self._limits
 
     def _end(self) -> AttemptEnd:
         """The end of an attempt that was not cancelled."""
         done = sum(self.done.values())
+        if self.held:
+            times = [closed.until for closed in self.held if closed.until is not None]
+            until = min(times) if len(times) == len(self.held) else None
+            reason = f"{len(self.held)} backup jobs wait: {self.held[0].reason}"
+            return AttemptEnd(kind="held", reason=reason, until=until, bytes_done=done)
         if not self.failures and not self.blocked:
             return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=done)
         errors = [failure.error for failure in self.failures.values()]

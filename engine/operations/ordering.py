@@ -20,6 +20,7 @@ from engine.model.errors import (
     SourceCorrupt,
 )
 from engine.operations.context import JobContext
+from engine.operations.gates import Closed, Gates
 from engine.operations.planning import Scope
 from engine.operations.sources import Source
 from engine.policy.durations import format_size
@@ -51,6 +52,9 @@ class OrderQueue:
         self.libraries = libraries
         self.throttles = throttles
         self._refuse = refuse
+        self.held: list[Closed] = []
+        """Why backup jobs were not taken now, though nothing is wrong with them."""
+        self._gates = Gates((), ())
         self._found = found
         wanted_pairs = {
             (line.copy_id, line.backup_job_id)
@@ -93,6 +97,7 @@ class OrderQueue:
 
         def read(session: Any) -> None:
             self._jobs = ledger.backup_jobs(session, ids)
+            self._gates = Gates.load(session, self.context.clock())
             self._subclients = {value.id: value for value in config.subclients(session)}
             self._clients = {value.id: value.name for value in config.clients(session)}
 
@@ -103,6 +108,10 @@ class OrderQueue:
         """The next backup job with at least one copy to write; None when all are handed out."""
         while self._orders and not self.context.cancel.is_cancelled:
             planned = self._orders.popleft()
+            closed = self._closed(planned)
+            if closed is not None:
+                self.held.append(closed)
+                continue
             destinations = await self._destinations(planned)
             if not destinations:
                 continue
@@ -121,6 +130,10 @@ class OrderQueue:
                 remember=source.remember if source.is_landing else None,
             )
         return None
+
+    def _closed(self, planned: PlannedOrder) -> Closed | None:
+        subclient = self._subclients[self._jobs[planned.backup_job_id].subclient_id]
+        return self._gates.closed(subclient.client, subclient.name, self.context.clock())
 
     def ended(self, pair: Pair) -> None:
         """A pair has its outcome; its room on the destination is accounted by the disk again."""

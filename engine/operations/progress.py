@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from typing import Any, Protocol
 
 from engine.catalog import jobs, ledger
@@ -47,6 +47,7 @@ class Progress:
         copy_ids: Mapping[str, int],
         *,
         shown_bytes: int,
+        on_tick: Callable[[], object],
     ) -> None:
         self.context = context
         self.run = run
@@ -55,6 +56,7 @@ class Progress:
         self._stopped = asyncio.Event()
         self._ticks = 0
         self._shown_bytes = shown_bytes
+        self._on_tick = on_tick
 
     def stop(self) -> None:
         """Makes `follow` report once more and return."""
@@ -68,6 +70,7 @@ class Progress:
                     await self._stopped.wait()
             except TimeoutError:
                 pass
+            self._on_tick()
             await self._report(final=self._stopped.is_set())
 
     async def _report(self, *, final: bool) -> None:

@@ -181,6 +181,7 @@ class ScheduleItem(_NamedItem):
     spec: str
     time_zone: str
     enabled: bool = True
+    start_missed: bool = True
     options: JsonTable = field(default_factory=dict)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC
 
 from sqlmodel import Session, select
 
+from engine.catalog.schedules import SYSTEM_SCHEDULE
 from engine.catalog.tables import (
     Alert,
     Client,
@@ -164,6 +165,8 @@ def _add_rules(
             ignore_higher_levels=window.ignore_higher_levels,
         )
     for schedule in session.exec(select(Schedule).order_by(Schedule.name)):
+        if schedule.name == SYSTEM_SCHEDULE:
+            continue  # the service's own, in no site file
         current.schedules[schedule.name] = ScheduleItem(
             name=schedule.name,
             operation=schedule.operation,
@@ -171,6 +174,7 @@ def _add_rules(
             spec=schedule.spec,
             time_zone=schedule.time_zone,
             enabled=schedule.enabled,
+            start_missed=schedule.start_missed,
             options=dict(schedule.options),
         )
     for alert in session.exec(select(Alert).order_by(Alert.name)):

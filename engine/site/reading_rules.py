@@ -73,7 +73,7 @@ def _nodes(wanted: Configuration) -> tuple[str, ...]:
 
 def read_schedules(root: Section, wanted: Configuration) -> None:
     """Adds the schedules."""
-    keys = ("operation", "policy", "when", "time_zone", "enabled", "options")
+    keys = ("operation", "policy", "when", "time_zone", "enabled", "missed", "options")
     for name, section in root.named("schedules", keys):
         operation = section.choice("operation", "", _SCHEDULED_OPERATIONS)
         policy = ""
@@ -93,6 +93,7 @@ def read_schedules(root: Section, wanted: Configuration) -> None:
             spec=spec,
             time_zone=zone,
             enabled=section.flag("enabled", True),
+            start_missed=section.choice("missed", "start", ("start", "report")) == "start",
             options=options.plain(),
         )
 

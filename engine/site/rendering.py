@@ -100,7 +100,14 @@ def _plain(item: Item, commcell: CommCellItem) -> Item:
                 time_zone=commcell.time_zone,
             )
         case ScheduleItem():
-            return replace(item, policy="", time_zone=commcell.time_zone, enabled=True, options={})
+            return replace(
+                item,
+                policy="",
+                time_zone=commcell.time_zone,
+                enabled=True,
+                start_missed=True,
+                options={},
+            )
         case _:
             return item
 
@@ -223,5 +230,6 @@ def _schedule(item: ScheduleItem) -> Table:
         "when": item.spec,
         "time_zone": item.time_zone,
         "enabled": item.enabled,
+        "missed": "start" if item.start_missed else "report",
         "options": dict(item.options),
     }

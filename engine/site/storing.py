@@ -190,6 +190,7 @@ def _write_schedule(session: Session, item: ScheduleItem) -> None:
     row.operation, row.spec = str(item.operation), item.spec
     row.policy_id = _named(session, StoragePolicy, item.policy).id if item.policy else None
     row.time_zone, row.enabled, row.options = item.time_zone, item.enabled, dict(item.options)
+    row.start_missed = item.start_missed
 
 
 def _forget_sources(session: Session, removed: list[CopyItem]) -> None:

@@ -12,7 +12,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Makes the table of nodes that are switched off."""
+    """Makes the table of nodes that are switched off; runs missed so far are started late."""
+    with op.batch_alter_table("schedule") as batch:
+        batch.add_column(
+            sa.Column("start_missed", sa.Boolean(), nullable=False, server_default=sa.true())
+        )
     op.create_table(
         "activity",
         sa.Column("node", sa.String(), nullable=False),

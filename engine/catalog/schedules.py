@@ -1,0 +1,79 @@
+"""Schedules as the service runs them: when each is due next, and who switched it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlmodel import Session
+
+from engine.catalog.config_values import ScheduleValue
+from engine.catalog.rows import SCHEDULE, connection_of, read_one
+from engine.model.errors import NotFoundError
+from engine.model.states import Operation
+
+SYSTEM_SCHEDULE = "system"
+"""Covers every active secondary copy by itself; made with the service's first start."""
+
+
+def schedule(s: Session, name: str) -> ScheduleValue:
+    """A schedule by its name.
+
+    Raises:
+        NotFoundError: there is none of this name.
+    """
+    found = read_one(s, ScheduleValue, select(SCHEDULE).where(SCHEDULE.c.name == name))
+    if found is None:
+        raise NotFoundError(f"there is no schedule {name}", hint="see: auxtui schedule list")
+    return found
+
+
+def ensure_system_schedule(s: Session, time_zone: str) -> None:
+    """Makes the system schedule unless it is there; one that was disabled stays so."""
+    if read_one(s, ScheduleValue, select(SCHEDULE).where(SCHEDULE.c.name == SYSTEM_SCHEDULE)):
+        return
+    connection_of(s).execute(
+        insert(SCHEDULE).values(
+            name=SYSTEM_SCHEDULE,
+            operation=Operation.AUXCOPY.value,
+            policy_id=None,
+            spec="automatic",
+            time_zone=time_zone,
+            enabled=True,
+            start_missed=False,
+            options={},
+        )
+    )
+
+
+def set_enabled(s: Session, name: str, *, enabled: bool) -> None:
+    """Enables or disables a schedule; its next run is reckoned anew."""
+    found = schedule(s, name)
+    connection_of(s).execute(
+        update(SCHEDULE).where(SCHEDULE.c.id == found.id).values(enabled=enabled, next_run_at=None)
+    )
+
+
+def claim_run(
+    s: Session, value: ScheduleValue, *, next_run_at: datetime | None, ran_at: datetime | None
+) -> bool:
+    """Moves a schedule on; False when another service did so first.
+
+    Args:
+        s: a writing session.
+        value: as it was read.
+        next_run_at: the run after this one; None: never, or by an event.
+        ran_at: when this run started; None: none did.
+    """
+    columns: dict[str, object] = {"next_run_at": next_run_at}
+    if ran_at is not None:
+        columns["last_run_at"] = ran_at
+    done = connection_of(s).execute(
+        update(SCHEDULE)
+        .where(
+            SCHEDULE.c.id == value.id,
+            SCHEDULE.c.next_run_at.is_not_distinct_from(value.next_run_at),
+        )
+        .values(columns)
+    )
+    return bool(done.rowcount)

@@ -1,0 +1,172 @@
+"""Starts runs by schedule: on time, once, and with a word about those that were missed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from engine.catalog import config, jobs, schedules
+from engine.catalog.events import add_event
+from engine.catalog.values import ScheduleValue
+from engine.model.clock import Clock
+from engine.model.errors import AuxError
+from engine.model.states import Operation, Severity
+from engine.operations.planning import load_scope, plan_run
+from engine.operations.store import Store
+from engine.policy.recurrence import ScheduleKind
+from engine.policy.schedule import GRACE_S, missed, next_run, parse_schedule
+from engine.policy.values import RunOptions
+from engine.site.run_form import FORM_KEYS, read_run_form
+from engine.site.section import Section, SiteText
+
+log = logging.getLogger(__name__)
+
+StartRun = Callable[[str, RunOptions, str], Awaitable[int]]
+"""Starts an auxiliary copy of a policy, as somebody; returns the job id."""
+
+
+def run_options_of(value: ScheduleValue) -> RunOptions:
+    """The saved form of a schedule.
+
+    Raises:
+        SiteError: it holds what is no option of a run.
+    """
+    name = f"schedule {value.name}"
+    return read_run_form(Section(SiteText("", name), (), dict(value.options), FORM_KEYS))
+
+
+class Scheduler:
+    """Looks once a second which schedules are due."""
+
+    def __init__(self, store: Store, clock: Clock, start_run: StartRun) -> None:
+        self.store = store
+        self.clock = clock
+        self.start_run = start_run
+
+    async def begin(self) -> None:
+        """Makes the system schedule at the first start."""
+
+        def write(session: Session) -> None:
+            zone = config.commcell(session).time_zone
+            schedules.ensure_system_schedule(session, zone)
+
+        await self.store.write(write)
+
+    async def tick(self) -> None:
+        """Starts what is due now; reckons the next run of what has none."""
+        now = self.clock()
+        for value in await self.store.read(config.schedules):
+            if value.enabled and (value.next_run_at is None or value.next_run_at <= now):
+                await self._due(value, now)
+
+    async def run_now(self, name: str, by: str) -> list[int]:
+        """Runs a schedule at once, whether it is enabled or not.
+
+        Raises:
+            NotFoundError: there is no such schedule.
+            UsageError: none of its policies can be run.
+        """
+        value = await self.store.read(lambda s: schedules.schedule(s, name))
+        started = await self._start(value, by)
+        now = self.clock()
+        await self.store.write(
+            lambda s: schedules.claim_run(s, value, next_run_at=value.next_run_at, ran_at=now)
+        )
+        return started
+
+    async def _due(self, value: ScheduleValue, now: datetime) -> None:
+        kind = parse_schedule(value.spec, value.time_zone).kind
+        if kind is ScheduleKind.AFTER_BACKUP:
+            return
+        if kind is ScheduleKind.CONTINUOUS and await self._still_running(value):
+            return
+        following = next_run(value.spec, value.time_zone, now)
+        if value.next_run_at is None:
+            await self.store.write(
+                lambda s: schedules.claim_run(s, value, next_run_at=following, ran_at=None)
+            )
+            return
+        start = await self._is_wanted(value, value.next_run_at, now)
+        claimed = await self.store.write(
+            lambda s: schedules.claim_run(
+                s, value, next_run_at=following, ran_at=now if start else None
+            )
+        )
+        if claimed and start:
+            await self._start(value, f"schedule {value.name}")
+
+    async def _is_wanted(self, value: ScheduleValue, due_at: datetime, now: datetime) -> bool:
+        """Whether a run that is due is started; one that is late is reported."""
+        if (now - due_at).total_seconds() <= GRACE_S / 60:
+            return True  # a minute late is the service being busy, not a missed run
+        if parse_schedule(value.spec, value.time_zone).kind is ScheduleKind.AUTOMATIC:
+            return True  # one look stands for all that did not come
+        found = missed(
+            value.spec,
+            value.time_zone,
+            since=due_at - timedelta(microseconds=1),
+            now=now,
+            start_late=value.start_missed,
+        )
+        if found.sentence:
+            await self._event(
+                "schedule.missed", f"schedule {value.name}: {found.sentence}", Severity.WARNING
+            )
+        return found.start_now
+
+    async def _still_running(self, value: ScheduleValue) -> bool:
+        by = f"schedule {value.name}"
+        active = await self.store.read(jobs.active_jobs)
+        return any(job.initiated_by == by for job in active)
+
+    async def _start(self, value: ScheduleValue, by: str) -> list[int]:
+        """Starts the runs of a schedule; one that is refused is an event, not an end."""
+        started = []
+        for policy in await self.store.read(lambda s: _policies_of(s, value)):
+            try:
+                if await self._has_work(value, policy):
+                    started.append(await self.start_run(policy, run_options_of(value), by))
+            except AuxError as err:
+                await self._event(
+                    "schedule.refused",
+                    f"schedule {value.name} could not run policy {policy}: {err.message}",
+                    Severity.ERROR,
+                )
+        return started
+
+    async def _has_work(self, value: ScheduleValue, policy: str) -> bool:
+        """An automatic schedule makes no empty runs, nor a second one beside a running one."""
+        if parse_schedule(value.spec, value.time_zone).kind is not ScheduleKind.AUTOMATIC:
+            return True
+        now, options = self.clock(), run_options_of(value)
+
+        def read(session: Session) -> bool:
+            scope = load_scope(session, policy)
+            if any(job.policy_id == scope.policy.id for job in jobs.active_jobs(session)):
+                return False
+            return bool(plan_run(session, scope, options, now).taken)
+
+        return await self.store.read(read)
+
+    async def _event(self, code: str, message: str, severity: Severity) -> None:
+        now = self.clock()
+        await self.store.write(
+            lambda s: add_event(s, severity=severity, code=code, message=message, now=now)
+        )
+
+
+def _policies_of(session: Session, value: ScheduleValue) -> list[str]:
+    """The policies that a schedule runs; the system schedule runs those with secondary copies."""
+    if value.operation != Operation.AUXCOPY:
+        return []
+    every = config.policies(session)
+    if value.policy_id is not None:
+        return [policy.name for policy in every if policy.id == value.policy_id]
+    return [
+        policy.name
+        for policy in every
+        if any(copy.active and copy.kind != "primary" for copy in config.copies(session, policy.id))
+    ]
