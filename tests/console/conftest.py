@@ -124,7 +124,7 @@ def make_console(door: RecordingDoor) -> Iterator[Callable[..., ConsoleApp]]:
     """Makes a console with a fixed clock in UTC."""
 
     def make(home: Home, *, alive: bool = True, **profile: Any) -> ConsoleApp:
-        options = {"refresh_s": 0.02, **profile}
+        options = {"refresh_s": 0.05, **profile}
         return ConsoleApp(
             home,
             profile=Profile(**options),

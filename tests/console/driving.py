@@ -25,7 +25,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], what: str = "
     try:
         async with asyncio.timeout(PATIENCE_S):
             while not condition():
-                await pilot.pause(0.01)
+                await pilot.pause(0.03)
     except TimeoutError:
         raise AssertionError(f"never {what or 'true'}:\n{screen_text(app)}") from None
 

@@ -115,11 +115,11 @@ async def test_ledger_of_100_000_opens_at_once_and_pages(home, make_console):
     async with app.run_test(size=(120, 40)) as pilot:
         await sees(pilot, "Storage Policies")
         await pilot.press(*LEDGER)
-        await sees(pilot, "100,040 backup jobs", "dump-100000")
+        await sees(pilot, "100,040 backup jobs", "110000")
         table = app.screen.query_one("#list", LineTable)
 
         await pilot.press("end")
-        await sees(pilot, "pg-0.dump")
+        await sees(pilot, "100 db1/pg")
         assert table.cursor_key == 100
 
         await pilot.press("comma", "comma", "comma")
