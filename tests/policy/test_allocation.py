@@ -182,10 +182,18 @@ def test_a_lower_priority_uses_what_a_higher_cannot():
 
 
 def test_media_agents_that_others_need_are_spared():
-    queue = queue_of(order(1, agents="ac"), order(2, 10, agents="c"))
+    streams = {"a": 1, "c": 2}
+    queue = queue_of(order(1, agents="ac"), order(2, 10, agents="c"), streams=streams)
 
-    assert queue.take(all_free()).media_agent == "a"
-    assert queue.take(all_free()).media_agent == "c"
+    assert queue.take(all_free(streams=streams)).media_agent == "a"
+    assert queue.take(all_free(streams=streams)).media_agent == "c"
+
+
+def test_little_work_for_one_media_agent_does_not_go_before_older_work_for_all():
+    many = [order(number, 100, agents="abc") for number in range(100)]
+    queue = queue_of(*many, order(100, 10, agents="c"))
+
+    assert queue.take(all_free(streams={"c": 1})).order.key == (0, 1)
 
 
 def test_load_is_spread_over_media_agents():

@@ -200,6 +200,15 @@ def test_what_an_active_copy_waits_for():
     assert owed_by_plan(copies, plan.lines, 2) == {1: ["far"], 2: ["far"], 3: ["far"]}
 
 
+def test_an_inactive_copy_holds_nothing_back():
+    off = synchronous(2, active=False)
+    begun = [line(1, state=S.PARTIALLY_COPIED)]
+
+    plan = build_plan([PRIMARY, off], {2: begun}, now=NOW, options=RunOptions(copies=("offsite",)))
+
+    assert owed_by_plan([PRIMARY, off], plan.lines, 1) == {}
+
+
 def test_unknown_extended_rule_is_refused():
     rules = RetentionRules(retain_s=DAY, extended=(ExtendedRule("fortnightly", DAY),))
 

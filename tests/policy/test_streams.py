@@ -15,6 +15,7 @@ from engine.policy.streams import StreamLimits, number_of_streams, stream_limits
         ({}, 0, "nothing to copy"),
         ({"backup_jobs": 1, "bytes_to_copy": 10 * 2**30}, 320, "320 chunks to copy"),
         ({"backup_jobs": 1, "chunks": 5}, 5, "5 chunks to copy"),
+        ({"backup_jobs": 5, "chunks": 5}, 5, "5 backup jobs to copy"),
         ({"backup_jobs": 99, "asked": 2}, 2, "asked for: 2"),
         ({"backup_jobs": 99, "media_agents": {"a": 4}}, 4, "MediaAgent a: 4 streams"),
         ({"backup_jobs": 99, "media_agents": {"b": 1, "a": 4}}, 5, "MediaAgents a, b: 5 streams"),
