@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from engine.control import controller
 from engine.library import beneath, local_partial, local_publish, local_writer, marker, syscalls
 from engine.model import entries
 
@@ -39,14 +40,16 @@ def apply(spec: dict[str, Any]) -> None:
     """Puts in place what the round asks for.
 
     Args:
-        spec: `chunk_bytes`: smallest chunk, so that a small file has many; `reads_log`: file that
-            gets a line for each read of a file below `landing`; `kill`: {"nth": n, "after": bool}
+        spec: `chunk_bytes`: smallest chunk, so that a small file has many; `retry_delays_s`: how
+            long a failed attempt waits; `reads_log`: file that gets a line for each read of a file below `landing`; `kill`: {"nth": n, "after": bool}
             ends the service at the n-th changing call below `below`, or of `calls`; `fail`:
             {"call", "nth", "errno", "for_ever"} lets it fail; `count_log`: file that gets a line
             for each changing call below `below`.
     """
     if "chunk_bytes" in spec:
         entries.MIN_CHUNK_BYTES = spec["chunk_bytes"]
+    if "retry_delays_s" in spec:
+        controller.RETRY_DELAYS_S = tuple(spec["retry_delays_s"])
     if "reads_log" in spec:
         _log_reads(spec["reads_log"], os.fsencode(spec["landing"]))
     if "kill" in spec or "fail" in spec or "count_log" in spec:
