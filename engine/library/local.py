@@ -77,7 +77,7 @@ class LocalLibrary:
 
     def probe(self) -> Probe:
         """See `Library`."""
-        with self._opened() as root_fd, on_source("look at", self._root):
+        with self._opened() as root_fd, self._in_use("look at", self._root):
             identity = self._marker.require(root_fd)
             found = os.statvfs(root_fd)
         return Probe(
@@ -91,7 +91,7 @@ class LocalLibrary:
         with self._copy(place) as copy_fd:
             if copy_fd is None:
                 return []
-            with on_source("list", self._where(place)):
+            with self._in_use("list", self._where(place)):
                 return sorted(
                     job_id
                     for job_id in _job_ids(copy_fd)
@@ -103,7 +103,7 @@ class LocalLibrary:
         with self._copy(place) as copy_fd:
             if copy_fd is None or not exists(layout.PARTIAL, parent=copy_fd):
                 return []
-            with on_source("list", self._where(place)):
+            with self._in_use("list", self._where(place)):
                 partials_fd = open_directory(layout.PARTIAL, parent=copy_fd)
                 try:
                     return sorted(_job_ids(partials_fd))
@@ -228,13 +228,25 @@ class LocalLibrary:
         """The directory of a copy, below a root with the right marker."""
         with self._opened() as root_fd:
             self._marker.require(root_fd)
-            with on_source("open", self._where(place)):
+            with self._in_use("open", self._where(place)):
                 copy_fd = open_copy(root_fd, place)
             try:
                 yield copy_fd
             finally:
                 if copy_fd is not None:
                     os.close(copy_fd)
+
+    @contextmanager
+    def _in_use(self, doing: str, where: bytes) -> Iterator[None]:
+        """What fails in this block speaks against the library, not against any backup job."""
+        try:
+            yield
+        except OSError as err:
+            raise LibraryOffline(
+                f"library {self._name} cannot be used: cannot {doing} {shown(where)}: "
+                f"{(err.strerror or str(err)).lower()}",
+                hint="look at the system log, and at owner and mode of its directories",
+            ) from err
 
     def _open_job(self, place: Place, job_id: int) -> int:
         where = self._where(place, job_id)
