@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from engine.catalog import events, jobs
 from engine.catalog.checking import check_catalog
+from engine.catalog.connecting import connect_to
 from engine.catalog.opening import open_catalog
 
 HEAD = """
@@ -21,6 +24,7 @@ import sys
 from pathlib import Path
 from engine.catalog import events, jobs
 from engine.catalog.home import Home
+from engine.catalog.connecting import connect_to
 from engine.catalog.opening import open_catalog
 from engine.model.clock import system_clock
 from engine.model.states import Severity
@@ -36,6 +40,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(60):
     with catalog.write() as session:
+        events.events(session, limit=1)
         taken = jobs.next_id(session)
         note(session, str(taken))
     print(taken, flush=True)
@@ -97,6 +102,17 @@ def test_two_processes_write_at_once(empty):
     assert [process.returncode for process in processes] == [0, 0], ends
     taken = [int(word) for out, _ in ends for word in out.split()]
     assert sorted(taken) == list(range(1, 121))
+
+
+def test_who_reads_to_write_keeps_other_writers_out(catalog, home):
+    """A transaction that begins by reading and then writes would fail when another was quicker."""
+    with catalog.write() as session, closing(connect_to(home.catalog)) as other:
+        events.events(session)
+        other.execute("PRAGMA busy_timeout=0")
+
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        assert jobs.next_id(session) == 1
 
 
 @pytest.mark.parametrize("acknowledged", [1, 7, 40])
