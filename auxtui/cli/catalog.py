@@ -13,7 +13,10 @@ from auxtui.cli.output import say, write_json
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of
 
 app = typer.Typer(
-    rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="Check the catalog, or back it up."
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Check the catalog, or back it up.",
 )
 
 

@@ -38,7 +38,8 @@ def run_here(home: Home, work: Callable[[], T]) -> T:
     outcome: list[Future[T]] = []
 
     def stop_service(_: Future[T]) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)  # what a service stops on, at a chunk boundary
+        if is_held(home.service_lock):  # not when it was stopped from outside
+            os.kill(os.getpid(), signal.SIGTERM)  # what a service stops on, at a chunk boundary
 
     with ThreadPoolExecutor(1, thread_name_prefix="command") as pool:
 

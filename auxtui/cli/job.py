@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from engine.catalog.values import JobErrorValue, JobValue
 
 app = typer.Typer(
-    rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="One job: its state, and what it shall do."
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="One job: its state, and what it shall do.",
 )
 
 JobId = Annotated[

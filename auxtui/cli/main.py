@@ -7,6 +7,7 @@ home, with where to find it.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterator, MutableMapping
@@ -214,7 +215,8 @@ def _report_bug(err: Exception, given: list[str], wants_json: bool) -> None:
     command = " ".join(safe(word) for word in given)
     try:
         home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(home.service_log, "a", encoding="utf-8", errors="backslashreplace") as log:
+        descriptor = os.open(home.service_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with open(descriptor, "a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(f"{datetime.now(UTC).isoformat()} auxtui {command}\n{trace}\n")
         where = f"the details are in {home.service_log}"
     except OSError:

@@ -86,8 +86,7 @@ def unit_text(
     paths = "".join(f"ReadWritePaths={_quoted(path, optional=path != home)}\n" for path in writable)
     paths += "".join(
         f"ReadOnlyPaths={_quoted(path, optional=True)}\n"
-        for path in sorted(set(landings))
-        if not any(_is_inside(library, path) for library in writable)
+        for path in sorted(set(landings))  # the innermost path decides, also inside a library
     )
     in_temporary = any(_is_inside(path, "/tmp") or _is_inside(path, "/var/tmp")  # noqa: S108 - systemd hides these
                        for path in (*writable, *landings))  # fmt: skip
