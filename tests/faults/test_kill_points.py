@@ -1,4 +1,8 @@
-"""Killed at each call that changes something, before and after it."""
+"""Killed at each call that changes something, before and after it.
+
+Two means: `staging` counts calls of the `os` module over all threads in their true order; strace
+counts every system call, those of SQLite and of buffered files too, but each thread by itself.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,32 @@ import pytest
 
 from tests.faults.estate import Estate
 from tests.faults.pristine import Pristine
+from tests.faults.tracing import requires_strace, traced
+
+SYSTEM_CALLS = (
+    "write",
+    "pwrite64",
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+)
+POINTS = (
+    ("write", 1),
+    ("pwrite64", 9),
+    ("pwrite64", 60),
+    ("pwrite64", 140),
+    ("fsync", 4),
+    ("fsync", 11),
+    ("fdatasync", 3),
+    ("fdatasync", 12),
+    ("unlinkat", 5),
+    ("renameat2", 1),
+)
 
 
 def changing_calls(pristine: Pristine) -> list[str]:
@@ -22,12 +52,26 @@ def kill_round(pristine: Pristine, *, nth: int, after: bool) -> bool:
     estate = pristine.estate
     estate.start(kill={"nth": nth, "after": after}, below=str(estate.root))
     is_hit = estate.until_settled_or_dead()
-    where = f"killed {'after' if after else 'before'} call {nth}"
+    assert_nothing_lost(estate, f"killed {'after' if after else 'before'} call {nth}")
+    return is_hit
+
+
+def traced_kill_round(pristine: Pristine, call: str, nth: int) -> bool:
+    """Kills the service at the n-th system call of a thread; False when none had so many."""
+    pristine.restore()
+    estate = pristine.estate
+    with traced(estate, f"{call}:signal=KILL:when={nth}"):
+        is_hit = estate.until_settled_or_dead()
+    assert_nothing_lost(estate, f"killed at {call} {nth}")
+    return is_hit
+
+
+def assert_nothing_lost(estate: Estate, where: str) -> None:
+    """All is well after the kill, and once more after the end of the job."""
     assert estate.oracle.examine(is_finished=False) == [], where
     assert estate.finish() == [], f"finished after {where}"
     states = [(job["state"], job["reason"]) for job in estate.jobs()]
     assert states[0] == ("completed", ""), f"{where}: {states}"
-    return is_hit
 
 
 @pytest.mark.parametrize("half", [0, 1])
@@ -53,3 +97,26 @@ def test_killed_at_every_call(estate: Estate, after: bool) -> None:
     hits = sum(kill_round(pristine, nth=nth, after=after) for nth in range(1, calls + 1))
 
     assert hits >= calls * 0.9  # the order of threads differs a little from run to run
+
+
+@requires_strace
+def test_killed_at_system_calls_spread_over_a_job(estate: Estate) -> None:
+    pristine = Pristine(estate)
+
+    hits = sum(traced_kill_round(pristine, call, nth) for call, nth in POINTS)
+
+    assert hits >= 8
+
+
+@requires_strace
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("call", SYSTEM_CALLS)
+def test_killed_at_every_system_call(estate: Estate, call: str) -> None:
+    pristine = Pristine(estate)
+    nth = 1
+
+    while traced_kill_round(pristine, call, nth):
+        nth += 1
+
+    assert nth > 1 or call in ("rename", "renameat", "unlink")  # this system may not use them
