@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from auxtui.cli.main import main
 from tests.cell import Cell
 
 SITE = """
@@ -75,6 +78,12 @@ class Program:
         assert "Traceback" not in done.stderr, done.stderr
         return Said(done.returncode, done.stdout, done.stderr)
 
+    def within(self, *arguments: str) -> Said:
+        """The same program inside this process: for steps on the way, and much faster."""
+        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+            code = main(["--home", str(self.cell.home.path), *arguments])
+        return Said(code, out.getvalue(), err.getvalue())
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "auxtui", *arguments],
@@ -87,7 +96,7 @@ class Program:
 
     def configure(self, extra: str = "") -> Said:
         self.site.write_text(SITE.format(root=self.cell.root) + extra)
-        return self("apply", str(self.site))
+        return self.within("apply", str(self.site))
 
 
 @pytest.fixture
@@ -104,9 +113,9 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     for name in ("a.dump", "b [bold]x.dump"):
         cell.dump(name)
     assert program.configure().code == 0
-    assert program("scan").code == 0
-    assert program("auxcopy", "databases", "--wait").code == 0
+    assert program.within("scan").code == 0
+    assert program.within("auxcopy", "databases", "--wait").code == 0
     cell.dump("late\x1b[2J.dump")
-    assert program("scan").code == 0
+    assert program.within("scan").code == 0
     yield program
     cell.close()

@@ -66,28 +66,33 @@ def test_jobs_lists_with_every_key(copied):
 
 
 def test_jobs_filters(copied):
-    assert copied("jobs", "--active", "--json").document == {"jobs": []}
-    assert len(copied("jobs", "--history", "--json").document["jobs"]) == 1
-    assert copied("jobs", "--state", "failed", "--json").document == {"jobs": []}
-    assert copied("jobs", "--operation", "restore", "--json").document == {"jobs": []}
+    assert copied.within("jobs", "--active", "--json").document == {"jobs": []}
+    assert len(copied.within("jobs", "--history", "--json").document["jobs"]) == 1
+    assert copied.within("jobs", "--state", "failed", "--json").document == {"jobs": []}
+    assert copied.within("jobs", "--operation", "restore", "--json").document == {"jobs": []}
     assert (
-        len(copied("jobs", "--since", "7d", "--state", "completed", "--json").document["jobs"]) == 1
+        len(
+            copied.within("jobs", "--since", "7d", "--state", "completed", "--json").document[
+                "jobs"
+            ]
+        )
+        == 1
     )
-    assert copied("jobs", "--policy", "other", "--json").document == {"jobs": []}
+    assert copied.within("jobs", "--policy", "other", "--json").document == {"jobs": []}
 
 
 def test_job_show_is_one_job(copied):
-    number = copied("jobs", "--json").document["jobs"][0]["job_id"]
+    number = copied.within("jobs", "--json").document["jobs"][0]["job_id"]
 
     said = copied("job", "show", str(number), "--json")
 
     assert said.document["job_id"] == number
     assert set(JOB_KEYS) <= set(said.document)
-    assert "completed" in copied("job", "show", str(number)).out
+    assert "completed" in copied.within("job", "show", str(number)).out
 
 
 def test_a_plan_has_every_backup_job_with_its_reason(copied):
-    said = copied("auxcopy", "databases", "--dry-run", "--json")
+    said = copied.within("auxcopy", "databases", "--dry-run", "--json")
 
     plan = said.document
     assert {"policy", "copies", "bytes_total", "fits_before", "backup_jobs"} <= set(plan)
@@ -103,12 +108,14 @@ def test_the_ledger_has_every_key(copied):
     assert (document["policy"], document["copy"]) == ("databases", "offsite")
     assert len(document["job_copies"]) == 3
     assert all(set(LEDGER_KEYS) <= set(line) for line in document["job_copies"])
-    by_state = copied("copies", "databases/offsite", "--state", "to-be-copied", "--json").document
+    by_state = copied.within(
+        "copies", "databases/offsite", "--state", "to-be-copied", "--json"
+    ).document
     assert [line["state"] for line in by_state["job_copies"]] == ["to_be_copied"]
 
 
 def test_the_ledger_of_a_policy_has_all_copies(copied):
-    document = copied("copies", "databases", "--json").document
+    document = copied.within("copies", "databases", "--json").document
 
     assert {line["copy"] for line in document["job_copies"]} == {"primary", "offsite"}
 
@@ -130,7 +137,7 @@ def test_tables_are_plain_and_whole_where_there_is_no_terminal(copied):
 
 
 def test_why_says_one_sentence_and_the_next_step(copied):
-    lines = copied("copies", "databases/offsite", "--json").document["job_copies"]
+    lines = copied.within("copies", "databases/offsite", "--json").document["job_copies"]
     number = {line["state"]: str(line["backup_job_id"]) for line in lines}
 
     there = copied("why", number["available"], "databases/offsite", "--json").document
@@ -141,12 +148,12 @@ def test_why_says_one_sentence_and_the_next_step(copied):
     assert owed["state"] == "to_be_copied"
     assert owed["reason"]
     assert "auxtui auxcopy databases" in owed["next_step"]
-    assert owed["sentence"] in copied("why", number["to_be_copied"], "databases/offsite").out
+    assert owed["sentence"] in copied.within("why", number["to_be_copied"], "databases/offsite").out
 
 
 def test_exporting_and_applying_changes_nothing(copied, tmp_path):
     exported = tmp_path / "exported.toml"
-    exported.write_text(copied("export").out)
+    exported.write_text(copied.within("export").out)
 
     said = copied("apply", str(exported), "--json")
 
@@ -163,7 +170,7 @@ def test_doctor_and_catalog_check_find_nothing(copied):
     assert all({"severity", "what", "hint"} <= set(f) for f in findings.document["findings"])
     assert {f["severity"] for f in findings.document["findings"]} == {"info"}
     assert check.document == {"findings": []}
-    assert copied("catalog", "check").out == "the catalog is well\n"
+    assert copied.within("catalog", "check").out == "the catalog is well\n"
 
 
 def test_the_catalog_is_backed_up_under_a_free_name_only(copied, tmp_path):
@@ -172,11 +179,11 @@ def test_the_catalog_is_backed_up_under_a_free_name_only(copied, tmp_path):
     said = copied("catalog", "backup", str(target), "--json")
 
     assert said.document == {"file": str(target), "bytes": target.stat().st_size}
-    assert copied("catalog", "backup", str(target)).code == 2
+    assert copied.within("catalog", "backup", str(target)).code == 2
 
 
 def test_restore_gives_the_bytes_back(copied, tmp_path):
-    lines = copied("copies", "databases/offsite", "--state", "available", "--json").document
+    lines = copied.within("copies", "databases/offsite", "--state", "available", "--json").document
     number = min(line["backup_job_id"] for line in lines["job_copies"])
 
     said = copied(
@@ -194,13 +201,13 @@ def test_restore_gives_the_bytes_back(copied, tmp_path):
     assert said.document["operation"] == "restore"
     restored = next((tmp_path / "back").rglob("*.dump"))
     assert restored.read_bytes() == (copied.cell.landing / restored.name).read_bytes()
-    again = copied("restore", str(number), "--to", str(tmp_path / "back"), "--wait")
+    again = copied.within("restore", str(number), "--to", str(tmp_path / "back"), "--wait")
     assert again.code != 0
     assert restored.read_bytes() == (copied.cell.landing / restored.name).read_bytes()
 
 
 def test_the_service_is_known_by_its_state(copied):
-    assert copied("service", "start", "--json").document["running"] is True
+    assert copied.within("service", "start", "--json").document["running"] is True
     status = copied("service", "status", "--json").document
 
     assert status["state"] == "running"
@@ -209,7 +216,7 @@ def test_the_service_is_known_by_its_state(copied):
 
 
 def test_the_unit_names_what_is_read_and_what_is_written(copied):
-    unit = copied("service", "unit").out
+    unit = copied.within("service", "unit").out
 
     root = copied.cell.root
     assert f"ReadWritePaths={copied.cell.home.path}\n" in unit

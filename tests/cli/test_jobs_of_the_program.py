@@ -16,7 +16,7 @@ def ready(auxtui):
     for name in ("a.dump", "b.dump"):
         auxtui.cell.dump(name)
     assert auxtui.configure().code == 0
-    assert auxtui("scan").code == 0
+    assert auxtui.within("scan").code == 0
     return auxtui
 
 
@@ -29,8 +29,8 @@ def test_scan_says_what_it_adopted_and_what_it_left(auxtui):
     assert said.code == 0
     assert [line["name"] for line in said.document["adopted"]] == ["a.dump"]
     assert {"adopted", "left", "bad", "offline"} <= set(said.document)
-    assert "nothing new" in auxtui("scan").out
-    assert auxtui("scan", "db1/gp").code == 4
+    assert "nothing new" in auxtui.within("scan").out
+    assert auxtui.within("scan", "db1/gp").code == 4
 
 
 def test_a_landing_directory_that_vanished_is_offline_and_to_be_tried_later(ready):
@@ -40,7 +40,7 @@ def test_a_landing_directory_that_vanished_is_offline_and_to_be_tried_later(read
 
     assert said.code == 75
     assert [line["subclient"] for line in said.document["offline"]] == ["db1/pg"]
-    doctor = ready("doctor", "--json")
+    doctor = ready.within("doctor", "--json")
     assert doctor.code == 1
     assert any("db1/pg" in f["what"] for f in doctor.document["findings"])
 
@@ -51,26 +51,28 @@ def test_a_job_started_suspended_is_controlled_to_its_end(ready):
     assert started.document["state"] == "suspended"
     assert started.document["description"] == "by hand"
 
-    assert ready("jobs", "--active", "--json").document["jobs"][0]["state"] == "suspended"
-    assert ready("job", "priority", number, "2", "--json").document["priority"] == 2
-    throttled = ready("job", "throttle", number, "1GiB/s", "--json").document
+    assert ready.within("jobs", "--active", "--json").document["jobs"][0]["state"] == "suspended"
+    assert ready.within("job", "priority", number, "2", "--json").document["priority"] == 2
+    throttled = ready.within("job", "throttle", number, "1GiB/s", "--json").document
     assert throttled["throttle_bps"] == 1 << 30
-    assert ready("job", "throttle", number, "none", "--json").document["throttle_bps"] is None
-    assert ready("job", "resume", number).code == 0
+    assert (
+        ready.within("job", "throttle", number, "none", "--json").document["throttle_bps"] is None
+    )
+    assert ready.within("job", "resume", number).code == 0
 
     done = ready("job", "wait", number, "--json")
 
     assert done.code == 0
     assert (done.document["state"], done.document["backup_jobs_done"]) == ("completed", 2)
-    refused = ready("job", "suspend", number, "--json")
+    refused = ready.within("job", "suspend", number, "--json")
     assert refused.code == 2
     assert "has ended" in refused.error["error"]
-    assert ready("job", "resubmit", number).out.strip().isdigit()
+    assert ready.within("job", "resubmit", number).out.strip().isdigit()
 
 
 def test_a_killed_job_is_exit_code_3_and_cannot_be_resubmitted_before(ready):
-    number = ready("auxcopy", "databases", "--suspended").out.strip()
-    assert ready("job", "resubmit", number).code == 2
+    number = ready.within("auxcopy", "databases", "--suspended").out.strip()
+    assert ready.within("job", "resubmit", number).code == 2
 
     assert ready("job", "kill", number).code == 0
 
@@ -79,7 +81,7 @@ def test_a_killed_job_is_exit_code_3_and_cannot_be_resubmitted_before(ready):
 
 
 def test_ctrl_c_leaves_the_job_and_says_so(ready):
-    number = ready("auxcopy", "databases", "--suspended").out.strip()
+    number = ready.within("auxcopy", "databases", "--suspended").out.strip()
 
     with ready.start("job", "wait", number) as waiting:
         assert waiting.stderr is not None
@@ -90,7 +92,7 @@ def test_ctrl_c_leaves_the_job_and_says_so(ready):
     assert waiting.returncode == 75
     assert f"job {number} goes on without you" in err
     assert out == ""
-    assert "suspended" in ready("jobs", "--active").out
+    assert "suspended" in ready.within("jobs", "--active").out
 
 
 def test_a_job_that_ends_with_errors_is_exit_code_1(ready):
@@ -129,7 +131,7 @@ def test_a_saved_form_replays_and_takes_overrides(ready, tmp_path):
         "kill_after_total_time": True,
         "scalable": False,
     }
-    assert ready("auxcopy", "databases", "--save-script", str(script)).code == 2
+    assert ready.within("auxcopy", "databases", "--save-script", str(script)).code == 2
 
     job = ready(
         "auxcopy", "--script", str(script), "--set", "streams=1", "--set", "throttle=1GiB/s",
@@ -139,7 +141,7 @@ def test_a_saved_form_replays_and_takes_overrides(ready, tmp_path):
     assert job.code == 0, job.err
     assert job.document["description"] == "replayed"
     assert job.document["throttle_bps"] == 1 << 30
-    wrong = ready("auxcopy", "--script", str(script), "--set", "streams=none")
+    wrong = ready.within("auxcopy", "--script", str(script), "--set", "streams=none")
     assert wrong.code == 2
     assert "--set streams=none" in wrong.err
     script.write_text('policy = "databases"\nstreems = 2\n')
@@ -150,24 +152,24 @@ def test_a_saved_form_replays_and_takes_overrides(ready, tmp_path):
 
 
 def test_decisions_on_single_job_copies(ready):
-    lines = ready("copies", "databases/offsite", "--json").document["job_copies"]
+    lines = ready.within("copies", "databases/offsite", "--json").document["job_copies"]
     first = str(min(line["backup_job_id"] for line in lines))
 
-    assert ready("unpick", "databases/offsite", first).code == 0
+    assert ready.within("unpick", "databases/offsite", first).code == 0
 
-    state = ready("why", first, "databases/offsite", "--json").document
+    state = ready.within("why", first, "databases/offsite", "--json").document
     assert state["state"] == "do_not_copy"
-    plan = ready("auxcopy", "databases", "--dry-run", "--json").document["backup_jobs"]
+    plan = ready.within("auxcopy", "databases", "--dry-run", "--json").document["backup_jobs"]
     assert [line["taken"] for line in plan] == [False, True]
 
     assert ready("unpick", "databases/offsite", first, "--by-rules", "--json").code == 0
-    plan = ready("auxcopy", "databases", "--dry-run", "--json").document["backup_jobs"]
+    plan = ready.within("auxcopy", "databases", "--dry-run", "--json").document["backup_jobs"]
     assert [line["taken"] for line in plan] == [True, True]
-    assert ready("pick", "databases/offsite", "99999").code == 4
+    assert ready.within("pick", "databases/offsite", "99999").code == 4
 
 
 def test_here_runs_the_service_inside_the_command(ready):
-    assert ready("service", "stop").code == 0
+    assert ready.within("service", "stop").code == 0
 
     said = ready("auxcopy", "databases", "--wait", "--here", "--json")
 
@@ -181,12 +183,12 @@ def test_here_is_refused_while_a_service_runs(ready):
 
     assert said.code == 2
     assert "--here is refused" in said.err
-    assert ready("jobs", "--json").document == {"jobs": []}
+    assert ready.within("jobs", "--json").document == {"jobs": []}
 
 
 def test_here_stopped_before_the_end_leaves_the_job_to_another_service(ready):
-    number = ready("auxcopy", "databases", "--suspended").out.strip()
-    assert ready("service", "stop").code == 0
+    number = ready.within("auxcopy", "databases", "--suspended").out.strip()
+    assert ready.within("service", "stop").code == 0
 
     with ready.start("job", "wait", number, "--here") as waiting:
         assert waiting.stderr is not None
