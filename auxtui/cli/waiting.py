@@ -15,6 +15,7 @@ from engine.model.errors import (
     EXIT_KILLED,
     EXIT_OK,
     EXIT_TRY_LATER,
+    EXIT_USAGE,
     ServiceError,
 )
 from engine.model.states import JobState
@@ -159,8 +160,8 @@ def exit_code_of(job: JobValue) -> int:
             return EXIT_OK
         case JobState.KILLED:
             return EXIT_KILLED
-        case JobState.FAILED if job.exit_code == EXIT_TRY_LATER:
-            return EXIT_TRY_LATER
+        case JobState.FAILED if job.exit_code in (EXIT_TRY_LATER, EXIT_USAGE):
+            return job.exit_code  # offline now, or refused before anything was changed
         case JobState.FAILED | JobState.COMPLETED_WITH_ERRORS:
             return EXIT_FAILED
         case _:

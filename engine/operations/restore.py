@@ -198,7 +198,7 @@ class Restore:
         return AttemptEnd(
             kind="ended",
             state=JobState.FAILED,
-            reason=f"{first}{more} exist already below {shown(self.job.options['to'])}: "
+            reason=f"refused: in {shown(self.job.options['to'])} there is already {first}{more}; "
             "nothing was written (restore elsewhere, or with --overwrite)",
             exit_code=EXIT_USAGE,
         )
