@@ -41,6 +41,12 @@ def cached_ratio(fd: int, offset: int, length: int) -> float:
     return float(found.cached) * os.sysconf("SC_PAGE_SIZE") / max(length, 1)
 
 
+def reserve(fd: int | None, size_bytes: int) -> None:
+    """Gives a file its blocks before it is written: streams then need not wait for each other."""
+    if fd is not None and hasattr(_libc, "fallocate64"):
+        _libc.fallocate64(fd, 0, ctypes.c_int64(0), ctypes.c_int64(size_bytes))
+
+
 class DirectFile:
     """A second, direct way to a file that a handle holds open; thread-safe.
 

@@ -7,6 +7,7 @@ buffers between. A slow sink holds up the reading once the stream's buffers are 
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from engine.transfer.throttle import Throttle
 
 Sink = Callable[[memoryview, int], None]
 """Takes the bytes of one piece and their offset in the file; pieces come in order."""
+SLOW_PIECE_S = 0.1  # a piece that takes longer makes the next ones smaller
+QUICK_PIECE_S = 0.03
+LEAST_PIECE_BYTES = 256 * 1024  # below that, small pieces are what is slow
+
 PieceQueue = queue.SimpleQueue[Piece | None]
 
 
@@ -36,12 +41,43 @@ class Span(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """What one stream moves data with."""
+class PieceSize:
+    """Keeps pieces so small that each takes a moment only, on slow devices too: a stop is quick.
 
-    buffers: Buffers
-    threads: DaemonThreads
+    Args:
+        most_bytes: size of a buffer; where it starts.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self.now_bytes = self._most_bytes = most_bytes
+
+    def took(self, seconds: float) -> None:
+        """Learns from how long the last piece took, waiting for a free buffer included."""
+        if seconds > SLOW_PIECE_S:
+            self.now_bytes = max(self.now_bytes // 2, min(LEAST_PIECE_BYTES, self._most_bytes))
+        elif seconds < QUICK_PIECE_S:
+            self.now_bytes = min(self.now_bytes * 2, self._most_bytes)
+
+
+class Lane:
+    """What one stream moves data with.
+
+    Args:
+        buffers: its own.
+        threads: for the pumps.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        buffers: Buffers,
+        threads: DaemonThreads,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.buffers = buffers
+        self.threads = threads
+        self.clock = clock
+        self.piece_size = PieceSize(buffers.each_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +160,7 @@ def flow_range(
     consumers: list[Sink] = [lambda view, _: _discard(hasher.update(view)), *sinks]
     queues: list[PieceQueue] = [queue.SimpleQueue() for _ in consumers]
     pumps = [
-        lane.threads.submit(_pump, pieces, consume)
+        lane.threads.submit(_pump, pieces, consume, pace.cancel)
         for pieces, consume in zip(queues, consumers, strict=True)
     ]
     try:
@@ -135,6 +171,7 @@ def flow_range(
         wait(pumps)
     for pump in pumps:
         pump.result()
+    pace.cancel.raise_if_cancelled()  # the pumps may have let pieces go
     return hasher.digest()
 
 
@@ -147,8 +184,9 @@ def _read_pieces(
 ) -> None:
     at, end = span.offset, span.offset + span.length
     while at < end:
-        count = min(pace.piece_bytes(lane.buffers.each_bytes), end - at)
+        count = min(pace.piece_bytes(lane.piece_size.now_bytes), end - at)
         pace.take(count)
+        began_s = lane.clock()
         buffer = lane.buffers.get(pace.cancel)
         view = buffer[:count]
         try:
@@ -160,6 +198,7 @@ def _read_pieces(
         for pieces in queues:
             pieces.put(piece)
         at += count
+        lane.piece_size.took(lane.clock() - began_s)
 
 
 def _free(lane: Lane, pace: Pace, buffer: memoryview, count: int) -> None:
@@ -167,13 +206,14 @@ def _free(lane: Lane, pace: Pace, buffer: memoryview, count: int) -> None:
     pace.moved(count)
 
 
-def _pump(pieces: PieceQueue, consume: Sink) -> None:
-    """Feeds a consumer to the end; when it fails, the rest is let go so that nobody waits."""
+def _pump(pieces: PieceQueue, consume: Sink, cancel: CancelToken) -> None:
+    """Feeds a consumer to the end; after a stop or a failure the rest is let go, nobody waits."""
     ended = False
     try:
         while (piece := pieces.get()) is not None:
             with piece:
-                consume(piece.view, piece.offset)
+                if not cancel.is_cancelled:
+                    consume(piece.view, piece.offset)
         ended = True
     finally:
         while not ended:

@@ -13,7 +13,7 @@ from engine.library.interface import Done, JobReader, JobWriter, WriteHandle
 from engine.model.entries import DIGEST_BYTES, Chunk, Entry, FileEntry, chunk_bytes_for
 from engine.model.errors import AuxError
 from engine.transfer.cancel import CancelToken
-from engine.transfer.direct import DirectFile
+from engine.transfer.direct import DirectFile, reserve
 from engine.transfer.flow import FileRead, Span
 from engine.transfer.orders import OrderDestination, TransferOrder
 from engine.transfer.progress import InFlight
@@ -98,6 +98,8 @@ class Target:
                 self._handle = self.destination.writer.open_file(self._entry)
                 if not self._entry.sparse:  # the library makes the holes
                     self._direct = DirectFile(self._handle.fileno(), os.O_WRONLY)
+                    if self._left > 1:
+                        reserve(self._handle.fileno(), self._entry.size)
             return self._handle, self._direct
 
     def sync(self) -> None:

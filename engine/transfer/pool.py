@@ -62,7 +62,7 @@ async def work_off(
         await queue.close()
 
     async def serve() -> None:
-        lane = Lane(buffers=Buffers(BUFFER_BYTES), threads=hops.threads)
+        lane = Lane(Buffers(BUFFER_BYTES), hops.threads)
         while (work := await queue.get(lambda: True)) is not None:
             stop.raise_if_cancelled()
             await hops.run(do, work, lane)

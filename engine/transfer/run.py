@@ -210,7 +210,7 @@ class TransferRun:
 
     def _new_lane(self) -> Lane:
         each = buffer_bytes_for(self._memory_bytes, self._streams)
-        return Lane(buffers=Buffers(each), threads=self._hops.threads)
+        return Lane(Buffers(each), self._hops.threads)
 
     async def _do(self, work: Work, lane: Lane, meter: StreamMeter) -> None:
         progress = self._open[work.order]
