@@ -229,7 +229,7 @@ def journal_chunks(job_directory: Path) -> dict[bytes, dict[int, tuple[int, str]
     found: dict[bytes, dict[int, tuple[int, str]]] = {}
     try:
         lines = (job_directory / "journal").read_bytes().split(b"\n")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return found
     for line in lines[1:-1]:  # the first is the header, the last has no end
         if not line:
