@@ -103,6 +103,13 @@ def test_the_layers_are_those_of_the_house() -> None:
     assert documented == contract.split()
 
 
+def test_the_tests_that_are_named_are_there() -> None:
+    named_tests = {span for span in spans(DOCS / "faults.md") if span.startswith("tests/")}
+
+    assert named_tests
+    assert [name for name in sorted(named_tests) if not (ROOT / name).exists()] == []
+
+
 def test_no_page_names_another_host() -> None:
     for page in [*PAGES, *sorted(DOCS.glob("pictures/*.svg"))]:
         hosts = set(re.findall(r"https?://([^/\s\"')]+)", page.read_text(encoding="utf-8")))

@@ -12,6 +12,8 @@ import pytest
 from auxtui.actions import ACTIONS
 from auxtui.profile import terminal_profile
 from engine.model import errors
+from engine.policy.schedule import parse_schedule
+from engine.site.reading import read_site
 from tests.cell import content
 from tests.docs.recipes import DOCS, PAGES, ROOT, blocks
 from tests.docs.sessions import Command, Host, session_of
@@ -135,3 +137,25 @@ def test_the_configuration_of_the_console_is_understood(tmp_path: Path) -> None:
 
     assert profile.keys == {"job.kill": "K"}
     assert set(profile.keys) <= {action.id for action in ACTIONS}
+
+
+def test_every_table_of_the_site_file_that_the_guide_shows_can_be_applied() -> None:
+    text = GUIDE.read_text()
+    site = next(step[1] for step in session_of(GUIDE).steps if isinstance(step, tuple))
+    more = re.findall(r"<!-- site file, continued -->\n```toml\n(.*?)```", text, re.DOTALL)
+    assert more
+
+    found = read_site("\n".join([site, *more]), "guide.md", implied_media_agent="here")
+
+    assert set(found.schedules) == {"nightly"}
+    assert set(found.windows) == {"office"}
+
+
+def test_the_forms_of_schedules_are_understood() -> None:
+    text = GUIDE.read_text().split("`when` is one of: ")[1].split("Times are")[0]
+    forms, options = (re.findall(r"`([^`]+)`", part) for part in text.split("after it"))
+
+    for form in forms:
+        parse_schedule(form)
+    for option in options:
+        parse_schedule(f"daily at 22:00 {option}")
