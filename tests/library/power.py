@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN: from now on nothing reaches the device
+_TRIES = 50
 _WITHOUT_FLUSH = (2).to_bytes(4, "little")  # what is in memory is lost, as without power
 
 
@@ -48,7 +49,13 @@ class Disk:
 
     def unmount(self) -> None:
         """Unmounts."""
-        _run("umount", str(self.root))
+        for _ in range(_TRIES):  # whoever looks at all mounts holds it for a moment
+            if not subprocess.run(
+                ["umount", str(self.root)], check=False, capture_output=True
+            ).returncode:
+                break
+        else:
+            _run("umount", str(self.root))
         self._is_mounted = False
 
     def cut_power(self) -> None:
@@ -60,7 +67,7 @@ class Disk:
     def close(self) -> None:
         """Unmounts if it is mounted."""
         if self._is_mounted:
-            self.unmount()
+            _run("umount", "--lazy", str(self.root))
 
 
 def _run(*command: str) -> None:

@@ -106,7 +106,7 @@ class Job:
 
 def sample_job() -> Job:
     """A tree with a bit of everything."""
-    chance = random.Random(7)  # noqa: S311  # the same bytes every time
+    chance = random.Random(7)  # the same bytes every time
     job = Job()
     job.directory(b"tree", 0o555)
     job.file(b"tree/big", chance.randbytes(300_000), chunk=65_536, mode=0o444)
