@@ -104,9 +104,11 @@ def measure(given: argparse.Namespace, console: Console) -> list[Row]:
             ("4 files of 2 MiB", 4, 2 * MIB),
             ("200 files of 4 KiB", 200, 4096),
         ]
-    caches = ["cold", "warm"] if can_drop_caches() and not given.short else ["warm"]
-    if "cold" not in caches:
-        console.print("cache cold: left out, it needs root and is not in the short form")
+    caches = ["cold", "warm"] if can_drop_caches() else ["warm"]
+    if given.short:
+        caches = ["as it is"]
+    elif "cold" not in caches:
+        console.print("left out: cache cold, emptying the page cache needs root")
     programs = present([*(engine(n) for n in given.streams), *rivals()], console)
     rows: list[Row] = []
     scratch = Path(tempfile.mkdtemp(prefix="auxtui-bench-", dir=given.dir))

@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 
 
 def some_bytes(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)  # noqa: S311 - test data
+    return random.Random(seed).randbytes(size)
 
 
 def mixed() -> dict[bytes, bytes]:
