@@ -14,7 +14,9 @@ from engine.catalog.tables import (
     StoragePolicy,
     Subclient,
 )
+from engine.model.errors import UsageError
 from engine.model.states import ACTIVE_JOB_STATES, CopyKind, JobCopyState, SubclientKind
+from engine.policy.retention import ExtendedRule, RetentionRules, refuse_shorter
 from engine.site.configuration import CopyItem, Item, PolicyItem, SubclientItem
 from engine.site.diffing import Difference
 from engine.site.section import SiteText
@@ -115,20 +117,19 @@ def _refuse_copy_change(
             f'"{before.library}": it cannot move to another',
             hint="add a further copy in the new library, copy to it, then let this one age",
         )
-    if _retains_less(before, after):
-        raise site.error(
-            after.place,
-            f'copy "{after.label}" is WORM and holds {_count(held, "job copy")}: '
-            "its retention cannot be lowered",
-        )
+    try:
+        refuse_shorter(after.label, _retention(before), _retention(after))
+    except UsageError as err:
+        raise site.error(after.place, err.message, hint=err.hint) from err
 
 
-def _retains_less(before: CopyItem, after: CopyItem) -> bool:
-    if not after.worm or after.retain_cycles < before.retain_cycles:
-        return True
-    if after.retain_s is None:
-        return False
-    return before.retain_s is None or after.retain_s < before.retain_s
+def _retention(copy: CopyItem) -> RetentionRules:
+    return RetentionRules(
+        retain_s=copy.retain_s,
+        retain_cycles=copy.retain_cycles,
+        extended=tuple(ExtendedRule(**rule) for rule in copy.extended),
+        worm=copy.worm,
+    )
 
 
 def _refuse_subclient_change(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from engine.model.states import CopyKind
 from engine.policy.durations import parse_duration, parse_rate
+from engine.policy.retention import EXTENDED_RULES
 from engine.policy.selection import SELECT_RULES, TAKES
+from engine.policy.throttling import timetable_from
 from engine.policy.zones import zone_of
 from engine.site.configuration import Configuration, CopyItem, JsonTable
 from engine.site.section import Section
-from engine.site.weekly_keys import PERIOD_KEYS, check_period
+from engine.site.weekly_keys import read_periods
 
 COPY_KEYS = (
     "kind",
@@ -194,14 +198,13 @@ def _read_every(section: Section) -> int:
 
 
 def _read_extended(section: Section) -> tuple[JsonTable, ...]:
-    rows = section.tables("extended", ("keep", "retain"))
+    keys = ("keep", "retain")
     rules: list[JsonTable] = []
-    for number, row in enumerate(rows):
-        path = (*section.path, "extended", number)
-        table = Section(section.site, path, row, ("keep", "retain"))
-        keep = table.choice("keep", "", SELECT_RULES[:-2])
-        table.required("retain")
-        rules.append({"keep": keep, "retain_s": table.parsed("retain", parse_duration, 0)})
+    for number, values in enumerate(section.tables("extended", keys)):
+        row = section.row("extended", number, values, keys)
+        keep = row.choice("keep", "", EXTENDED_RULES)
+        row.required("retain")
+        rules.append({"keep": keep, "retain_s": row.parsed("retain", parse_duration, 0)})
     return tuple(rules)
 
 
@@ -220,14 +223,11 @@ def _read_recipients(section: Section) -> tuple[str, ...]:
 def _read_throttle(section: Section) -> tuple[int | None, tuple[JsonTable, ...]]:
     if not section.is_list("throttle"):
         return section.parsed("throttle", parse_rate, None), ()
-    rows = section.tables("throttle", (*PERIOD_KEYS, "limit"))
     limits: list[JsonTable] = []
-    for number, row in enumerate(rows):
-        path = (*section.path, "throttle", number)
-        table = Section(section.site, path, row, (*PERIOD_KEYS, "limit"))
-        table.required("limit")
-        check_period(table)
-        limits.append({**row, "limit_bps": table.parsed("limit", parse_rate, 0)})
+    for number, values in enumerate(read_periods(section, "throttle", ("limit",))):
+        row = section.row("throttle", number, values, tuple(values))
+        limits.append({**values, "limit_bps": row.parsed("limit", parse_rate, 0)})
+    section.understood("throttle", partial(timetable_from, throttle_bps=None, rows=limits))
     return None, tuple(limits)
 
 

@@ -8,10 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 from engine.model.errors import UsageError
 from engine.model.states import Operation
 from engine.policy.schedule import parse_schedule
+from engine.policy.windows import window_from
 from engine.site.configuration import AlertItem, Configuration, ScheduleItem, WindowItem
 from engine.site.run_form import FORM_KEYS, read_run_form
 from engine.site.section import Section
-from engine.site.weekly_keys import PERIOD_KEYS, check_period
+from engine.site.weekly_keys import read_periods
 
 ALERT_EVENTS = ("failed", "succeeded", "fallen-behind", "missed", "nothing-done", "delayed")
 _WINDOW_OPERATIONS = tuple(Operation)
@@ -40,23 +41,32 @@ def read_windows(root: Section, wanted: Configuration) -> None:
         on_nodes = section.choices("on", nodes, "node")
         if not on_nodes:
             raise section.error(None, 'needs "on": where it holds', hint='e.g. on = ["commcell"]')
-        periods = section.tables("do_not_run", PERIOD_KEYS)
+        periods = read_periods(section, "do_not_run")
         if not periods:
             raise section.error(
                 None,
                 'needs "do_not_run": when operations must not run',
                 hint='e.g. do_not_run = [{days = "mon-fri", from = "08:00", to = "18:00"}]',
             )
-        for number, period in enumerate(periods):
-            check_period(
-                Section(section.site, (*section.path, "do_not_run", number), period, PERIOD_KEYS)
-            )
+        operations = section.choices("operations", _WINDOW_OPERATIONS, "operation")
+        zone = section.zone(wanted.commcell.time_zone)
+        section.understood(
+            "do_not_run",
+            partial(
+                window_from,
+                name=name,
+                on_nodes=on_nodes,
+                operations=operations,
+                do_not_run=periods,
+                time_zone=zone,
+            ),
+        )
         wanted.windows[name] = WindowItem(
             name=name,
             on_nodes=on_nodes,
-            operations=section.choices("operations", _WINDOW_OPERATIONS, "operation"),
+            operations=operations,
             do_not_run=periods,
-            time_zone=section.zone(wanted.commcell.time_zone),
+            time_zone=zone,
             let_running_jobs_finish=section.flag("let_running_jobs_finish", False),
             ignore_higher_levels=section.flag("ignore_higher_levels", False),
         )

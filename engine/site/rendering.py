@@ -206,7 +206,7 @@ def _moment(at: datetime | None, zone: str) -> str | None:
 def _throttle(item: CopyItem) -> Any:
     if item.throttle_timetable:
         return [
-            {key: row[key] for key in ("days", "from", "to", "limit") if key in row}
+            {key: value for key, value in row.items() if key != "limit_bps"}
             for row in item.throttle_timetable
         ]
     return None if item.throttle_bps is None else format_rate(item.throttle_bps, exact=True)

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from rapidfuzz import process
+from rapidfuzz import fuzz, process
 
 from engine.model.errors import SiteError, UsageError
 from engine.model.names import shown
@@ -34,7 +34,9 @@ _TYPE_WORDS = {
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A half sentence `; did you mean "x"?` with the nearest of the known words, or nothing."""
-    best = process.extractOne(word, sorted(set(known)), score_cutoff=_SIMILAR_ENOUGH)
+    best = process.extractOne(
+        word, sorted(set(known)), scorer=fuzz.ratio, score_cutoff=_SIMILAR_ENOUGH
+    )
     return f'; did you mean "{best[0]}"?' if best else ""
 
 
@@ -231,13 +233,19 @@ class Section:
         return values
 
     def tables(self, key: str, keys: Sequence[str]) -> tuple[dict[str, Any], ...]:
-        """A list of inline tables with these keys, whose values are texts."""
+        """A list of inline tables with these keys, whose values are texts or dates."""
         found: list[dict[str, Any]] = []
         for number, value in enumerate(self._typed(key, list) or []):
-            path = (*self.path, key, number)
-            row = Section(self.site, path, self._checked(value, dict, path), keys)
+            table = self._checked(value, dict, (*self.path, key, number))
+            row = self.row(
+                key, number, {name: _as_text(each) for name, each in table.items()}, keys
+            )
             found.append({name: row.text(name) for name in keys if name in row})
         return tuple(found)
+
+    def row(self, key: str, number: int, values: dict[str, Any], keys: Sequence[str]) -> Section:
+        """One table of a list, for messages with its own line."""
+        return Section(self.site, (*self.path, key, number), values, keys)
 
     def instant(self, key: str, zone: ZoneInfo) -> datetime | None:
         """A date (its first moment in the zone) or a time; text or TOML date."""
@@ -289,3 +297,9 @@ class Section:
             if isinstance(value, float) and not math.isfinite(value):
                 raise self.error(key, "must be a number")
         return dict(self._values)
+
+
+def _as_text(value: Any) -> Any:
+    """A bare TOML date as the text that it would be in quotes."""
+    is_date = isinstance(value, date) and not isinstance(value, datetime)
+    return value.isoformat() if is_date else value

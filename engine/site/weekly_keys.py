@@ -1,26 +1,43 @@
-"""Rows of a weekly timetable in the site file: days, from, to."""
+"""Rows of a weekly timetable in the site file: days, from, to, and the dates that they are for."""
 
 from __future__ import annotations
 
-from engine.policy.weekly import parse_clock, parse_days
+from functools import partial
+from typing import Any
+
+from engine.model.errors import UsageError
+from engine.policy.timetable import PERIOD_KEYS, parse_periods
 from engine.site.section import Section
 
-PERIOD_KEYS = ("days", "from", "to")
+__all__ = ["PERIOD_KEYS", "read_periods"]
 
 
-def check_period(row: Section) -> None:
-    """Checks one row; `days` left out means every day, `22:00` to `06:00` passes midnight.
+def read_periods(
+    section: Section, key: str, more: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], ...]:
+    """The rows of a key, each checked on its own line.
+
+    Args:
+        section: the table.
+        key: where the rows stand.
+        more: further keys that each row must have.
 
     Raises:
-        SiteError: a day or time that does not exist, or a period of no length.
+        SiteError: a day, time or date that does not exist, or a period of no length.
     """
-    row.parsed("days", parse_days, None)
-    start_text, end_text = row.required("from"), row.required("to")
-    start = row.parsed("from", parse_clock, 0)
-    end = row.understood("to", lambda: parse_clock(end_text, is_end=True))
-    if start == end:
-        raise row.error(
-            "to",
-            f"from {start_text} to {end_text} is no time at all",
-            hint='for a whole day write from = "00:00", to = "24:00"',
-        )
+    keys = (*PERIOD_KEYS, *more)
+    rows = section.tables(key, keys)
+    for number, values in enumerate(rows):
+        row = section.row(key, number, values, keys)
+        for name in ("from", "to", *more):
+            row.required(name)
+        period = {name: value for name, value in values.items() if name in PERIOD_KEYS}
+        row.understood(None, partial(_parse_one, period))
+    return rows
+
+
+def _parse_one(row: dict[str, Any]) -> None:
+    try:
+        parse_periods([row])
+    except UsageError as err:
+        raise UsageError(err.message.removeprefix("period 1: "), hint=err.hint) from err

@@ -437,7 +437,7 @@ def test_a_worm_copy_is_not_retained_for_less(text, apply: Apply, catalog: Catal
     apply(WORM)
     adopt(catalog, copied_to="offsite")
 
-    with pytest.raises(SiteError, match="is WORM and holds 1 job copy"):
+    with pytest.raises(SiteError, match="is a WORM copy: its retention cannot be lowered"):
         apply(text)
 
     apply(WORM.replace('"90d"', '"91d"'))

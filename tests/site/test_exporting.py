@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -157,8 +157,26 @@ SPANS = st.integers(0, 10**9)
 RATES = st.integers(1, 2**50)
 CLOCKS = st.builds(lambda h, m: f"{h:02}:{m:02}", st.integers(0, 11), st.integers(0, 59))
 ENDS = st.builds(lambda h, m: f"{h:02}:{m:02}", st.integers(12, 23), st.integers(0, 59))
-DAYS = st.sampled_from(["mon-fri", "sat,sun", "all", "fri-mon"])
-PERIODS = st.fixed_dictionaries({"from": CLOCKS, "to": ENDS}, optional={"days": DAYS})
+DATES = st.dates(date(2026, 1, 1), date(2026, 6, 1)).map(str)
+LATER = st.dates(date(2027, 1, 1), date(2027, 6, 1)).map(str)
+
+
+@st.composite
+def periods(draw, *, least: int = 0) -> list[dict[str, str]]:
+    """Up to two periods that do not overlap."""
+    days = draw(st.permutations(["mon-wed", "fri,sat"]))[: draw(st.integers(least, 2))]
+    if len(days) == 1 and draw(st.booleans()):
+        days = [None]
+    made = []
+    for day in days:
+        row = {"from": draw(CLOCKS), "to": draw(ENDS)}
+        if day is not None:
+            row["days"] = day
+        row |= draw(st.fixed_dictionaries({}, optional={"first_day": DATES, "last_day": LATER}))
+        made.append(row)
+    return made
+
+
 SECONDS = st.integers(946_684_800, 2_208_988_800)  # 2000 to 2040
 MOMENTS = SECONDS.map(lambda second: datetime.fromtimestamp(second, UTC))
 
@@ -275,9 +293,9 @@ def _kept(draw):
 
 def _throttle(draw):
     rows = []
-    for _ in range(draw(st.integers(0, 2))):
+    for row in draw(periods()):
         rate = draw(RATES)
-        rows.append({**draw(PERIODS), "limit": f"{rate}B/s", "limit_bps": rate})
+        rows.append({**row, "limit": f"{rate}B/s", "limit_bps": rate})
     if rows:
         return {"throttle_timetable": tuple(rows)}
     return {"throttle_bps": draw(st.none() | RATES)}
@@ -292,7 +310,7 @@ def _rules(draw, made: Configuration) -> None:
             operations=tuple(
                 draw(st.lists(st.sampled_from(["auxcopy", "aging"]), max_size=2, unique=True))
             ),
-            do_not_run=tuple(draw(st.lists(PERIODS, min_size=1, max_size=2))),
+            do_not_run=tuple(draw(periods(least=1))),
             time_zone=draw(ZONES),
             let_running_jobs_finish=draw(st.booleans()),
             ignore_higher_levels=draw(st.booleans()),

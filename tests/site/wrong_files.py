@@ -304,6 +304,28 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
         'do_not_run = [{from = "08:00", to = "08:00"}]  # <-- here\n',
         ("no time at all",),
     ),
+    "periods that overlap": (
+        '[windows.w]\non = ["commcell"]\ndo_not_run = [ # <-- here\n'
+        ' {days = "mon", from = "08:00", to = "18:00"},\n'
+        ' {days = "mon-fri", from = "17:00", to = "19:00"},\n]\n',
+        ("periods 1 and 2 overlap",),
+    ),
+    "limits that overlap": (
+        COPY + 'library = "fast"\nthrottle = [ # <-- here\n'
+        ' {from = "08:00", to = "18:00", limit = "50MiB/s"},\n'
+        ' {from = "17:00", to = "19:00", limit = "60MiB/s"},\n]\n',
+        ("periods 1 and 2 overlap",),
+    ),
+    "a window that never opens": (
+        '[windows.w]\non = ["commcell"]\n'
+        'do_not_run = [{from = "00:00", to = "24:00"}]  # <-- here\n',
+        ("never opens",),
+    ),
+    "dates in the wrong order": (
+        '[windows.w]\non = ["commcell"]\n'
+        'do_not_run = [{from = "08:00", to = "09:00", first_day = 2026-02-01, last_day = 2026-01-01}]  # <-- here\n',
+        ("never comes",),
+    ),
     "a window that closes nothing": (
         '[windows.w]  # <-- here\non = ["commcell"]\n',
         ('needs "do_not_run"',),
