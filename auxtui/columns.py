@@ -57,7 +57,7 @@ def _needed(cells: Sequence[int], chosen: Sequence[int]) -> int:
 
 _STATE = Column(title="State", width=13)
 _JOB = Column(title="Job", width=6, right=True)
-_TARGET = Column(title="Policy and copies", width=15, wish=22, flex=2)
+_TARGET = Column(title="Policy and copies", width=15, wish=21, flex=2)
 
 JOBS = (
     _STATE,
@@ -65,7 +65,7 @@ JOBS = (
     Column(title="Operation", width=14, rank=7),
     _TARGET,
     Column(title="Progress", width=13),
-    Column(title="Rate", width=9, right=True, rank=1),
+    Column(title="Rate", width=10, right=True, rank=1),
     Column(title="Left", width=7, right=True, rank=2),
     Column(title="Err", width=3, right=True, rank=3),
     Column(title="Phase or reason", width=16, wish=26, flex=3, rank=4),

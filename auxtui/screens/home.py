@@ -101,7 +101,8 @@ class HomeScreen(ConsoleScreen):
             return job_targets(self._jobs, table.marked or {table.cursor_key})
         if focused is not None and focused.id == "content":
             return self._content_targets()
-        return node_target(self.console.state.estate, self._key)
+        # Of the table and not `_key`, which follows by a message: keys may come faster than that.
+        return node_target(self.console.state.estate, self.query_one(TreeTable).cursor_key)
 
     def abilities(self) -> frozenset[str]:
         focused = self.focused

@@ -181,7 +181,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
     def _tab_changed(self, message: TabStrip.Changed) -> None:
         self._show_tab(message.name)
         first = {"General": "#copies", "Advanced": "#priority", "Plan": "#lines"}[message.name]
-        self.query_one(first).focus()
+        self.call_after_refresh(self.query_one(first).focus)  # it is not displayed before
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -234,7 +234,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
             self.query_one(TabStrip).current = field.tab
             self.query_one(TabStrip).refresh()
             self._show_tab(field.tab)
-            self.query_one(f"#{name}").focus()
+            self.call_after_refresh(self.query_one(f"#{name}").focus)
         return options
 
     def _show_wrong(self, wrong: Mapping[str, str]) -> None:

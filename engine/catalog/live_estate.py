@@ -30,7 +30,7 @@ ORDER BY p.name, c.kind <> 'primary', c.precedence, c.id
 """
 
 _OWED = """
-SELECT j.copy_id, j.state, sum(b.size_bytes) AS bytes, min(b.completed_at) AS oldest
+SELECT j.copy_id, j.state, sum(b.size_bytes) AS bytes, min(b.adopted_at) AS oldest
 FROM job_copy j JOIN backup_job b ON b.id = j.backup_job_id
 WHERE j.state IN ('to_be_copied', 'partially_copied', 'bad')
 GROUP BY j.copy_id, j.state

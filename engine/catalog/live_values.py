@@ -22,7 +22,7 @@ class CopyCounts:
     """Bytes of backup jobs to be copied or partially copied."""
     bad_bytes: int = 0
     oldest_owed_at: datetime | None = None
-    """Completion of the oldest backup job that is still owed."""
+    """Adoption of the backup job that has been owed for longest: what is older was not owed yet."""
 
     def of(self, *states: JobCopyState) -> int:
         """Number of backup jobs in any of the states."""
