@@ -167,7 +167,7 @@ def disk(fast_path: Path) -> Iterator[Disk]:
 @needs_disk
 @pytest.mark.parametrize("work", [copy_job, write_in_batches])
 def test_power_cut_at_some_calls(disk: Disk, work: Callable[[LocalLibrary, Job], object]):
-    check_power_cuts(disk, work, step=0.1)
+    check_power_cuts(disk, work, step=0.05)
 
 
 @needs_disk
@@ -249,16 +249,25 @@ def test_order_of_the_publication_as_the_kernel_sees_it(root: Path, tmp_path: Pa
     order = [step for step in steps if step]
 
     last_write = max(i for i, step in enumerate(order) if step.startswith("write data"))
-    data_sync = max(i for i, step in enumerate(order) if step in ("syncfs data", "fsync data"))
+    last_mark = max(i for i, step in enumerate(order) if step in ("fchmod data", "utimensat data"))
+    data_sync = order.index("syncfs data", last_write)
     manifest_sync = order.index("fsync manifest")
     manifest_rename = order.index("rename manifest")
     job_sync = order.index("fsync job", manifest_rename)
     publication = order.index("rename job")
-    assert last_write < data_sync < manifest_sync < manifest_rename < job_sync < publication
+    assert (
+        last_write
+        < last_mark
+        < data_sync
+        < manifest_sync
+        < manifest_rename
+        < job_sync
+        < publication
+    )
     assert order[publication + 1 :][:2] == ["fsync copy", "fsync partials"]
 
 
-_TRACED = "trace=pwrite64,write,fsync,fdatasync,syncfs,rename,renameat,renameat2"
+_TRACED = "trace=pwrite64,write,fsync,fdatasync,syncfs,fchmod,utimensat,rename,renameat,renameat2"
 
 
 def _step(line: str, root: str) -> str:
