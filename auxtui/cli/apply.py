@@ -57,6 +57,7 @@ def _read(file: str) -> tuple[str, str]:
 def _apply(home: Home, text: str, name: str, *, dry_run: bool) -> list[Change]:
     from engine.catalog.opening import open_catalog
     from engine.model.clock import system_clock
+    from engine.operations.deciding import settle_all
     from engine.site.applying import apply_site
 
     now = system_clock()
@@ -70,7 +71,11 @@ def _apply(home: Home, text: str, name: str, *, dry_run: bool) -> list[Change]:
         if dry_run:
             return changes
     with open_catalog(home, create=not dry_run) as catalog:
-        return apply_site(catalog, text, name, dry_run=dry_run, now=now)
+        changes = apply_site(catalog, text, name, dry_run=dry_run, now=now)
+        if changes and not dry_run:
+            with catalog.write() as session:
+                settle_all(session, now)  # the ledger says at once what the new rules owe
+    return changes
 
 
 def _show(change: Change) -> None:

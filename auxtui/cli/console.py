@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 
 from engine.catalog.home import Home
-from engine.model.errors import EXIT_OK, UsageError
+from engine.model.errors import UsageError
 
 
 def open_console(home: Home, settings: Mapping[str, str | None]) -> int:
@@ -28,8 +28,7 @@ def open_console(home: Home, settings: Mapping[str, str | None]) -> int:
     os.environ.update({name: value for name, value in settings.items() if value is not None})
     from auxtui.profile import set_terminal_profile
 
-    set_terminal_profile()
+    profile = set_terminal_profile()
     from auxtui.app import run
 
-    run(home)
-    return EXIT_OK
+    return run(home, profile)

@@ -64,6 +64,12 @@ ProtectControlGroups=yes
 ProtectProc=invisible
 RemoveIPC=yes
 """
+_INSTALL = "save as /etc/systemd/system/auxtui.service, then: systemctl enable --now auxtui.service"
+_INSTALL_FOR_USER = (
+    "save as ~/.config/systemd/user/auxtui.service, then: "
+    "systemctl --user enable --now auxtui.service; loginctl enable-linger"
+)
+_HIDDEN_BY_SYSTEMD = ("/tmp", "/var/tmp")  # noqa: S108 - what PrivateTmp covers
 
 
 def unit_text(
@@ -88,26 +94,34 @@ def unit_text(
         f"ReadOnlyPaths={_quoted(path, optional=True)}\n"
         for path in sorted(set(landings))  # the innermost path decides, also inside a library
     )
-    in_temporary = any(_is_inside(path, "/tmp") or _is_inside(path, "/var/tmp")  # noqa: S108 - systemd hides these
-                       for path in (*writable, *landings))  # fmt: skip
-    name = "auxtui.service"
-    install = (
-        f"save as ~/.config/systemd/user/{name}, then: systemctl --user enable --now {name}; "
-        "loginctl enable-linger"
-        if for_user
-        else f"save as /etc/systemd/system/{name}, then: systemctl enable --now {name}"
+    in_temporary = any(
+        _is_inside(path, directory)
+        for path in (home, *libraries, *landings)
+        for directory in _HIDDEN_BY_SYSTEMD
     )
     return _UNIT.format(
         home=_quoted(home),
         home_text=shown(home).replace("%", "%%"),
         python=_quoted(python),
-        install=install,
+        install=_INSTALL_FOR_USER if for_user else _INSTALL,
         identity="" if for_user else f"User={getpass.getuser()}\n",
-        paths=paths,
+        paths=_paths(home, landings, libraries),
         temporary="" if in_temporary else "PrivateTmp=yes\n",
         more="" if for_user else _SYSTEM_ONLY,
         target="default.target" if for_user else "multi-user.target",
     )
+
+
+def _paths(home: str, landings: Sequence[str], libraries: Sequence[str]) -> str:
+    # A library that is not mounted yet must not keep the service from starting: the minus.
+    lines = [
+        f"ReadWritePaths={_quoted(path, optional=path != home)}\n"
+        for path in sorted({home, *libraries})
+    ]
+    lines += [  # the innermost path decides, also inside a library
+        f"ReadOnlyPaths={_quoted(path, optional=True)}\n" for path in sorted(set(landings))
+    ]
+    return "".join(lines)
 
 
 def _is_inside(path: str, directory: str) -> bool:

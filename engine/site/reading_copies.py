@@ -14,43 +14,34 @@ from engine.site.configuration import Configuration, CopyItem, JsonTable
 from engine.site.section import Section
 from engine.site.weekly_keys import read_periods
 
+SECONDARY_ONLY = (
+    "source",
+    "defer",
+    "on_and_after",
+    "subclients",
+    "select",
+    "every",
+    "take",
+    "compression",
+    "encrypt_to",
+    "throttle",
+)
 COPY_KEYS = (
     "kind",
     "library",
-    "source",
     "active",
     "precedence",
     "retain",
     "retain_cycles",
     "extended",
     "worm",
-    "defer",
-    "on_and_after",
-    "subclients",
-    "select",
-    "every",
-    "take",
-    "compression",
-    "encrypt_to",
-    "throttle",
+    *SECONDARY_ONLY,
 )
 PRIMARY_NAME = "primary"
 FOR_EVER = "forever"
 MAX_COPIES = 1000
 MAX_CYCLES = 10_000
 COMPRESSIONS = ("none", "zstd")
-_SECONDARY_ONLY = (
-    "source",
-    "defer",
-    "on_and_after",
-    "subclients",
-    "select",
-    "every",
-    "take",
-    "compression",
-    "encrypt_to",
-    "throttle",
-)
 _SELECTIVE_ONLY = ("select", "every", "take")
 
 
@@ -95,7 +86,7 @@ def _kind_of(name: str, section: Section) -> CopyKind:
     default = CopyKind.PRIMARY if name == PRIMARY_NAME else CopyKind.SYNCHRONOUS
     kind = CopyKind(section.choice("kind", default, tuple(CopyKind)))
     if kind is CopyKind.PRIMARY:
-        for key in _SECONDARY_ONLY:
+        for key in SECONDARY_ONLY:
             if key in section:
                 raise section.error(key, "does not apply to a primary copy")
     elif kind is CopyKind.SYNCHRONOUS:

@@ -38,38 +38,42 @@ def read_windows(root: Section, wanted: Configuration) -> None:
         "ignore_higher_levels",
     )
     for name, section in root.named("windows", keys):
-        on_nodes = section.choices("on", nodes, "node")
-        if not on_nodes:
-            raise section.error(None, 'needs "on": where it holds', hint='e.g. on = ["commcell"]')
-        periods = read_periods(section, "do_not_run")
-        if not periods:
-            raise section.error(
-                None,
-                'needs "do_not_run": when operations must not run',
-                hint='e.g. do_not_run = [{days = "mon-fri", from = "08:00", to = "18:00"}]',
-            )
-        operations = section.choices("operations", _WINDOW_OPERATIONS, "operation")
-        zone = section.zone(wanted.commcell.time_zone)
-        section.understood(
-            "do_not_run",
-            partial(
-                window_from,
-                name=name,
-                on_nodes=on_nodes,
-                operations=operations,
-                do_not_run=periods,
-                time_zone=zone,
-            ),
+        wanted.windows[name] = _read_window(name, section, nodes, wanted.commcell.time_zone)
+
+
+def _read_window(name: str, section: Section, nodes: tuple[str, ...], zone: str) -> WindowItem:
+    on_nodes = section.choices("on", nodes, "node")
+    if not on_nodes:
+        raise section.error(None, 'needs "on": where it holds', hint='e.g. on = ["commcell"]')
+    periods = read_periods(section, "do_not_run")
+    if not periods:
+        raise section.error(
+            None,
+            'needs "do_not_run": when operations must not run',
+            hint='e.g. do_not_run = [{days = "mon-fri", from = "08:00", to = "18:00"}]',
         )
-        wanted.windows[name] = WindowItem(
-            name=name,
-            on_nodes=on_nodes,
-            operations=operations,
-            do_not_run=periods,
-            time_zone=zone,
-            let_running_jobs_finish=section.flag("let_running_jobs_finish", False),
-            ignore_higher_levels=section.flag("ignore_higher_levels", False),
-        )
+    item = WindowItem(
+        name=name,
+        on_nodes=on_nodes,
+        operations=section.choices("operations", _WINDOW_OPERATIONS, "operation"),
+        do_not_run=periods,
+        time_zone=section.zone(zone),
+        let_running_jobs_finish=section.flag("let_running_jobs_finish", False),
+        ignore_higher_levels=section.flag("ignore_higher_levels", False),
+    )
+    section.understood("do_not_run", partial(_check_window, item))
+    return item
+
+
+def _check_window(item: WindowItem) -> None:
+    """Lets the rules look at all periods together."""
+    window_from(
+        name=item.name,
+        on_nodes=item.on_nodes,
+        operations=item.operations,
+        do_not_run=item.do_not_run,
+        time_zone=item.time_zone,
+    )
 
 
 def _nodes(wanted: Configuration) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from engine.site.configuration import (
     SubclientItem,
     WindowItem,
 )
-from engine.site.reading_copies import FOR_EVER, PRIMARY_NAME
+from engine.site.reading_copies import FOR_EVER, PRIMARY_NAME, SECONDARY_ONLY
 
 Table = dict[str, Any]
 
@@ -171,24 +171,8 @@ def _copy(item: CopyItem, zone: str) -> Table:
         "throttle": _throttle(item),
     }
     if item.kind is CopyKind.PRIMARY:
-        table = {key: value for key, value in table.items() if key not in _OF_SECONDARIES}
+        table = {key: value for key, value in table.items() if key not in SECONDARY_ONLY}
     return table
-
-
-_OF_SECONDARIES = frozenset(
-    [
-        "source",
-        "defer",
-        "on_and_after",
-        "subclients",
-        "select",
-        "every",
-        "take",
-        "compression",
-        "encrypt_to",
-        "throttle",
-    ]
-)
 
 
 def _moment(at: datetime | None, zone: str) -> str | None:

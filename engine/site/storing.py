@@ -209,18 +209,7 @@ def _remove(session: Session, item: Item) -> None:
             session.exec(delete(JobItem).where(col(JobItem.copy_id) == row.id))
             session.delete(row)
         case SubclientItem():
-            client = _named(session, Client, item.client)
-            subclient = session.exec(
-                select(Subclient).where(
-                    Subclient.client_id == client.id, Subclient.name == item.name
-                )
-            ).one()
-            session.exec(
-                delete(LandingObservation).where(
-                    col(LandingObservation.subclient_id) == subclient.id
-                )
-            )
-            session.delete(subclient)
+            _remove_subclient(session, item)
         case LibraryItem():
             library = _named(session, Library, item.name)
             session.exec(delete(DataPath).where(col(DataPath.library_id) == library.id))
@@ -230,15 +219,25 @@ def _remove(session: Session, item: Item) -> None:
             # The history of its jobs stays, with the name that it had.
             session.exec(update(Job).where(col(Job.policy_id) == policy.id).values(policy_id=None))
             session.delete(policy)
-        case MediaAgentItem():
-            session.delete(_named(session, MediaAgent, item.name))
-        case ClientItem():
-            session.delete(_named(session, Client, item.name))
-        case WindowItem():
-            session.delete(_named(session, OperationWindow, item.name))
-        case ScheduleItem():
-            session.delete(_named(session, Schedule, item.name))
-        case AlertItem():
-            session.delete(_named(session, Alert, item.name))
         case CommCellItem():
             raise AssertionError("a configuration always has its CommCell")
+        case _:
+            session.delete(_named(session, _PLAIN_TABLES[item.kind_name], item.name))
+
+
+_PLAIN_TABLES: dict[str, type[SQLModel]] = {
+    MediaAgentItem.kind_name: MediaAgent,
+    ClientItem.kind_name: Client,
+    WindowItem.kind_name: OperationWindow,
+    ScheduleItem.kind_name: Schedule,
+    AlertItem.kind_name: Alert,
+}
+
+
+def _remove_subclient(session: Session, item: SubclientItem) -> None:
+    client = _named(session, Client, item.client)
+    row = session.exec(
+        select(Subclient).where(Subclient.client_id == client.id, Subclient.name == item.name)
+    ).one()
+    session.exec(delete(LandingObservation).where(col(LandingObservation.subclient_id) == row.id))
+    session.delete(row)

@@ -33,6 +33,14 @@ def test_scan_says_what_it_adopted_and_what_it_left(auxtui):
     assert auxtui.within("scan", "db1/gp").code == 4
 
 
+def test_a_new_copy_owes_at_once_what_is_there_already(ready):
+    ready.configure('[policies.databases.copies.second]\nlibrary = "vault"\n')
+
+    lines = ready.within("copies", "databases/second", "--json").document["job_copies"]
+
+    assert [line["state"] for line in lines] == ["to_be_copied", "to_be_copied"]
+
+
 def test_a_landing_directory_that_vanished_is_offline_and_to_be_tried_later(ready):
     ready.cell.landing.rename(ready.cell.root / "gone")
 

@@ -73,6 +73,27 @@ def adopt(catalog: Catalog, *, copied_to: str = "") -> int:
         return number
 
 
+def run_of(catalog: Catalog, state: JobState) -> int:
+    """A job of the policy for its copy, as it stands in the catalog."""
+    with catalog.write() as session:
+        policy = config.policy(session, "databases")
+        return jobs.create_job(
+            session,
+            operation=Operation.AUXCOPY,
+            policy_id=policy.id,
+            policy=policy.name,
+            copies=["offsite"],
+            options={},
+            description="",
+            priority=5,
+            initiated_by="test",
+            state=state,
+            reason="",
+            throttle_bps=None,
+            now=NOW,
+        )
+
+
 def libraries(catalog: Catalog):
     with catalog.read() as session:
         return {library.name: library for library in config.libraries(session)}
@@ -372,23 +393,7 @@ def test_a_copy_that_only_owes_can_go(apply: Apply, catalog: Catalog):
 
 def test_a_copy_cannot_go_while_a_job_runs_for_it(apply: Apply, catalog: Catalog):
     apply(BASE)
-    with catalog.write() as session:
-        policy = config.policy(session, "databases")
-        job = jobs.create_job(
-            session,
-            operation=Operation.AUXCOPY,
-            policy_id=policy.id,
-            policy=policy.name,
-            copies=["offsite"],
-            options={},
-            description="",
-            priority=5,
-            initiated_by="test",
-            state=JobState.RUNNING,
-            reason="",
-            throttle_bps=None,
-            now=NOW,
-        )
+    job = run_of(catalog, JobState.RUNNING)
 
     with pytest.raises(SiteError, match=rf"job {job} is running"):
         apply(BASE.replace("copies.offsite", "copies.other"))
@@ -398,23 +403,7 @@ def test_a_copy_cannot_go_while_a_job_runs_for_it(apply: Apply, catalog: Catalog
 
 def test_the_history_of_a_removed_policy_stays(apply: Apply, catalog: Catalog):
     apply(BASE)
-    with catalog.write() as session:
-        policy = config.policy(session, "databases")
-        job = jobs.create_job(
-            session,
-            operation=Operation.AUXCOPY,
-            policy_id=policy.id,
-            policy=policy.name,
-            copies=["offsite"],
-            options={},
-            description="",
-            priority=5,
-            initiated_by="test",
-            state=JobState.COMPLETED,
-            reason="",
-            throttle_bps=None,
-            now=NOW,
-        )
+    job = run_of(catalog, JobState.COMPLETED)
 
     apply("")
 
