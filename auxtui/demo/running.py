@@ -37,7 +37,11 @@ def run_demo(
         The exit code: 0 when everything was copied.
     """
     demo = _Demo(Place(directory), material or Material(), as_json=as_json)
-    return demo.run_headless() if headless else demo.run_in_console()
+    try:
+        return demo.run_headless() if headless else demo.run_in_console()
+    except KeyboardInterrupt:
+        tell("stopped; what is there stays, the same command goes on")
+        return EXIT_TRY_LATER
 
 
 class _Demo:
@@ -58,9 +62,6 @@ class _Demo:
             ended = [self._run_to_end(policy) for policy in POLICIES]
             report(self.place, ended, as_json=self.as_json)
             return max(exit_code_of(job) for job in ended)
-        except KeyboardInterrupt:
-            tell("stopped; what is copied stays, the same command goes on")
-            return EXIT_TRY_LATER
         finally:
             if not was_served:
                 frontdoor.stop_service(self.home, by=BY)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from auxtui.cli import console
-from auxtui.demo import run_demo
+from auxtui.demo import place, run_demo
 from auxtui.demo.material import Material, make_material
 from auxtui.demo.outcome import program, report
 from auxtui.demo.place import MARKER, Place
@@ -166,6 +166,21 @@ def test_an_interrupted_start_is_gone_on_with(root: Path, material: Material) ->
     assert len(archives) == 2
     for archive in archives:
         subprocess.run(["tar", "-tf", archive], check=True, capture_output=True)
+
+
+def test_a_keyboard_interrupt_ends_it_with_a_word(
+    root: Path,
+    material: Material,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, "make_material", interrupted)
+
+    assert run_demo(str(root), headless=True, as_json=True, material=material) == 75
+    assert "the same command goes on" in capsys.readouterr().err
 
 
 def test_without_a_terminal_nothing_is_made(root: Path, material: Material) -> None:
