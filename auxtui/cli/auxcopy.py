@@ -12,6 +12,7 @@ from auxtui import format as fmt
 from auxtui.cli.completing import policy_names
 from auxtui.cli.output import say, tell, write_json, write_table
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, Terms, terms_of, whoami
+from auxtui.cli.words import name_of
 from engine.model.errors import UsageError
 from engine.model.names import shown
 from engine.policy.durations import parse_duration, parse_rate
@@ -100,8 +101,8 @@ def auxcopy(
     if here and not wait:
         raise UsageError("--here runs the job inside this command", hint="add --wait")
     given = {
-        "copies": tuple(copy) if copy else None,
-        "source_media_agent": source_media_agent,
+        "copies": tuple(name_of(each, "copy") for each in copy) if copy else None,
+        "source_media_agent": name_of(source_media_agent, "MediaAgent") or None,
         "streams": streams,
         "scalable": False if no_scalable else None,
         "jobs_to_process": jobs_to_process,
@@ -111,7 +112,7 @@ def auxcopy(
         "throttle_bps": None if throttle is None else parse_rate(throttle),
         "priority": priority,
         "start_suspended": suspended or None,
-        "description": description,
+        "description": None if description is None else name_of(description, "description"),
         "retries": retries,
         "total_time_s": None if total_time is None else parse_duration(total_time),
         "kill_after_total_time": kill_after_total_time or None,
@@ -137,7 +138,7 @@ def _form(
         from engine.site.toml_text import read_toml_file
 
         named, options = read_script(read_toml_file(script), script, tuple(settings))
-    name = policy or named
+    name = name_of(policy, "policy") or named
     if not name:
         raise UsageError("no policy is named", hint="auxtui auxcopy POLICY, or --script FILE.toml")
     stated = {key: value for key, value in given.items() if value is not None}

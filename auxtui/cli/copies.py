@@ -11,7 +11,7 @@ from auxtui import format as fmt
 from auxtui.cli.completing import copy_names
 from auxtui.cli.output import write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of
-from auxtui.cli.words import found_name, one_of, policy_and_copy
+from auxtui.cli.words import found_name, name_of, one_of, policy_and_copy
 from engine.catalog.live_values import LedgerFilter, LiveCopy, LiveJobCopy
 from engine.model.states import JobCopyState
 from engine.policy.durations import parse_duration
@@ -58,7 +58,7 @@ def copies(
     where = LedgerFilter(
         states=tuple(JobCopyState(one_of(word, JobCopyState, "state")) for word in state or ()),
         since=None if since is None else datetime.now(UTC) - _span(since),
-        client=client or "",
+        client=name_of(client, "client"),
     )
     with terms.live() as live:
         chosen = chosen_copies(live, policy, copy)

@@ -96,7 +96,13 @@ def _terminal(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _home(home: Home) -> Iterator[Finding]:
-    if not home.path.is_dir():
+    if home.path.exists() and not home.path.is_dir():
+        yield _error(
+            f"the home {shown(str(home.path))} is not a directory",
+            "name another with --home or AUXTUI_HOME",
+        )
+        return
+    if not home.path.exists():
         yield _info(f"the home {shown(str(home.path))} is not made yet")
         return
     try:

@@ -11,7 +11,7 @@ from auxtui import format as fmt
 from auxtui.cli.completing import policy_names
 from auxtui.cli.output import write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of
-from auxtui.cli.words import one_of
+from auxtui.cli.words import name_of, one_of
 from engine.catalog.live_values import HistoryFilter
 from engine.catalog.values import JobValue
 from engine.model.errors import UsageError
@@ -66,7 +66,7 @@ def jobs(
         since=_start(since, whole=active or history or bool(state) or limit is not None),
         operation=one_of(operation, Operation, "operation") if operation else "",
         states=tuple(JobState(one_of(word, JobState, "state")) for word in state or ()),
-        policy=policy or "",
+        policy=name_of(policy, "policy"),
     )
     with terms.live() as live:
         found = live.history(where, limit=limit)

@@ -11,6 +11,7 @@ from typing import IO, Any
 from auxtui.inert import safe
 
 GAP = "  "
+FOLDED = ("name", "reason", "next step")  # columns that go on in a second line
 
 
 def is_plain(stream: IO[str]) -> bool:
@@ -75,17 +76,21 @@ def _write_drawn(columns: Sequence[str], cells: list[list[str]], numbers: Sequen
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in columns:
+    # A person gains nothing from empty columns, and the others need their room.
+    kept = [at for at in range(len(columns)) if any(row[at] not in ("", "-") for row in cells)]
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for at in kept:
+        heading = columns[at]
         table.add_column(
             Text(heading),
             justify="right" if heading in numbers else "left",
             overflow="fold",
-            no_wrap=heading in numbers,
+            no_wrap=heading not in FOLDED,
         )
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(markup=False, highlight=False, emoji=False).print(table)
+        table.add_row(*(Text(row[at]) for at in kept))
+    console = Console(markup=False, highlight=False, emoji=False)
+    console.print(table if kept else Text("nothing"))
 
 
 def write_facts(facts: Iterable[tuple[str, Any]]) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from auxtui.cli.output import say, write_json
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, terms_of, whoami
+from auxtui.cli.words import name_of
 from engine.model.errors import UsageError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -57,7 +58,7 @@ def restore(
             terms.home,
             backup_job,
             to=to,
-            copy=copy,
+            copy=name_of(copy, "copy") or None,
             path_globs=path or [],
             overwrite=overwrite,
             by=whoami(),

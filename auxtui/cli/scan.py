@@ -9,6 +9,7 @@ import typer
 from auxtui.cli.completing import subclient_names
 from auxtui.cli.output import say, tell, write_json
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of, whoami
+from auxtui.cli.words import name_of
 from engine.model.errors import EXIT_FAILED, EXIT_OK, EXIT_TRY_LATER
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -41,6 +42,7 @@ def scan(
     from engine.control import frontdoor
 
     terms = terms_of(ctx, home, as_json)
+    name_of(subclient, "subclient")
     found = frontdoor.run_scan(terms.home, subclient, by=whoami(), accept=accept)
     if terms.as_json:
         write_json(found)

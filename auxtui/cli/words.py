@@ -48,13 +48,30 @@ def did_you_mean(word: str, known: list[str]) -> str:
     return f'; did you mean "{shown(near[0])}"?' if near else ""
 
 
+def name_of(word: str | None, what: str) -> str:
+    """A name from the command line; empty when it is not given.
+
+    Raises:
+        UsageError: it is not UTF-8, as every name in a catalog is.
+    """
+    if word is None:
+        return ""
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError as err:
+        raise UsageError(
+            f'"{shown(word)}" is no {what}: it is not UTF-8', hint="type it on a UTF-8 terminal"
+        ) from err
+    return word
+
+
 def policy_and_copy(text: str) -> tuple[str, str]:
     """The parts of `POLICY/COPY`; the copy is empty when only a policy is named.
 
     Raises:
         UsageError: more parts, or an empty one.
     """
-    policy, slash, copy = text.partition("/")
+    policy, slash, copy = name_of(text, "copy").partition("/")
     if not policy or (slash and not copy) or "/" in copy:
         raise UsageError(f'"{shown(text)}" is not POLICY/COPY', hint="e.g. databases/offsite")
     return policy, copy

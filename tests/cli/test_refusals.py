@@ -49,6 +49,15 @@ REFUSED = [
     (["auxcopy", "databases", "--here"], 2, "--wait"),
     (["auxcopy", "databases", "--set", "streams=2"], 2, "--script"),
     (["auxcopy", "--script", "missing.toml"], 4, "missing.toml"),
+    (["jobs", "--policy", "\udcff"], 2, "UTF-8"),
+    (["copies", "\udcff/x"], 2, "UTF-8"),
+    (["copies", "databases", "--client", "\udcff"], 2, "UTF-8"),
+    (["auxcopy", "\udcff", "--dry-run"], 2, "UTF-8"),
+    (["auxcopy", "databases", "--copy", "\udcff"], 2, "UTF-8"),
+    (["auxcopy", "databases", "--description", "\udcff"], 2, "UTF-8"),
+    (["scan", "\udcff"], 2, "UTF-8"),
+    (["restore", "1", "--to", "x", "--copy", "\udcff"], 2, "UTF-8"),
+    (["pick", "databases/\udcff", "1"], 2, "UTF-8"),
     (["apply", "missing.toml"], 4, "missing.toml"),
     (["apply", "."], 2, "cannot read"),
     (["apply"], 2, "FILE.toml"),
@@ -154,6 +163,14 @@ def test_without_a_catalog_there_is_no_such_thing(tmp_path, arguments, capsys):
     assert found == 4
     assert "apply" in said.err
     assert not (tmp_path / "home").exists()
+
+
+def test_doctor_says_when_the_home_is_a_file(tmp_path, capsys):
+    (tmp_path / "home").write_text("")
+
+    assert main(["doctor", "--home", str(tmp_path / "home"), "--json"]) == 1
+
+    assert "is not a directory" in capsys.readouterr().out
 
 
 def test_doctor_says_what_is_missing_on_a_new_host(auxtui):
