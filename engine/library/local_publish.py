@@ -131,9 +131,7 @@ class Publication:
                     f"{entry.size} were written",
                     hint="something else writes into this library: look at it",
                 )
-            apply_metadata(fd, entry.meta, warn=self._warner(entry))
-            if self._syncs_each:
-                os.fsync(fd)
+            self._mark(fd, entry, least_mode=stat.S_IRUSR)
         finally:
             os.close(fd)
 
@@ -160,11 +158,23 @@ class Publication:
         parent, name = parents.of(entry.path)
         fd = open_own_directory(name, parent=parent)
         try:
-            apply_metadata(fd, entry.meta, warn=self._warner(entry))
-            if self._syncs_each:
-                os.fsync(fd)
+            self._mark(fd, entry, least_mode=stat.S_IRUSR | stat.S_IXUSR)
         finally:
             os.close(fd)
+
+    def _mark(self, fd: int, entry: FileEntry | DirectoryEntry, *, least_mode: int) -> None:
+        """Sets what is kept besides the bytes, but never a mode that locks this account out.
+
+        What a plain account could read by its group would be closed to it as the owner of the
+        copy; the manifest has the true mode for a restore.
+        """
+        meta, warn = entry.meta, self._warner(entry)
+        if os.geteuid() != 0 and meta.mode & least_mode != least_mode:
+            warn(f"its mode {meta.mode:04o} is kept in the manifest alone")
+            meta = replace(meta, mode=meta.mode | least_mode)
+        apply_metadata(fd, meta, warn=warn)
+        if self._syncs_each:
+            os.fsync(fd)
 
     def _put_manifest(self, header: ManifestHeader, ordered: Sequence[Entry]) -> bytes:
         job_fd = self._partial.job_fd
