@@ -12,7 +12,7 @@ from engine.transfer.opened import OpenDestination, Written
 Spawn = Callable[[Coroutine[object, object, None]], object]
 """Starts a task that the run owns."""
 
-MAX_WAITING = 8  # written and not yet journaled: what a crash makes a restart read again
+MAX_WAITING = 4  # written and not yet journaled: what a crash makes a restart read again
 
 
 class Committer:
@@ -47,15 +47,19 @@ class Committer:
             await self._changed.wait_for(lambda: not self._is_busy)
 
     async def _work_off(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            async with self._changed:
-                self._changed.notify_all()
-            try:
-                await self._hops.run(commit, self._destination, group)
-            except AuxError as err:
-                self._destination.fail(err)
-        self._is_busy = False
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting, []
+                await self._tell()
+                try:
+                    await self._hops.run(commit, self._destination, group)
+                except AuxError as err:
+                    self._destination.fail(err)
+        finally:
+            self._waiting, self._is_busy = [], False
+            await self._tell()
+
+    async def _tell(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 

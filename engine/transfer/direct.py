@@ -14,6 +14,7 @@ import os
 
 BLOCK_BYTES = 4096  # offsets, lengths and addresses are multiples of it
 CACHED_RATIO = 0.5  # of a range in the page cache: from here on it is read through the cache
+ROOM_FACTOR = 2  # free bytes for each byte that is reserved
 _SYS_CACHESTAT = 451  # the same on every architecture since it came with Linux 6.5
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -42,8 +43,14 @@ def cached_ratio(fd: int, offset: int, length: int) -> float:
 
 
 def reserve(fd: int | None, size_bytes: int) -> None:
-    """Gives a file its blocks before it is written: streams then need not wait for each other."""
-    if fd is not None and hasattr(_libc, "fallocate64"):
+    """Gives a file its blocks before it is written: streams then need not wait for each other.
+
+    Only where there is room in plenty, so that an attempt never fills the disk up.
+    """
+    if fd is None or not hasattr(_libc, "fallocate64"):
+        return
+    room = os.fstatvfs(fd)
+    if room.f_bavail * room.f_frsize > ROOM_FACTOR * size_bytes:
         _libc.fallocate64(fd, 0, ctypes.c_int64(0), ctypes.c_int64(size_bytes))
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from engine.library.interface import ReadHandle
-from engine.model.errors import AuxError, SourceChanged
+from engine.model.errors import SourceChanged
 from engine.model.names import RelPath, shown
 from engine.transfer.buffers import Buffers, Piece
 from engine.transfer.cancel import CancelToken
@@ -189,11 +189,13 @@ def _read_pieces(
         began_s = lane.clock()
         buffer = lane.buffers.get(pace.cancel)
         view = buffer[:count]
+        is_filled = False
         try:
             source.fill(view, at)
-        except AuxError:
-            lane.buffers.put(buffer)
-            raise
+            is_filled = True
+        finally:
+            if not is_filled:
+                lane.buffers.put(buffer)
         piece = Piece(view, at, len(queues), partial(_free, lane, pace, buffer, count))
         for pieces in queues:
             pieces.put(piece)

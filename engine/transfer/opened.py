@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import overload
@@ -70,12 +70,20 @@ class Target:
         destination: where it is.
         entry: the file.
         chunks: how many chunks will be written there.
+        done: called when all of them are committed.
     """
 
-    def __init__(self, destination: OpenDestination, entry: FileEntry, chunks: int) -> None:
+    def __init__(
+        self,
+        destination: OpenDestination,
+        entry: FileEntry,
+        chunks: int,
+        done: Callable[[], None],
+    ) -> None:
         self.destination = destination
         self._entry = entry
         self._left = chunks
+        self._done = done
         self._lock = threading.Lock()
         self._handle: WriteHandle | None = None
         self._direct: DirectFile | None = None
@@ -113,8 +121,10 @@ class Target:
         """Closes the file when its last chunk is committed."""
         with self._lock:
             self._left -= chunks
-        if self._left <= 0:
+            is_last = self._left == 0
+        if is_last:
             self.close()
+            self._done()
 
     def close(self) -> None:
         """Closes the file if it is open."""
@@ -135,14 +145,24 @@ class CopiedFile:
         reader: of its backup job.
         needs: chunks that each destination lacks.
         chunks: pieces of work in all.
+        done: called when everything is committed and closed.
     """
 
     def __init__(
-        self, entry: FileEntry, reader: JobReader, needs: dict[OpenDestination, int], chunks: int
+        self,
+        entry: FileEntry,
+        reader: JobReader,
+        needs: dict[OpenDestination, int],
+        chunks: int,
+        done: Callable[[CopiedFile], None],
     ) -> None:
         self.entry = entry
         self.bytes_done = 0
-        self.targets = {dest: Target(dest, entry, count) for dest, count in needs.items()}
+        self.targets = {
+            dest: Target(dest, entry, count, self._part_done) for dest, count in needs.items()
+        }
+        self._parts = 1 + len(self.targets)
+        self._done = done
         self._reader = reader
         self._left = chunks
         self._lock = threading.Lock()
@@ -170,6 +190,14 @@ class CopiedFile:
             is_last = self._left == 0
         if is_last:
             self._close_source()
+            self._part_done()
+
+    def _part_done(self) -> None:
+        with self._lock:
+            self._parts -= 1
+            is_last = self._parts == 0
+        if is_last:
+            self._done(self)
 
     def close(self) -> None:
         """Closes everything that is still open."""

@@ -14,6 +14,7 @@ from itertools import islice
 
 from engine.model.errors import AuxError, Cancelled
 from engine.model.names import shown
+from engine.model.states import StreamState
 from engine.transfer.buffers import Buffers, buffer_bytes_for
 from engine.transfer.cancel import CancelToken
 from engine.transfer.commit import Committer
@@ -29,7 +30,6 @@ from engine.transfer.flow import Lane
 from engine.transfer.hops import GRACE_S, Hops
 from engine.transfer.opened import OpenDestination, OpenOrder, Written
 from engine.transfer.orders import TransferOrder, TransferResult
-from engine.transfer.pool import first_of
 from engine.transfer.progress import RunMeter, RunSnapshot, StreamMeter
 from engine.transfer.queueing import WorkQueue
 from engine.transfer.throttle import Throttle
@@ -88,6 +88,11 @@ class TransferRun:
         self._meter = RunMeter(clock)
         self._meters: dict[int, StreamMeter] = {}
         self._open: dict[OpenOrder, _Progress] = {}
+        self._queue: WorkQueue[Work] = WorkQueue(room=2 * streams)
+        self._slots = asyncio.Semaphore(MAX_OPEN_ORDERS)
+        self._reporting = asyncio.Lock()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._failure: Exception | None = None
 
     @property
     def streams(self) -> int:
@@ -95,21 +100,24 @@ class TransferRun:
         return self._streams
 
     async def run(self, next_order: NextOrder) -> None:
-        """Copies all orders; returns when all have ended, or were stopped by the cancel."""
+        """Copies all orders; returns when all have ended, or were stopped by the cancel.
+
+        Raises:
+            Exception: what `next_order` or `on_result` raised, or a bug; every order was stopped,
+                closed and, as far as that was possible, reported before.
+        """
         self._hops = Hops(self._stop, grace_s=self._grace_s)
-        self._queue: WorkQueue[Work] = WorkQueue(room=2 * self._streams)
-        self._slots = asyncio.Semaphore(MAX_OPEN_ORDERS)
-        self._reporting = asyncio.Lock()
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._start_streams()
-                await self._feed(next_order)
-        except BaseExceptionGroup as several:
-            raise first_of(several) from several
+                await self._watched(self._feed(next_order))
         finally:
+            self._tasks = None
             self._stop.cancel("the run has ended")
             self._stop.detach()
             self._hops.close()
+        if self._failure is not None:
+            raise self._failure
 
     def snapshot(self) -> RunSnapshot:
         """Where the run is; from any thread."""
@@ -121,12 +129,26 @@ class TransferRun:
     def set_streams(self, count: int) -> None:
         """Changes the number of streams; one too many ends after its piece of work."""
         self._streams = count
-        if hasattr(self, "_tasks"):
+        if self._tasks is not None:
             self._start_streams()
             self._spawn(self._queue.look_again())
 
     def _spawn(self, story: Coroutine[object, object, None]) -> None:
-        self._tasks.create_task(story)
+        if self._tasks is None:
+            raise RuntimeError("the run is over")
+        self._tasks.create_task(self._watched(story))
+
+    async def _watched(self, story: Coroutine[object, object, None]) -> None:
+        """A part of the run; when it fails unexpectedly, the run ends in order and then says so."""
+        try:
+            await story
+        except Exception as err:  # noqa: BLE001 - the edge of a run: raised at its end
+            self._fail(err)
+
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = error
+        self._stop.cancel("the run failed")
 
     def _start_streams(self) -> None:
         for number in range(1, self._streams + 1):
@@ -136,11 +158,27 @@ class TransferRun:
 
     async def _feed(self, next_order: NextOrder) -> None:
         """Orders in sequence, the next one opened while this one is split."""
-        upcoming = self._tasks.create_task(self._pull(next_order))
-        while (order := await upcoming) is not None:
-            upcoming = self._tasks.create_task(self._pull(next_order))
-            await self._dispatch(self._open[order])
-        await self._queue.close()
+        try:
+            upcoming = self._opened_next(next_order)
+            while (order := await upcoming) is not None:
+                upcoming = self._opened_next(next_order)
+                await self._dispatch(self._open[order])
+        finally:
+            await self._queue.close()
+
+    def _opened_next(self, next_order: NextOrder) -> asyncio.Future[OpenOrder | None]:
+        """The next order that can be opened; None when there is none."""
+        opened: asyncio.Future[OpenOrder | None] = asyncio.get_running_loop().create_future()
+
+        async def pull() -> None:
+            try:
+                opened.set_result(await self._pull(next_order))
+            finally:
+                if not opened.done():
+                    opened.set_result(None)
+
+        self._spawn(pull())
+        return opened
 
     async def _pull(self, next_order: NextOrder) -> OpenOrder | None:
         """Gets and opens the next order; one that cannot be opened is reported at once."""
@@ -184,8 +222,9 @@ class TransferRun:
             pass
         except AuxError as err:
             order.fail(err)
-        progress.is_split = True
-        self._look_for_end(progress)
+        finally:
+            progress.is_split = True
+            self._look_for_end(progress)
 
     def _batch_bytes(self, order: OpenOrder) -> int:
         most = buffer_bytes_for(self._memory_bytes, self._streams)
@@ -205,7 +244,7 @@ class TransferRun:
                 break
             if lane.buffers.each_bytes != buffer_bytes_for(self._memory_bytes, self._streams):
                 lane = self._new_lane()
-            await self._do(work, lane, meter)
+            await self._watched(self._do(work, lane, meter))
         del self._meters[number]
 
     def _new_lane(self) -> Lane:
@@ -214,17 +253,17 @@ class TransferRun:
 
     async def _do(self, work: Work, lane: Lane, meter: StreamMeter) -> None:
         progress = self._open[work.order]
-        written: list[Written] = []
         try:
-            written = await self._copy(work, lane, meter)
+            for one in await self._copy(work, lane, meter):
+                meter.state = StreamState.SYNCING
+                await progress.committers[one.destination].add(one)
         except SourceFailed as err:
             work.order.fail(err.error, err.path)
         except Cancelled:
             pass  # what is journaled stays; the outcome says so
-        for one in written:
-            await progress.committers[one.destination].add(one)
-        progress.outstanding -= 1
-        self._look_for_end(progress)
+        finally:
+            progress.outstanding -= 1
+            self._look_for_end(progress)
 
     async def _copy(self, work: Work, lane: Lane, meter: StreamMeter) -> list[Written]:
         def moved(count_bytes: int) -> None:
@@ -265,15 +304,19 @@ class TransferRun:
 
     async def _finish(self, progress: _Progress) -> None:
         order = progress.order
-        for committer in progress.committers.values():
-            await committer.idle()
-        await publish_order(order, self._hops)
-        if not self._hops.has_abandoned:
-            await self._hops.run(close_order, order)
-        del self._open[order]
-        await self._report(result_of(order, seconds=self._clock() - progress.started_s))
+        try:
+            for committer in progress.committers.values():
+                await committer.idle()
+            await publish_order(order, self._hops)
+        finally:
+            if not self._hops.has_abandoned:
+                await self._hops.run(close_order, order)
+            del self._open[order]
+            await self._report(result_of(order, seconds=self._clock() - progress.started_s))
 
     async def _report(self, result: TransferResult) -> None:
-        async with self._reporting:
-            await self._on_result(result)
-        self._slots.release()
+        try:
+            async with self._reporting:
+                await self._on_result(result)
+        finally:
+            self._slots.release()

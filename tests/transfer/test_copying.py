@@ -16,7 +16,8 @@ from engine.model.errors import (
     SourceCorrupt,
     SourceRead,
 )
-from tests.transfer.fakes import FakeSource, Store, destination, directory, order
+from engine.transfer.orders import TransferOrder
+from tests.transfer.fakes import FakeSource, Store, destination, directory, nothing, order
 from tests.transfer.running import Session, copy
 
 MIB = 1024 * 1024
@@ -310,12 +311,68 @@ async def test_nothing_is_published_when_the_digests_cannot_be_remembered():
     assert store.published is None
 
 
-async def test_a_bug_ends_the_run_with_itself():
+@pytest.mark.parametrize("side", ["on_read", "on_write", "on_record", "on_publish", "on_batch"])
+async def test_a_bug_stops_the_run_in_order_and_is_raised(side):
     def bug(*_: object) -> None:
         raise ZeroDivisionError
 
+    source = FakeSource(mixed(), chunk_bytes=MIB, on_read=bug if side == "on_read" else nothing)
+    writer = Store().writer(**{} if side == "on_read" else {side: bug})
+    session = Session([order(source, destination(writer)), *many_orders(20)])
+
     with pytest.raises(ZeroDivisionError):
-        await copy(order(FakeSource({b"f": b"1"}, on_read=bug), destination(Store().writer())))
+        await session.to_end()
+
+    assert len(session.results) == session.pulled
+    assert source.closed
+    assert writer.closed
+
+
+async def test_an_error_of_the_caller_stops_the_run_in_order_and_is_raised():
+    session = Session(many_orders(20))
+
+    async def refuse(_: object) -> None:
+        raise LibraryOffline("the catalog is gone")
+
+    session.run._on_result = refuse
+
+    with pytest.raises(LibraryOffline):
+        await session.to_end()
+
+
+async def test_an_order_that_cannot_be_got_stops_the_run_in_order_and_is_raised():
+    orders = many_orders(3)
+    session = Session([])
+
+    async def next_order():
+        if not orders:
+            raise LibraryOffline("the catalog is gone")
+        return orders.pop()
+
+    with pytest.raises(LibraryOffline):
+        await session.run.run(next_order)
+
+    assert len(session.results) == 3
+
+
+def many_orders(count: int) -> list[TransferOrder]:
+    """Orders of a small file each."""
+    return [
+        order(FakeSource({b"f": b"1"}), destination(Store().writer()), job_id=number)
+        for number in range(count)
+    ]
+
+
+async def test_files_that_are_committed_are_forgotten():
+    contents = {b"%d" % number: b"x" * MIB for number in range(50)}
+    source = FakeSource(contents, chunk_bytes=MIB)
+    held: list[int] = []
+    session = Session([order(source, destination(Store().writer()))], streams=1)
+    source.on_read = lambda *_: held.extend(len(o.files) for o in session.run._open.copy())
+
+    await session.to_end()
+
+    assert max(held) < 30
 
 
 async def test_orders_are_pulled_only_as_streams_run_dry():
