@@ -19,6 +19,18 @@ class CommCellValue:
     name: str
     time_zone: str
     created_at: datetime
+    queue_conflicting_auxcopy_jobs: bool
+    auxcopy_not_pick_new_backups: bool
+    day_start_s: int
+    """Seconds after local midnight, 0 to 86,399."""
+    week_start: int
+    """0 (Monday) to 6."""
+    month_start_day: int
+    """1 to 28."""
+    behind_bytes: int | None
+    behind_age_s: int | None
+    behind_time_s: int | None
+    """From when on a copy has fallen behind; None: that does not matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,22 @@ class CommCell(SQLModel, table=True):
     name: str = "commcell"
     time_zone: str = "UTC"
     created_at: datetime
+    queue_conflicting_auxcopy_jobs: bool = True
+    """A run that needs the copies of another waits for it; else it is refused."""
+    auxcopy_not_pick_new_backups: bool = False
+    """Not scalable: a run leaves out what was still being backed up when it was asked for."""
+    day_start_s: int = 0
+    """Seconds after local midnight, 0 to 86,399."""
+    week_start: int = 4
+    """0 (Monday) to 6; 4 is Friday."""
+    month_start_day: int = 1
+    """1 to 28."""
+    behind_bytes: int | None = big(default=25 * 10**12)
+    """A copy that owes more has fallen behind; None: that does not matter."""
+    behind_age_s: int | None = big(default=14 * 86_400)
+    """As long as that due, seconds."""
+    behind_time_s: int | None = big(default=48 * 3_600)
+    """So much work at the past rate, seconds."""
 
 
 class IdSequence(SQLModel, table=True):

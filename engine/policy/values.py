@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -111,6 +111,3 @@ class RunOptions:
     total_time_s: int | None = None
     kill_after_total_time: bool = False
     throttle_bps: int | None = None
-    start_new_media: bool = False
-    mark_media_full: bool = False
-    extra: dict[str, str] = field(default_factory=dict)

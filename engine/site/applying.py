@@ -10,9 +10,11 @@ from datetime import datetime
 from sqlmodel import Session
 
 from engine.catalog.opening import Catalog
-from engine.site.configuration import Configuration, MediaAgentItem
+from engine.model.errors import UsageError
+from engine.policy.schedule import refuse_never
+from engine.site.configuration import Configuration, MediaAgentItem, ScheduleItem
 from engine.site.current import current_configuration
-from engine.site.diffing import Change, ChangeKind, changes_of, difference
+from engine.site.diffing import Change, ChangeKind, Difference, changes_of, difference
 from engine.site.guarding import refuse_losses
 from engine.site.markers import prepare_libraries, refuse_unknown_media
 from engine.site.reading import read_site
@@ -56,11 +58,23 @@ def _apply(
     refuse_unknown_media(wanted, site)
     found = difference(current, wanted)
     refuse_losses(session, found, site)
+    _refuse_past(found, site, now)
     changes = _explained(changes_of(found, current, wanted), wanted, text)
     if dry_run:
         return changes
     store(session, found)
     return changes + prepare_libraries(session, found, wanted, site, now)
+
+
+def _refuse_past(found: Difference, site: SiteText, now: datetime) -> None:
+    """Refuses a schedule that is entered now and never runs; one that has run stays allowed."""
+    for item in (*found.added, *(after for _, after in found.changed)):
+        if not isinstance(item, ScheduleItem) or not item.enabled:
+            continue
+        try:
+            refuse_never(item.spec, item.time_zone, now)
+        except UsageError as err:
+            raise site.error((*item.place, "when"), err.message, hint=err.hint) from err
 
 
 def _name_of_this_host() -> str:

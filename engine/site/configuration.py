@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from engine.model.states import CopyKind, SubclientKind
+from engine.policy.backlog import BehindLimits
+from engine.policy.periods import FRIDAY
 
 Place = tuple[str, ...]
 """Keys of the table in the site file: `("policies", "databases", "copies", "offsite")`."""
@@ -47,6 +49,15 @@ class CommCellItem(_NamedItem):
     table: ClassVar[str] = "commcell"
     name: str = DEFAULT_COMMCELL
     time_zone: str = DEFAULT_ZONE
+    queue_conflicting_auxcopy_jobs: bool = True
+    auxcopy_not_pick_new_backups: bool = False
+    day_start_s: int = 0
+    """Seconds after local midnight, 0 to 86,399."""
+    week_start: int = FRIDAY
+    """0 (Monday) to 6."""
+    month_start_day: int = 1
+    """1 to 28."""
+    behind: BehindLimits = field(default_factory=BehindLimits)
 
     @property
     def place(self) -> Place:

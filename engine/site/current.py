@@ -21,6 +21,7 @@ from engine.catalog.tables import (
     Subclient,
 )
 from engine.model.states import CopyKind, SubclientKind
+from engine.policy.backlog import BehindLimits
 from engine.site.configuration import (
     AlertItem,
     ClientItem,
@@ -39,12 +40,27 @@ from engine.site.configuration import (
 def current_configuration(session: Session) -> Configuration:
     """Reads all of the configuration."""
     cell = session.exec(select(CommCell)).one()
-    current = Configuration(commcell=CommCellItem(name=cell.name, time_zone=cell.time_zone))
+    current = Configuration(commcell=_commcell_item(cell))
     _add_media(session, current)
     policy_names = _add_policies(session, current)
     _add_clients(session, current, policy_names)
     _add_rules(session, current, policy_names)
     return current
+
+
+def _commcell_item(cell: CommCell) -> CommCellItem:
+    return CommCellItem(
+        name=cell.name,
+        time_zone=cell.time_zone,
+        queue_conflicting_auxcopy_jobs=cell.queue_conflicting_auxcopy_jobs,
+        auxcopy_not_pick_new_backups=cell.auxcopy_not_pick_new_backups,
+        day_start_s=cell.day_start_s,
+        week_start=cell.week_start,
+        month_start_day=cell.month_start_day,
+        behind=BehindLimits(
+            size_bytes=cell.behind_bytes, age_s=cell.behind_age_s, time_s=cell.behind_time_s
+        ),
+    )
 
 
 def _add_media(session: Session, current: Configuration) -> None:

@@ -12,19 +12,17 @@ from engine.model.names import shown
 from engine.model.states import CopyKind, Level, SubclientKind
 from engine.policy.durations import parse_duration
 from engine.site.configuration import (
-    DEFAULT_COMMCELL,
     DEFAULT_MAX_STREAMS,
     DEFAULT_SETTLE_S,
     DEFAULT_WRITERS,
-    DEFAULT_ZONE,
     ClientItem,
-    CommCellItem,
     Configuration,
     LibraryItem,
     MediaAgentItem,
     PolicyItem,
     SubclientItem,
 )
+from engine.site.reading_commcell import read_commcell
 from engine.site.reading_copies import COPY_KEYS, check_sources, read_copies
 from engine.site.reading_rules import read_alerts, read_schedules, read_windows
 from engine.site.section import Section, SiteText
@@ -67,7 +65,7 @@ def read_site(text: str, file_name: str, *, implied_media_agent: str) -> Configu
     """
     site = SiteText(text, file_name)
     root = Section(site, (), toml_values(text, site), _TABLES)
-    wanted = Configuration(commcell=_read_commcell(root))
+    wanted = Configuration(commcell=read_commcell(root))
     _read_media_agents(root, wanted)
     libraries = _read_libraries(root, wanted)
     _imply_media_agent(libraries, wanted, implied_media_agent)
@@ -85,14 +83,6 @@ def read_site(text: str, file_name: str, *, implied_media_agent: str) -> Configu
     read_schedules(root, wanted)
     read_alerts(root, wanted)
     return wanted
-
-
-def _read_commcell(root: Section) -> CommCellItem:
-    section = root.table("commcell", ("name", "time_zone"))
-    return CommCellItem(
-        name=section.text("name", DEFAULT_COMMCELL),
-        time_zone=section.zone(DEFAULT_ZONE),
-    )
 
 
 def _read_media_agents(root: Section, wanted: Configuration) -> None:

@@ -22,6 +22,7 @@ from engine.site.configuration import (
     SubclientItem,
     WindowItem,
 )
+from engine.site.reading_commcell import commcell_table
 from engine.site.reading_copies import FOR_EVER, PRIMARY_NAME, SECONDARY_ONLY
 
 Table = dict[str, Any]
@@ -36,7 +37,7 @@ def rendered(item: Item, zone: str) -> Table:
     """
     match item:
         case CommCellItem():
-            return {"name": item.name, "time_zone": item.time_zone}
+            return commcell_table(item)
         case MediaAgentItem():
             return {"time_zone": item.time_zone, "max_streams": item.max_streams}
         case LibraryItem():
@@ -75,6 +76,8 @@ def differing(item: Item, commcell: CommCellItem) -> Table:
 def _plain(item: Item, commcell: CommCellItem) -> Item:
     """The item that a table with its essential keys alone would make."""
     match item:
+        case CommCellItem():
+            return CommCellItem(name=item.name, time_zone=item.time_zone)
         case MediaAgentItem():
             return MediaAgentItem(name=item.name, time_zone=commcell.time_zone)
         case LibraryItem():

@@ -30,8 +30,6 @@ FORM_KEYS = (
     "total_time",
     "kill_after_total_time",
     "throttle",
-    "start_new_media",
-    "mark_media_full",
 )
 SCRIPT_KEYS = ("policy", *FORM_KEYS)
 MAX_STREAMS = 256
@@ -68,8 +66,6 @@ def read_run_form(section: Section) -> RunOptions:
         total_time_s=section.parsed("total_time", parse_duration, None),
         kill_after_total_time=section.flag("kill_after_total_time", False),
         throttle_bps=section.parsed("throttle", parse_rate, None),
-        start_new_media=section.flag("start_new_media", False),
-        mark_media_full=section.flag("mark_media_full", False),
     )
 
 
@@ -145,8 +141,6 @@ def form_values(options: RunOptions) -> dict[str, Any]:
         "total_time": options.total_time_s and format_duration(options.total_time_s),
         "kill_after_total_time": options.kill_after_total_time,
         "throttle": options.throttle_bps and format_rate(options.throttle_bps, exact=True),
-        "start_new_media": options.start_new_media,
-        "mark_media_full": options.mark_media_full,
     }
     plain = {
         "copies": [],

@@ -84,8 +84,7 @@ def _fresh_or_there(session: Session, table: type[Row], name: str, **required: A
 def _write(session: Session, item: Item) -> None:
     match item:
         case CommCellItem():
-            cell = session.exec(select(CommCell)).one()
-            cell.name, cell.time_zone = item.name, item.time_zone
+            _write_commcell(session, item)
         case MediaAgentItem():
             agent = _fresh_or_there(session, MediaAgent, item.name)
             agent.time_zone, agent.max_streams = item.time_zone, item.max_streams
@@ -107,6 +106,17 @@ def _write(session: Session, item: Item) -> None:
         case AlertItem():
             alert = _fresh_or_there(session, Alert, item.name, to=item.to)
             alert.on_events, alert.to = list(item.on_events), item.to
+
+
+def _write_commcell(session: Session, item: CommCellItem) -> None:
+    cell = session.exec(select(CommCell)).one()
+    cell.name, cell.time_zone = item.name, item.time_zone
+    cell.queue_conflicting_auxcopy_jobs = item.queue_conflicting_auxcopy_jobs
+    cell.auxcopy_not_pick_new_backups = item.auxcopy_not_pick_new_backups
+    cell.day_start_s, cell.week_start = item.day_start_s, item.week_start
+    cell.month_start_day = item.month_start_day
+    cell.behind_bytes = item.behind.size_bytes
+    cell.behind_age_s, cell.behind_time_s = item.behind.age_s, item.behind.time_s
 
 
 def _write_library(session: Session, item: LibraryItem) -> None:

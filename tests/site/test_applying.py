@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -460,3 +460,64 @@ def test_no_wrong_file_changes_anything(catalog: Catalog, apply: Apply):
 
         assert session.connection().exec_driver_sql("PRAGMA data_version").scalar() == version
     assert export_site(catalog) == before
+
+
+def test_settings_of_the_commcell_are_kept_and_told(apply: Apply, catalog: Catalog):
+    apply(BASE)
+
+    (change,) = apply(
+        BASE
+        + """
+[commcell]
+queue_conflicting_auxcopy_jobs = false
+week_starts = "monday"
+day_starts = "06:00"
+behind_size = "1TB"
+behind_time = "never"
+"""
+    )
+
+    assert change.fields == {
+        "queue_conflicting_auxcopy_jobs": [True, False],
+        "day_starts": ["00:00", "06:00"],
+        "week_starts": ["friday", "monday"],
+        "behind_size": ["25TB", "1TB"],
+        "behind_time": ["2d", "never"],
+    }
+    with catalog.read() as session:
+        cell = config.commcell(session)
+    assert (cell.day_start_s, cell.week_start, cell.month_start_day) == (21_600, 0, 1)
+    assert (cell.behind_bytes, cell.behind_age_s, cell.behind_time_s) == (10**12, 1_209_600, None)
+    assert not cell.queue_conflicting_auxcopy_jobs
+
+
+PAST = """
+[schedules.once]
+operation = "auxcopy"
+policy = "databases"
+when = "once at {when}"
+"""
+
+
+def test_a_schedule_that_is_past_is_refused_when_it_is_entered(apply: Apply, catalog: Catalog):
+    apply(BASE)
+    text = BASE + PAST.format(when="2020-01-01 10:00")
+
+    with pytest.raises(SiteError, match=rf":{text.splitlines().index('[schedules.once]') + 4}: "):
+        apply(text)
+
+    with catalog.read() as session:
+        assert config.schedules(session) == []
+    apply(text + "enabled = false\n")
+    with pytest.raises(SiteError, match="past"):
+        apply(text)
+
+
+def test_a_schedule_that_has_run_meanwhile_is_no_reason_to_refuse_the_file(
+    catalog: Catalog, tmp_path: Path
+):
+    at = NOW + timedelta(hours=1)
+    text = (BASE + PAST.format(when=f"{at:%Y-%m-%d %H:%M}")).replace("@", str(tmp_path))
+    apply_site(catalog, text, "site.toml", dry_run=False, now=NOW)
+
+    assert not apply_site(catalog, text, "site.toml", dry_run=False, now=NOW + timedelta(days=9))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from engine.catalog.home import Home
 from engine.catalog.opening import open_catalog
 from engine.model.states import CopyKind, SubclientKind
+from engine.policy.backlog import BehindLimits
 from engine.policy.periods import PERIOD_WORD
 from engine.site.applying import apply_site
 from engine.site.configuration import (
@@ -181,10 +182,29 @@ SECONDS = st.integers(946_684_800, 2_208_988_800)  # 2000 to 2040
 MOMENTS = SECONDS.map(lambda second: datetime.fromtimestamp(second, UTC))
 
 
+def commcells(zone: str) -> st.SearchStrategy[CommCellItem]:
+    return st.builds(
+        CommCellItem,
+        name=TEXTS,
+        time_zone=st.just(zone),
+        queue_conflicting_auxcopy_jobs=st.booleans(),
+        auxcopy_not_pick_new_backups=st.booleans(),
+        day_start_s=st.integers(0, 1439).map(lambda minute: 60 * minute),
+        week_start=st.integers(0, 6),
+        month_start_day=st.integers(1, 28),
+        behind=st.builds(
+            BehindLimits,
+            size_bytes=st.none() | RATES,
+            age_s=st.none() | SPANS,
+            time_s=st.none() | SPANS,
+        ),
+    )
+
+
 @st.composite
 def configurations(draw) -> Configuration:
     zone = draw(ZONES)
-    made = Configuration(commcell=CommCellItem(name=draw(TEXTS), time_zone=zone))
+    made = Configuration(commcell=draw(commcells(zone)))
     for name in draw(st.lists(NAMES, min_size=1, max_size=3, unique=True)):
         made.media_agents[name] = MediaAgentItem(
             name=name, time_zone=draw(ZONES), max_streams=draw(st.integers(1, 256))

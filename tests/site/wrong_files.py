@@ -27,6 +27,21 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
         ("policies.databases.copies.more.retian", '"retain"'),
     ),
     "unknown key of the commcell": ('[commcell]\nnmae = "x"  # <-- here\n', ('"name"',)),
+    "day that starts at no time": ('[commcell]\nday_starts = "24:00"  # <-- here\n', ("24:00",)),
+    "week that starts on no day": (
+        '[commcell]\nweek_starts = "fryday"  # <-- here\n',
+        ('"friday"',),
+    ),
+    "month that starts where not every month has a day": (
+        "[commcell]\nmonth_starts = 29  # <-- here\n",
+        ("1 to 28",),
+    ),
+    "limit without a unit": ('[commcell]\nbehind_size = "25"  # <-- here\n', ("not a size",)),
+    "limit that is no time": ('[commcell]\nbehind_age = "old"  # <-- here\n', ("not a duration",)),
+    "setting that is no flag": (
+        '[commcell]\nqueue_conflicting_auxcopy_jobs = "yes"  # <-- here\n',
+        ("true or false",),
+    ),
     "unknown key of a media agent": (
         "[media_agents.store2]\nmax_stream = 3  # <-- here\n",
         ('"max_streams"',),

@@ -1,0 +1,81 @@
+"""The CommCell of the site file: its name, its zone, and the settings that all of it shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.policy.backlog import BehindLimits
+from engine.policy.durations import format_duration, format_size, parse_duration, parse_size
+from engine.policy.periods import WEEKDAYS
+from engine.policy.weekly import format_clock, parse_clock
+from engine.site.configuration import (
+    DEFAULT_COMMCELL,
+    DEFAULT_ZONE,
+    CommCellItem,
+    JsonTable,
+)
+from engine.site.section import Section
+
+NEVER = "never"
+WEEK_STARTS = tuple(day.lower() for day in WEEKDAYS)
+LAST_MONTH_START = 28  # every month has it
+COMMCELL_KEYS = (
+    "name",
+    "time_zone",
+    "queue_conflicting_auxcopy_jobs",
+    "auxcopy_not_pick_new_backups",
+    "day_starts",
+    "week_starts",
+    "month_starts",
+    "behind_size",
+    "behind_age",
+    "behind_time",
+)
+_PLAIN = CommCellItem()
+
+
+def read_commcell(root: Section) -> CommCellItem:
+    """The table `commcell`; defaults where it says nothing."""
+    section = root.table("commcell", COMMCELL_KEYS)
+    week_start = section.choice("week_starts", WEEK_STARTS[_PLAIN.week_start], WEEK_STARTS)
+    return CommCellItem(
+        name=section.text("name", DEFAULT_COMMCELL),
+        time_zone=section.zone(DEFAULT_ZONE),
+        queue_conflicting_auxcopy_jobs=section.flag("queue_conflicting_auxcopy_jobs", True),
+        auxcopy_not_pick_new_backups=section.flag("auxcopy_not_pick_new_backups", False),
+        day_start_s=60 * section.parsed("day_starts", parse_clock, 0),
+        week_start=WEEK_STARTS.index(week_start),
+        month_start_day=section.integer("month_starts", 1, 1, LAST_MONTH_START),
+        behind=BehindLimits(
+            size_bytes=_limit(section, "behind_size", parse_size, _PLAIN.behind.size_bytes),
+            age_s=_limit(section, "behind_age", parse_duration, _PLAIN.behind.age_s),
+            time_s=_limit(section, "behind_time", parse_duration, _PLAIN.behind.time_s),
+        ),
+    )
+
+
+def _limit(
+    section: Section, key: str, parse: Callable[[str], int], default: int | None
+) -> int | None:
+    if section.text(key) == NEVER:
+        return None
+    return section.parsed(key, parse, default)
+
+
+def commcell_table(item: CommCellItem) -> JsonTable:
+    """The inverse of `read_commcell`: every key, defaults included."""
+    behind = item.behind
+    return {
+        "name": item.name,
+        "time_zone": item.time_zone,
+        "queue_conflicting_auxcopy_jobs": item.queue_conflicting_auxcopy_jobs,
+        "auxcopy_not_pick_new_backups": item.auxcopy_not_pick_new_backups,
+        "day_starts": format_clock(item.day_start_s // 60),
+        "week_starts": WEEK_STARTS[item.week_start],
+        "month_starts": item.month_start_day,
+        "behind_size": (
+            NEVER if behind.size_bytes is None else format_size(behind.size_bytes, exact=True)
+        ),
+        "behind_age": NEVER if behind.age_s is None else format_duration(behind.age_s),
+        "behind_time": NEVER if behind.time_s is None else format_duration(behind.time_s),
+    }
