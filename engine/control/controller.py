@@ -16,13 +16,22 @@ from engine.catalog.home import Home
 from engine.catalog.values import JobValue
 from engine.control.joblife import JobJournal, JobLife, RunningJob
 from engine.model.clock import Clock
-from engine.model.errors import EXIT_FAILED, EXIT_KILLED, AuxError, JobStateError
+from engine.model.errors import (
+    EXIT_FAILED,
+    EXIT_KILLED,
+    AuxError,
+    CatalogCorrupt,
+    CatalogError,
+    JobStateError,
+)
 from engine.model.states import JobState
 from engine.operations.context import JobContext, StopKind
 from engine.operations.store import Store
 from engine.operations.streampool import StreamPool
 
 log = logging.getLogger(__name__)
+
+CATALOG_RETRY_S = 2.0  # a full disk under the catalog is looked at this often
 
 
 class Controller:
@@ -49,10 +58,10 @@ class Controller:
             if job.desired == "kill":
                 await self.journal.finish(job.id, JobState.KILLED, "killed on request", EXIT_KILLED)
                 continue
-            await self._close_open_attempts(job)
+            await self._close_open_attempts(job, "the service started again")
             self.start(job.id)
 
-    async def _close_open_attempts(self, job: JobValue) -> None:
+    async def _close_open_attempts(self, job: JobValue, why: str) -> None:
         now = self.clock()
 
         def write(session: Any) -> None:
@@ -63,7 +72,7 @@ class Controller:
                         job.id,
                         attempt.number,
                         "interrupted",
-                        "the service ended; continues from the journal",
+                        f"{why}; continues from the journal",
                         job.bytes_done,
                         now,
                     )
@@ -71,7 +80,7 @@ class Controller:
                 session,
                 job.id,
                 state=JobState.WAITING,
-                reason="the service started again",
+                reason=why,
                 bytes_per_second=0,
             )
             jobs.replace_streams(session, job.id, [])
@@ -156,32 +165,57 @@ class Controller:
         """The life of a job's task; nothing that happens inside reaches the service's loop."""
         job_id = entry.context.job_id
         try:
+            while not await self._is_over(entry):
+                self.pool.leave(job_id)
+        finally:
+            self.pool.leave(job_id)
+            if self.running.get(job_id) is entry:
+                del self.running[job_id]
+            for other in self.running.values():
+                other.wake.set()
+
+    async def _is_over(self, entry: RunningJob) -> bool:
+        """Lives a job's life; False when the catalog could not be written, and can be again.
+
+        What became of the job cannot be told then, so it begins again from its journals.
+        """
+        job_id = entry.context.job_id
+        try:
+            await self._live(entry)
+            await self._late_kill(job_id)
+            return True
+        except CatalogCorrupt:
+            log.exception("job %s cannot go on", job_id, extra={"job_id": job_id})
+            return True
+        except CatalogError as err:
+            why = err.message
+            log.error("job %s waits for the catalog: %s (%s)", job_id, why, err.hint)
+        while not entry.context.cancel.is_cancelled:
+            await asyncio.sleep(CATALOG_RETRY_S)
+            try:
+                await self._close_open_attempts(await self.journal.job(job_id), why)
+                return False
+            except CatalogError:
+                continue
+        return True
+
+    async def _live(self, entry: RunningJob) -> None:
+        job_id = entry.context.job_id
+        try:
             await JobLife(entry, self.journal, self.epoch).live()
+        except CatalogError:
+            raise
         except AuxError as err:
             await self.journal.finish(
                 job_id, JobState.FAILED, err.message, err.exit_code, hint=err.hint
             )
         except Exception as err:
             log.exception("job %s ended by a bug", job_id, extra={"job_id": job_id})
-            reason = f"internal error: {_cause(err)!r}; the service's log has the details"
+            reason = f"internal error: {err!r}; the service's log has the details"
             await self.journal.finish(job_id, JobState.FAILED, reason, EXIT_FAILED)
-        finally:
-            self.pool.leave(job_id)
-            if self.running.get(job_id) is entry:
-                del self.running[job_id]
-            await self._late_kill(job_id)
-            for other in self.running.values():
-                other.wake.set()
 
     async def _late_kill(self, job_id: int) -> None:
         """A kill that came while the task was ending for another reason still holds."""
         job = await self.journal.job(job_id)
         if job.desired == "kill" and not JobState(job.state).is_final:
             await self.journal.finish(job_id, JobState.KILLED, "killed on request", EXIT_KILLED)
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The first real error inside exception groups."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

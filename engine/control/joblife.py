@@ -19,6 +19,7 @@ from engine.operations.auxcopy import AuxCopy
 from engine.operations.context import AttemptEnd, Attempts, JobContext
 from engine.operations.restore import Restore
 from engine.operations.store import Store
+from engine.transfer.pool import first_of
 
 RETRY_DELAYS_S = (
     2.0,
@@ -142,12 +143,15 @@ class JobLife:
         job = await self.journal.job(context.job_id)
         context.throttle.set_rate(job.throttle_bps)
         deadline = deadline_of(job, context.clock())
-        async with asyncio.TaskGroup() as group:
-            watch = group.create_task(self._expire(job, deadline))
-            try:
-                await self._attempts(job, deadline)
-            finally:
-                watch.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(self._expire(job, deadline))
+                try:
+                    await self._attempts(job, deadline)
+                finally:
+                    watch.cancel()
+        except BaseExceptionGroup as several:
+            raise first_of(several) from several
 
     async def _attempts(self, job: JobValue, deadline: datetime | None) -> None:
         """Attempts until one ends the job, the retries are used up, or its time is over."""

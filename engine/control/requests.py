@@ -82,13 +82,19 @@ class Requests:
                 "exit_code": EXIT_FAILED,
             }
 
-    async def start_run(self, policy: str, options: RunOptions, by: str) -> int:
+    async def start_run(
+        self, policy: str, options: RunOptions, by: str, *, answers: int | None = None
+    ) -> int:
         """Starts an auxiliary copy; returns its job id.
+
+        Args:
+            answers: the request that is answered by it, in the transaction that makes the job:
+                a crash after it cannot make the service act on the request twice.
 
         Raises:
             UsageError, NotFoundError: refused.
         """
-        job_id = await self._create_auxcopy(policy, options, by)
+        job_id = await self._create_auxcopy(policy, options, by, answers)
         if not options.start_suspended:
             self.controller.start(job_id)
         return job_id
@@ -98,14 +104,16 @@ class Requests:
         if operation is Operation.AUXCOPY:
             policy = str(request.payload.get("policy", ""))
             options = options_from_json(dict(request.payload.get("options", {})))
-            return {"job_id": await self.start_run(policy, options, request.by)}
+            return {"job_id": await self.start_run(policy, options, request.by, answers=request.id)}
         if operation is not Operation.RESTORE:
             raise UsageError(f"the operation {operation} cannot be run")
         job_id = await self._create_restore(request)
         self.controller.start(job_id)
         return {"job_id": job_id}
 
-    async def _create_auxcopy(self, policy: str, options: RunOptions, by: str) -> int:
+    async def _create_auxcopy(
+        self, policy: str, options: RunOptions, by: str, answers: int | None
+    ) -> int:
         now = self.controller.clock()
 
         def create(session: Any) -> int:
@@ -135,6 +143,8 @@ class Requests:
             )
             if suspended:
                 jobs.update_job(session, job_id, desired="suspend")
+            if answers is not None:
+                requests.answer(session, answers, done=True, answer={"job_id": job_id}, now=now)
             return job_id
 
         return await self.controller.store.write(create)
@@ -144,7 +154,7 @@ class Requests:
 
         def create(session: Any) -> int:
             options, policy_id, policy, copies = check_restore(session, request.payload)
-            return jobs.create_job(
+            job_id = jobs.create_job(
                 session,
                 operation=Operation.RESTORE,
                 policy_id=policy_id,
@@ -159,6 +169,8 @@ class Requests:
                 throttle_bps=None,
                 now=now,
             )
+            requests.answer(session, request.id, done=True, answer={"job_id": job_id}, now=now)
+            return job_id
 
         return await self.controller.store.write(create)
 

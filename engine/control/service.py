@@ -20,11 +20,11 @@ from engine.catalog.checking import keep_backups
 from engine.catalog.events import add_event
 from engine.catalog.home import Home
 from engine.catalog.opening import Catalog, open_catalog
-from engine.control.controller import Controller
+from engine.control.controller import CATALOG_RETRY_S, Controller
 from engine.control.lock import ServiceLock
 from engine.control.requests import Requests
 from engine.model.clock import Clock, system_clock
-from engine.model.errors import AuxError, CatalogBusy
+from engine.model.errors import AuxError, CatalogCorrupt, CatalogError
 from engine.model.states import Severity
 from engine.operations.scan import scan_policy_landings
 from engine.operations.store import Store
@@ -172,8 +172,11 @@ class Service:
                 if version != seen:
                     await requests.serve()
                     seen = version
-            except CatalogBusy as err:
-                log.warning("the catalog is busy: %s", err.message)
+            except CatalogCorrupt:
+                raise
+            except CatalogError as err:
+                log.warning("requests wait for the catalog: %s (%s)", err.message, err.hint)
+                await asyncio.sleep(CATALOG_RETRY_S)
             await asyncio.sleep(POLL_S)
 
     async def _every(self, interval_s: float, work: Callable[[], Any]) -> None:

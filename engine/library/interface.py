@@ -207,6 +207,14 @@ class Library(Protocol):
         """Ids of the job copies that are unfinished, ascending."""
         ...
 
+    def occupied_bytes(self, place: Place, job_id: int) -> int:
+        """Room that an unfinished job copy takes already, written or reserved; 0 if there is none.
+
+        Raises:
+            LibraryOffline: it cannot be looked at.
+        """
+        ...
+
     def read_job(self, place: Place, job_id: int) -> JobReader:
         """Opens a published job copy.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from engine.library import layout
 from engine.library.beneath import (
@@ -109,6 +109,15 @@ class LocalLibrary:
                     return sorted(_job_ids(partials_fd))
                 finally:
                     os.close(partials_fd)
+
+    def occupied_bytes(self, place: Place, job_id: int) -> int:
+        """See `Library`."""
+        name = b"/".join((layout.PARTIAL, layout.job_directory(job_id), layout.DATA))
+        with self._copy(place) as copy_fd:
+            if copy_fd is None or not exists(name, parent=copy_fd):
+                return 0
+            with self._in_use("look at", self._where(place, job_id)):
+                return _occupied_bytes(name, copy_fd)
 
     def read_job(self, place: Place, job_id: int) -> LocalJobReader:
         """See `Library`."""
@@ -272,6 +281,15 @@ def _job_ids(fd: int) -> Iterator[int]:
         job_id = layout.job_id_of(name)
         if job_id is not None:
             yield job_id
+
+
+def _occupied_bytes(name: bytes, parent: int) -> int:
+    blocks = 0
+    for _, _, files, fd in os.fwalk(name, dir_fd=parent):
+        for file in files:
+            with suppress(FileNotFoundError):  # its writer is at work
+                blocks += os.stat(file, dir_fd=fd, follow_symlinks=False).st_blocks
+    return blocks * 512
 
 
 def _is_complete(partial: PartialJob, header: ManifestHeader) -> bool:

@@ -117,6 +117,13 @@ class MemoryLibrary:
         """See `Library`."""
         return self._ids(self.unfinished, place)
 
+    def occupied_bytes(self, place: Place, job_id: int) -> int:
+        """See `Library`."""
+        self.require_marker()
+        with self.lock:
+            job = self.unfinished.get((place, job_id))
+            return sum(map(len, job.cached.values())) if job else 0
+
     def read_job(self, place: Place, job_id: int) -> MemoryReader:
         """See `Library`."""
         return MemoryReader(self, self._published(place, job_id))

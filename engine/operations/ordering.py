@@ -208,21 +208,43 @@ class OrderQueue:
             return err
         if probe.free_bytes is None or probe.total_bytes is None:
             return None
-        promised = sum(
-            size_bytes
-            for (copy, _), size_bytes in self._in_flight.items()
-            if self.scope.copies[copy].library_id == library_id
-        )
+        promised_to = {
+            pair: size_bytes
+            for pair, size_bytes in self._in_flight.items()
+            if self.scope.copies[pair[0]].library_id == library_id
+        }
         keep = keep_free_bytes(probe.total_bytes)
-        if probe.free_bytes - keep >= planned.size_bytes + promised:
+        if probe.free_bytes - keep >= planned.size_bytes + sum(promised_to.values()):
+            return None
+        try:
+            needs, promised = await self._left_to_write(copy_id, planned, promised_to)
+        except LibraryOffline as err:
+            return err
+        if probe.free_bytes - keep >= needs + promised:
             return None
         return DestinationFull(
             f"library {library.name} has no room for backup job {planned.backup_job_id}: "
-            f"needs {format_size(planned.size_bytes)}, "
+            f"needs {format_size(needs)}, "
             f"{format_size(max(0, probe.free_bytes - keep - promised))} to use of "
             f"{format_size(probe.free_bytes)} free ({format_size(keep)} stay free)",
             hint="make room or extend the library; the run continues where it stopped",
         )
+
+    async def _left_to_write(
+        self, copy_id: int, planned: PlannedOrder, promised_to: dict[Pair, int]
+    ) -> tuple[int, int]:
+        """Bytes that a backup job and all that is promised still need, what is there left out."""
+
+        async def left(pair: Pair, size_bytes: int) -> int:
+            copy = self.scope.copies[pair[0]]
+            library = self.libraries[self.scope.library_id(pair[0])]
+            place = Place(self.scope.policy.name, copy.name)
+            occupied = await aiofiles.os.wrap(library.occupied_bytes)(place, pair[1])
+            return max(0, size_bytes - occupied)
+
+        needs = await left((copy_id, planned.backup_job_id), planned.size_bytes)
+        promised = [await left(pair, size_bytes) for pair, size_bytes in promised_to.items()]
+        return needs, sum(promised)
 
     async def catch_up(self, pair: Pair) -> None:
         """Tells the ledger of a job copy that is on the media already, made durable and read whole.

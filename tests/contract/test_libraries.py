@@ -446,3 +446,17 @@ def test_an_entry_without_digests_is_never_published(library: Library):
 
     writer.close()
     assert library.published(PLACE) == []
+
+
+def test_the_room_that_an_unfinished_job_copy_takes(library: Library):
+    job = Job()
+    entry = job.file(b"a", b"x" * 100_000)
+
+    before = library.occupied_bytes(PLACE, 7)
+    writer = library.write_job(PLACE, header(), source_key="source")
+    write_chunks(writer, job)
+    during = library.occupied_bytes(PLACE, 7)
+    writer.publish(header(), [entry])
+
+    assert (before, library.occupied_bytes(PLACE, 7)) == (0, 0)
+    assert during >= 100_000

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from engine.control import controller
+from engine.control import joblife
 from engine.library import beneath, local_partial, local_publish, local_writer, marker, syscalls
 from engine.model import entries
 
@@ -49,7 +49,7 @@ def apply(spec: dict[str, Any]) -> None:
     if "chunk_bytes" in spec:
         entries.MIN_CHUNK_BYTES = spec["chunk_bytes"]
     if "retry_delays_s" in spec:
-        controller.RETRY_DELAYS_S = tuple(spec["retry_delays_s"])
+        joblife.RETRY_DELAYS_S = tuple(spec["retry_delays_s"])
     if "reads_log" in spec:
         _log_reads(spec["reads_log"], os.fsencode(spec["landing"]))
     if "kill" in spec or "fail" in spec or "count_log" in spec:
