@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from engine.library.interface import Probe
-
 _KEEP_FREE_AT_MOST_BYTES = 1024**3
 
 
 def keep_free_bytes(total_bytes: int) -> int:
     """What a copy leaves free on a library: 1 % of it, at most 1 GiB."""
     return min(total_bytes // 100, _KEEP_FREE_AT_MOST_BYTES)
-
-
-def usable_bytes(probe: Probe) -> int | None:
-    """What a copy may still write there; None where the library has no limit that it can tell."""
-    if probe.free_bytes is None:
-        return None
-    return max(0, probe.free_bytes - keep_free_bytes(probe.total_bytes or 0))
