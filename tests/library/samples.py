@@ -129,10 +129,17 @@ def write_chunks(writer: JobWriter, job: Job, dones: list[Done] | None = None) -
         writer.record([done])
 
 
-def copy_job(library: Library, job: Job, of: ManifestHeader | None = None) -> bytes:
+def copy_job(
+    library: Library,
+    job: Job,
+    of: ManifestHeader | None = None,
+    *,
+    source_key: str = "source",
+    replace: bool = False,
+) -> bytes:
     """Writes and publishes a whole job copy; returns the digest of its manifest."""
     of = of or header()
-    writer = library.write_job(PLACE, of, source_key="source")
+    writer = library.write_job(PLACE, of, source_key=source_key, replace=replace)
     try:
         missing = [d for d in job.dones if d.chunk not in writer.resumed.get(d.path, ())]
         write_chunks(writer, job, missing)

@@ -85,15 +85,23 @@ def write_in_batches(library: LocalLibrary, job: Job) -> None:
 
 
 @pytest.mark.parametrize(
-    ("work", "make"), [(copy_job, sample_job), (write_in_batches, big_batch_job)]
+    ("work", "make", "step"),
+    [
+        pytest.param(copy_job, sample_job, 1, id="chunks"),
+        pytest.param(write_in_batches, big_batch_job, 5, id="batches"),
+        pytest.param(write_in_batches, big_batch_job, 1, id="batches-all", marks=pytest.mark.soak),
+    ],
 )
 def test_killed_at_any_call(
-    root: Path, work: Callable[[LocalLibrary, Job], object], make: Callable[[], Job]
+    root: Path,
+    work: Callable[[LocalLibrary, Job], object],
+    make: Callable[[], Job],
+    step: int,
 ):
     job = make()
     number, is_done = 0, False
     while not is_done:
-        number += 1
+        number += step
         is_done = in_child(lambda: work(opened(root), job), die_at=number, dying=lambda: None)
         if opened(root).published(PLACE):
             check_copy(opened(root), job)
