@@ -15,7 +15,7 @@ from engine.policy.schedule import refuse_never
 from engine.site.configuration import Configuration, MediaAgentItem, ScheduleItem
 from engine.site.current import current_configuration
 from engine.site.diffing import Change, ChangeKind, Difference, changes_of, difference
-from engine.site.guarding import refuse_losses
+from engine.site.guarding import refuse_losses, refuse_unknown_encodings
 from engine.site.markers import prepare_libraries, refuse_unknown_media
 from engine.site.reading import read_site
 from engine.site.section import SiteText
@@ -56,6 +56,7 @@ def _apply(
     implied = agents[0] if len(agents) == 1 else _name_of_this_host()
     wanted = read_site(text, file_name, implied_media_agent=implied)
     refuse_unknown_media(wanted, site)
+    refuse_unknown_encodings(wanted, site)
     found = difference(current, wanted)
     refuse_losses(session, found, site)
     _refuse_past(found, site, now)

@@ -447,6 +447,14 @@ def test_a_library_of_a_kind_that_cannot_be_opened_is_refused(
     assert libraries(catalog) == {}
 
 
+@pytest.mark.parametrize("line", ['encrypt_to = ["age1qq"]', 'compression = "zstd"'])
+def test_an_encoding_that_would_not_be_done_is_refused(line, apply: Apply, catalog: Catalog):
+    with pytest.raises(SiteError, match=r"^site.toml:12: policies.databases.copies.offsite"):
+        apply(f"{BASE}{line}\n")
+
+    assert libraries(catalog) == {}
+
+
 def test_no_wrong_file_changes_anything(catalog: Catalog, apply: Apply):
     apply(BASE)
     before = export_site(catalog)
