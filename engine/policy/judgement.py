@@ -91,6 +91,7 @@ class Judge:
             or self._on_the_source(line)
             or (None if is_forced else self._deferred(line))
             or self._by_options(line, is_forced=is_forced)
+            or self._encoding(line)
             or self._line(line, Verdict.TAKEN, self._why_taken(line), _owed(line))
         )
 
@@ -254,6 +255,18 @@ class Judge:
                 line, reason, _owed(line), "see its errors in the job history, then re-copy it"
             )
         return None
+
+    def _encoding(self, line: LedgerLine) -> PlanLine | None:
+        """Never a plain copy where an encoded one was asked for."""
+        asked = [
+            *(["encrypted"] if self.rules.encrypt_to else []),
+            *(["compressed"] if self.rules.compression != "none" else []),
+        ]
+        if not asked:
+            return None
+        reason = f"this copy shall be {' and '.join(asked)}, which this version cannot do yet"
+        step = "nothing is copied plain instead; take it out of the site file to copy as the source"
+        return self._block(line, reason, _owed(line), step)
 
     def _why_taken(self, line: LedgerLine) -> str:
         if line.decision == "recopy" and _is_forced(line):

@@ -440,3 +440,11 @@ def test_orders_are_what_is_taken(lines, options):
     assert [t.taken for t in made.totals] == [
         sum(v.copy_id == copy and v.verdict is TAKEN for v in made.lines) for copy in (2, 3)
     ]
+
+
+@pytest.mark.parametrize("encoding", [{"compression": "zstd"}, {"encrypt_to": ("age1abc",)}])
+def test_a_copy_that_shall_be_encoded_never_gets_a_plain_one(encoding):
+    verdict = judged(synchronous(**encoding), line())
+
+    assert verdict.verdict is BLOCKED
+    assert "cannot do yet" in verdict.reason
