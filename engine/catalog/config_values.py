@@ -115,6 +115,11 @@ class CopyValue:
     throttle_bps: int | None
     """Bytes per second; None: no limit."""
     throttle_timetable: tuple[JsonObject, ...]
+    verify: str
+    verify_expires_s: int | None
+    verify_throttle_bps: int | None
+    fuse_pct: int
+    fuse_jobs: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-REVISIONS: tuple[str, ...] = ("0001", "0002")
+REVISIONS: tuple[str, ...] = ("0001", "0002", "0003")
 """One for each script in `migrations/versions`, in their order."""
 
 HEAD = REVISIONS[-1]

@@ -14,6 +14,12 @@ from engine.model.states import Operation
 
 SYSTEM_SCHEDULE = "system"
 """Covers every active secondary copy by itself; made with the service's first start."""
+SYSTEM_SCHEDULES: dict[str, tuple[Operation, str]] = {
+    SYSTEM_SCHEDULE: (Operation.AUXCOPY, "automatic"),
+    "system-aging": (Operation.AGING, "daily at 12:00"),
+    "system-verification": (Operation.VERIFICATION, "daily at 22:00"),
+}
+"""The service's own: name, operation and when. Disabled ones stay so."""
 
 
 def schedule(s: Session, name: str) -> ScheduleValue:
@@ -28,22 +34,23 @@ def schedule(s: Session, name: str) -> ScheduleValue:
     return found
 
 
-def ensure_system_schedule(s: Session, time_zone: str) -> None:
-    """Makes the system schedule unless it is there; one that was disabled stays so."""
-    if read_one(s, ScheduleValue, select(SCHEDULE).where(SCHEDULE.c.name == SYSTEM_SCHEDULE)):
-        return
-    connection_of(s).execute(
-        insert(SCHEDULE).values(
-            name=SYSTEM_SCHEDULE,
-            operation=Operation.AUXCOPY.value,
-            policy_id=None,
-            spec="automatic",
-            time_zone=time_zone,
-            enabled=True,
-            start_missed=False,
-            options={},
+def ensure_system_schedules(s: Session, time_zone: str) -> None:
+    """Makes the system schedules unless they are there; one that was disabled stays so."""
+    for name, (operation, spec) in SYSTEM_SCHEDULES.items():
+        if read_one(s, ScheduleValue, select(SCHEDULE).where(SCHEDULE.c.name == name)):
+            continue
+        connection_of(s).execute(
+            insert(SCHEDULE).values(
+                name=name,
+                operation=operation.value,
+                policy_id=None,
+                spec=spec,
+                time_zone=time_zone,
+                enabled=True,
+                start_missed=operation is not Operation.AUXCOPY,
+                options={},
+            )
         )
-    )
 
 
 def set_enabled(s: Session, name: str, *, enabled: bool) -> None:

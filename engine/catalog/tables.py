@@ -143,6 +143,15 @@ class PolicyCopy(SQLModel, table=True):
     throttle_bps: int | None = big(default=None)
     """Bytes per second; None: no limit."""
     throttle_timetable: JsonList = Field(default_factory=list, sa_type=JSON)
+    verify: str = ""
+    """`at-write`, `5 % a night`, `within 30d`; empty: on request only."""
+    verify_expires_s: int | None = big(default=None)
+    verify_throttle_bps: int | None = big(default=None)
+    """Bytes per second; None: no limit."""
+    fuse_pct: int = 25
+    """Aging stops and asks above this share of the job copies at once."""
+    fuse_jobs: int = 1000
+    """And above this number of them."""
 
 
 class Subclient(SQLModel, table=True):
@@ -274,6 +283,11 @@ class JobCopy(SQLModel, table=True):
     """0 (first) to 9 (last), as of jobs."""
     tries: int = 0
     """Failed attempts since the last success; shown, and the limit of tries counts them."""
+    pinned_by: str = ""
+    """Who keeps it beyond its retention; empty: nobody."""
+    pinned_until: datetime | None = None
+    """None with `pinned_by`: for good."""
+    pinned_at: datetime | None = None
 
 
 class LandingObservation(SQLModel, table=True):

@@ -87,6 +87,9 @@ class JobCopyValue:
     decided_at: datetime | None
     priority: int
     tries: int
+    pinned_by: str
+    pinned_until: datetime | None
+    pinned_at: datetime | None
     client: str
     subclient: str
     subclient_id: int

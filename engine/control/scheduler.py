@@ -51,7 +51,7 @@ class Scheduler:
 
         def write(session: Session) -> None:
             zone = config.commcell(session).time_zone
-            schedules.ensure_system_schedule(session, zone)
+            schedules.ensure_system_schedules(session, zone)
 
         await self.store.write(write)
 

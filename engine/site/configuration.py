@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from engine.model.states import CopyKind, SubclientKind
 from engine.policy.backlog import BehindLimits
 from engine.policy.periods import FRIDAY
+from engine.site.upkeep import Upkeep
 
 Place = tuple[str, ...]
 """Keys of the table in the site file: `("policies", "databases", "copies", "offsite")`."""
@@ -157,6 +158,7 @@ class CopyItem:
     encrypt_to: tuple[str, ...] = ()
     throttle_bps: int | None = None
     throttle_timetable: tuple[JsonTable, ...] = ()
+    upkeep: Upkeep = field(default_factory=Upkeep)
 
     @property
     def place(self) -> Place:

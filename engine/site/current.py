@@ -6,7 +6,7 @@ from datetime import UTC
 
 from sqlmodel import Session, select
 
-from engine.catalog.schedules import SYSTEM_SCHEDULE
+from engine.catalog.schedules import SYSTEM_SCHEDULES
 from engine.catalog.tables import (
     Alert,
     Client,
@@ -35,6 +35,7 @@ from engine.site.configuration import (
     SubclientItem,
     WindowItem,
 )
+from engine.site.upkeep import upkeep_of
 
 
 def current_configuration(session: Session) -> Configuration:
@@ -115,6 +116,7 @@ def _copy_item(row: PolicyCopy, policy: str, library: str, source: str) -> CopyI
             retain_cycles=row.retain_cycles,
             extended=tuple(row.extended),
             worm=row.worm,
+            upkeep=upkeep_of(row),
         )
     is_selective = kind is CopyKind.SELECTIVE
     return CopyItem(
@@ -139,6 +141,7 @@ def _copy_item(row: PolicyCopy, policy: str, library: str, source: str) -> CopyI
         encrypt_to=tuple(row.encrypt_to),
         throttle_bps=row.throttle_bps,
         throttle_timetable=tuple(row.throttle_timetable),
+        upkeep=upkeep_of(row),
     )
 
 
@@ -181,7 +184,7 @@ def _add_rules(
             ignore_higher_levels=window.ignore_higher_levels,
         )
     for schedule in session.exec(select(Schedule).order_by(Schedule.name)):
-        if schedule.name == SYSTEM_SCHEDULE:
+        if schedule.name in SYSTEM_SCHEDULES:
             continue  # the service's own, in no site file
         current.schedules[schedule.name] = ScheduleItem(
             name=schedule.name,

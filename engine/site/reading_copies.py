@@ -12,6 +12,7 @@ from engine.policy.throttling import timetable_from
 from engine.policy.zones import zone_of
 from engine.site.configuration import Configuration, CopyItem, JsonTable
 from engine.site.section import Section
+from engine.site.upkeep import UPKEEP_KEYS, read_upkeep
 from engine.site.weekly_keys import read_periods
 
 SECONDARY_ONLY = (
@@ -36,6 +37,7 @@ COPY_KEYS = (
     "extended",
     "worm",
     *SECONDARY_ONLY,
+    *UPKEEP_KEYS,
 )
 PRIMARY_NAME = "primary"
 FOR_EVER = "forever"
@@ -165,6 +167,7 @@ def _read_copy(
         encrypt_to=_read_recipients(section),
         throttle_bps=throttle_bps,
         throttle_timetable=timetable,
+        upkeep=read_upkeep(section),
     )
 
 

@@ -24,6 +24,7 @@ from engine.site.configuration import (
 )
 from engine.site.reading_commcell import commcell_table
 from engine.site.reading_copies import FOR_EVER, PRIMARY_NAME, SECONDARY_ONLY
+from engine.site.upkeep import rendered_upkeep
 
 Table = dict[str, Any]
 
@@ -172,6 +173,7 @@ def _copy(item: CopyItem, zone: str) -> Table:
         "compression": item.compression,
         "encrypt_to": list(item.encrypt_to),
         "throttle": _throttle(item),
+        **rendered_upkeep(item.upkeep),
     }
     if item.kind is CopyKind.PRIMARY:
         table = {key: value for key, value in table.items() if key not in SECONDARY_ONLY}

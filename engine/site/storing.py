@@ -37,6 +37,7 @@ from engine.site.configuration import (
     WindowItem,
 )
 from engine.site.diffing import Difference
+from engine.site.upkeep import store_upkeep
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -163,6 +164,7 @@ def _write_copy(session: Session, item: CopyItem) -> None:
     row.compression, row.encrypt_to = item.compression, list(item.encrypt_to)
     row.throttle_bps = item.throttle_bps
     row.throttle_timetable = [dict(limit) for limit in item.throttle_timetable]
+    store_upkeep(row, item.upkeep)
 
 
 def _write_subclient(session: Session, item: SubclientItem) -> None:

@@ -160,7 +160,7 @@ def test_newer_catalog_is_refused(closed):
         other.execute("UPDATE alembic_version SET version_num = '9\x1b[31m999'")
 
     with pytest.raises(
-        CatalogTooNew, match=r"revision 9\\x1b\[31m999, this auxtui knows up to 0002"
+        CatalogTooNew, match=r"revision 9\\x1b\[31m999, this auxtui knows up to 0003"
     ):
         open_catalog(closed)
     assert "9" in check_catalog(closed)[0].what
