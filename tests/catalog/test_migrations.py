@@ -150,7 +150,10 @@ def test_every_older_revision_becomes_the_present_one(home, tmp_path, revision):
     engine = create_engine(f"sqlite:///{home.catalog}")
     with engine.begin() as connection:
         _run_scripts(connection, SCRIPTS, revision)
-        insert = "INSERT INTO commcell VALUES (1, 'u-1', 'hq', 'UTC', '2026-01-01')"
+        insert = (
+            "INSERT INTO commcell (id, uuid, name, time_zone, created_at)"
+            " VALUES (1, 'u-1', 'hq', 'UTC', '2026-01-01')"
+        )
         connection.exec_driver_sql(insert)
     engine.dispose()
 
