@@ -231,10 +231,13 @@ class Library(Protocol):
         *,
         source_key: str,
         checkpoint: Callable[[], None] = ...,
+        replace: bool = False,
     ) -> JobWriter:
         """Starts or resumes a job copy.
 
         Args:
+            replace: takes the place of the one that is published, at the publication and at once:
+                until then that one stays, and killed at any instant one of the two is there.
             source_key: identity of the source's content (fingerprint or manifest digest); a
                 journal with another one is discarded.
             checkpoint: called between buffers while an earlier try is read again after a crash
@@ -242,7 +245,7 @@ class Library(Protocol):
 
         Raises:
             DestinationExists: this job copy is published already, or is now: a try that was
-                killed between manifest and rename is finished here.
+                killed between manifest and rename is finished here, one that replaces too.
             DestinationWrite: another writer is at work on it.
             DestinationError, LibraryOffline: it cannot be started.
         """

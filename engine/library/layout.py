@@ -14,6 +14,8 @@ DATA = b"data"
 JOURNAL = b"journal"
 PARTIAL = b".partial"
 REMOVED = b".removed"
+REPLACES = b"replaces"
+"""In a job copy that takes the place of another, until the other is gone: it tells new from old."""
 LOCK_SUFFIX = b".lock"
 ASIDE_SUFFIX = b".new"
 

@@ -138,10 +138,11 @@ class LocalLibrary:
         *,
         source_key: str,
         checkpoint: Callable[[], None] = _go_on,
+        replace: bool = False,
     ) -> LocalJobWriter:
         """See `Library`."""
         self._sweep_removed(place)
-        partial = self._claim(place, header.backup_job_id)
+        partial = self._claim(place, header.backup_job_id, replace=replace)
         try:
             self._finish(partial, header)
             return start_writer(
@@ -185,9 +186,9 @@ class LocalLibrary:
             finally:
                 os.close(removed_fd)
 
-    def _claim(self, place: Place, job_id: int) -> PartialJob:
+    def _claim(self, place: Place, job_id: int, *, replace: bool) -> PartialJob:
         with self._opened():  # says that it is offline in the words of this library
-            return PartialJob.claim(self._root, self._marker, place, job_id)
+            return PartialJob.claim(self._root, self._marker, place, job_id, replace=replace)
 
     def _finish(self, partial: PartialJob, header: ManifestHeader) -> None:
         """Publishes what was killed between its manifest and its rename.

@@ -18,6 +18,8 @@ from engine.library import layout
 from engine.library.beneath import (
     OWN_FILE_MODE,
     Parents,
+    create_file,
+    directory,
     exists,
     is_at,
     make_durable_directory,
@@ -30,7 +32,7 @@ from engine.library.beneath import (
 from engine.library.blame import on_destination
 from engine.library.interface import Place
 from engine.library.marker import Marker
-from engine.library.syscalls import rename_new
+from engine.library.syscalls import exchange, rename_new
 from engine.model.errors import DestinationExists, DestinationWrite, LibraryOffline
 from engine.model.names import RelPath
 
@@ -45,13 +47,17 @@ class PartialJob:
         marker: what its marker must say.
         place: policy and copy.
         job_id: of the backup job.
+        replace: the one that is published is no hindrance; it goes at the publication.
     """
 
-    def __init__(self, root_path: bytes, marker: Marker, place: Place, job_id: int) -> None:
+    def __init__(
+        self, root_path: bytes, marker: Marker, place: Place, job_id: int, *, replace: bool
+    ) -> None:
         self._root_path = root_path
         self._marker = marker
         self._policy, self._copy = layout.directories_of(place)
         self._name = layout.job_directory(job_id)
+        self._replace = replace
         self._held = ExitStack()
         self._job_held = ExitStack()
         self.where = b"/".join((self._policy, self._copy, self._name))
@@ -62,7 +68,9 @@ class PartialJob:
         """Directory of its files."""
 
     @classmethod
-    def claim(cls, root_path: bytes, marker: Marker, place: Place, job_id: int) -> PartialJob:
+    def claim(
+        cls, root_path: bytes, marker: Marker, place: Place, job_id: int, *, replace: bool = False
+    ) -> PartialJob:
         """Makes or opens the directory, for this writer alone.
 
         Raises:
@@ -70,7 +78,7 @@ class PartialJob:
             DestinationWrite: another writer is at work on it.
             DestinationError, LibraryOffline: it cannot be made.
         """
-        partial = cls(root_path, marker, place, job_id)
+        partial = cls(root_path, marker, place, job_id, replace=replace)
         try:
             partial._claim()
         except BaseException:
@@ -144,9 +152,39 @@ class PartialJob:
         try:
             rename_new(self._name, self._name, old_dir=self._partials_fd, new_dir=self._copy_fd)
         except FileExistsError as err:
-            raise self.taken() from err
+            if not self._replace:
+                raise self.taken() from err
+            self._change_places()
         os.fsync(self._copy_fd)
         os.fsync(self._partials_fd)
+        if self._replace:
+            self._drop_replaced()
+
+    def _change_places(self) -> None:
+        """Puts the new one where the old one is; both stay on the media until that is durable."""
+        if exchange(self._name, one_dir=self._partials_fd, other_dir=self._copy_fd):
+            return
+        removed_fd = make_durable_directory(layout.REMOVED, parent=self._copy_fd)
+        try:
+            remove_tree(self._name, parent=removed_fd)
+            rename_new(self._name, self._name, old_dir=self._copy_fd, new_dir=removed_fd)
+            os.fsync(removed_fd)
+        finally:
+            os.close(removed_fd)
+        # Killed here, the next writer finds the new one complete and publishes it.
+        rename_new(self._name, self._name, old_dir=self._partials_fd, new_dir=self._copy_fd)
+
+    def _drop_replaced(self) -> None:
+        """Removes what was replaced, then the mark that told it from the one that is published."""
+        if not exists(self._name + b"/" + layout.REPLACES, parent=self._partials_fd):
+            remove_tree(self._name, parent=self._partials_fd)
+            os.fsync(self._partials_fd)
+        if exists(layout.REMOVED, parent=self._copy_fd):
+            with directory(layout.REMOVED, parent=self._copy_fd) as removed_fd:
+                remove_tree(self._name, parent=removed_fd)
+        with directory(self._name, parent=self._copy_fd) as published_fd:
+            unlink_if_there(layout.REPLACES, parent=published_fd)
+            os.fsync(published_fd)
 
     def has_file(self, path: RelPath, size: int) -> bool:
         """True when a regular file of this size is there.
@@ -178,16 +216,43 @@ class PartialJob:
             )
             self._sweep_locks()
             self._held.enter_context(locked(self._name, self._partials_fd, self.where))
-            if exists(self._name, parent=self._copy_fd):
-                os.fsync(self._copy_fd)  # its rename may have come without this, before a crash
-                raise self.taken()
+            self._look_for_published()
             self._open_job()
+
+    def _look_for_published(self) -> None:
+        """Finishes what was killed after it took its place.
+
+        Raises:
+            DestinationExists: it is published, and nobody asked for another.
+        """
+        if not exists(self._name, parent=self._copy_fd):
+            return
+        took_place = exists(self._name + b"/" + layout.REPLACES, parent=self._copy_fd)
+        if self._replace and not took_place:
+            return
+        os.fsync(self._copy_fd)  # its rename may have come without this, before a crash
+        if took_place:
+            os.fsync(self._partials_fd)
+            self._drop_replaced()
+        raise self.taken()
 
     def _open_job(self) -> None:
         self.job_fd = make_durable_directory(self._name, parent=self._partials_fd)
         self._job_held.callback(os.close, self.job_fd)
+        self._mark()
         self.data_fd = make_durable_directory(layout.DATA, parent=self.job_fd)
         self._job_held.callback(os.close, self.data_fd)
+
+    def _mark(self) -> None:
+        """Tells what replaces from what is replaced; synced with the data directory."""
+        if not self._replace:
+            unlink_if_there(layout.REPLACES, parent=self.job_fd)
+        elif not exists(layout.REPLACES, parent=self.job_fd):
+            fd = create_file(layout.REPLACES, parent=self.job_fd)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
 
     def _hold(self, fd: int) -> int:
         self._held.callback(os.close, fd)

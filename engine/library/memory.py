@@ -135,6 +135,7 @@ class MemoryLibrary:
         *,
         source_key: str,
         checkpoint: Callable[[], None] = lambda: None,
+        replace: bool = False,
     ) -> MemoryWriter:
         """See `Library`."""
         self.require_marker()
@@ -142,9 +143,11 @@ class MemoryLibrary:
         key = (place, header.backup_job_id)
         with self.lock:
             job = self.unfinished.get(key)
-            if job is not None and job.manifest:
+            is_done = key in self.done and not replace
+            if job is not None and job.manifest and not is_done:
                 self.done[key] = self.unfinished.pop(key)
-            if key in self.done:
+                is_done = True
+            if is_done:
                 raise DestinationExists(f"{place.policy}/{place.copy}/{key[1]} is there already")
             if job is None or job.source_key != source_key:
                 job = self.unfinished[key] = _Job(source_key=source_key)

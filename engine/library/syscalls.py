@@ -11,6 +11,7 @@ import os
 from functools import cache
 
 _AT_RENAME_NOREPLACE = 1
+_AT_RENAME_EXCHANGE = 2
 _FALLOC_FL_KEEP_SIZE = 1
 _FALLOC_FL_PUNCH_HOLE = 2
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
@@ -49,6 +50,21 @@ def rename_new(old: bytes, new: bytes, *, old_dir: int, new_dir: int) -> None:
         os.rename(old, new, src_dir_fd=old_dir, dst_dir_fd=new_dir)
         return
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+def exchange(name: bytes, *, one_dir: int, other_dir: int) -> bool:
+    """Lets two files or directories of the same name change places at once; False: not possible here.
+
+    Raises:
+        OSError: one of them is not there, or they cannot be renamed.
+    """
+    if not _offers("renameat2"):
+        return False
+    if not _libc.renameat2(one_dir, name, other_dir, name, _AT_RENAME_EXCHANGE):
+        return True
+    if ctypes.get_errno() not in _UNSUPPORTED:
+        _raise_errno()
+    return False
 
 
 @cache

@@ -460,3 +460,58 @@ def test_the_room_that_an_unfinished_job_copy_takes(library: Library):
 
     assert (before, library.occupied_bytes(PLACE, 7)) == (0, 0)
     assert during >= 100_000
+
+
+def other_job() -> Job:
+    """Another content under the same id."""
+    job = Job()
+    job.file(b"tree", b"new content")
+    return job
+
+
+def test_what_replaces_takes_the_place_at_its_publication(library: Library):
+    old, new = sample_job(), other_job()
+    copy_job(library, old)
+    writer = library.write_job(PLACE, header(), source_key="other", replace=True)
+    write_chunks(writer, new)
+    check_copy(library, old)
+
+    digest = writer.publish(header(), new.entries)
+
+    check_copy(library, new)
+    assert library.manifest_digest(PLACE, 7) == digest
+    assert (library.published(PLACE), library.partial(PLACE)) == ([7], [])
+
+
+def test_what_replaces_goes_on_from_its_journal(opener: Opener, library: Library):
+    old, new = sample_job(), other_job()
+    copy_job(library, old)
+    first = library.write_job(PLACE, header(), source_key="other", replace=True)
+    write_chunks(first, new)
+    first.close()
+
+    with pytest.raises(DestinationExists):  # nobody else takes it for a leftover
+        opener().write_job(PLACE, header(), source_key="other")
+    second = opener().write_job(PLACE, header(), source_key="other", replace=True)
+    assert set(second.resumed) == {b"tree"}
+    second.publish(header(), new.entries)
+
+    check_copy(opener(), new)
+
+
+def test_what_replaces_may_be_given_up(library: Library):
+    old = sample_job()
+    copy_job(library, old)
+
+    library.write_job(PLACE, header(), source_key="other", replace=True).discard()
+
+    check_copy(library, old)
+    assert library.partial(PLACE) == []
+
+
+def test_replacing_what_is_not_there_is_a_copy_as_any(library: Library):
+    job = sample_job()
+
+    copy_job(library, job, replace=True)
+
+    check_copy(library, job)

@@ -3,10 +3,13 @@
 import errno
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from engine.library import local_partial
 from engine.library.local import LocalLibrary
 from engine.model.errors import DestinationExists, StorageError
 from tests.library.broken_calls import failing, in_child, watched
@@ -165,6 +168,89 @@ def test_removal_killed_at_any_call(root: Path):
     assert number > 10
 
 
+def new_job() -> Job:
+    """What is to take the place of the sample job."""
+    job = Job()
+    job.file(b"tree", b"new content")
+    job.file(b"more", b"x" * 100_000, chunk=65_536)
+    return job
+
+
+def replaced(library: LocalLibrary, new: Job) -> None:
+    """What the service does until the ledger knows of the new one."""
+    try:
+        copy_job(library, new, source_key="new", replace=True)
+    except DestinationExists:
+        return
+
+
+def check_one_of(library: LocalLibrary, *jobs: Job) -> None:
+    """Asserts that what is published is one of these backup jobs, whole."""
+    found = library.read_job(PLACE, 7)
+    paths = {entry.path for entry in found.entries()}
+    found.close()
+    (job,) = (job for job in jobs if {entry.path for entry in job.entries} == paths)
+    check_copy(library, job)
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_replacement_killed_at_any_call(
+    root: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
+):
+    """At every moment one of the two is whole on the media, and published where that is possible."""
+    if not can_exchange:
+        monkeypatch.setattr(local_partial, "exchange", lambda *_, **__: False)
+    old, new = sample_job(), new_job()
+    copy_job(opened(root), old)
+    number, is_done = 0, False
+    while not is_done:
+        number += 1
+        is_done = in_child(partial(replaced, opened(root), new), die_at=number, dying=lambda: None)
+        if can_exchange or opened(root).published(PLACE):
+            check_one_of(opened(root), old, new)
+        replaced(opened(root), new)
+        check_copy(opened(root), new)
+        assert litter(root) == []
+        old, new = new, old
+    assert number > 60
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+def test_any_call_of_a_replacement_may_fail(root: Path, code: int):
+    old, new = sample_job(), new_job()
+    copy_job(opened(root), old)
+    replaced(opened(root), new)
+    total = len(calls_of(root, lambda library: replaced(library, old)))
+    for number in range(1, total + 1):
+        with watched(failing(number, code)), suppress(StorageError):
+            replaced(opened(root), new)
+        check_one_of(opened(root), old, new)
+        replaced(opened(root), new)
+        check_copy(opened(root), new)
+        assert litter(root) == []
+        old, new = new, old
+
+
+@needs_disk
+def test_power_cut_at_any_call_of_a_replacement(disk: Disk):
+    disk.mount()
+    opened(disk.root).initialise(IDENTITY)
+    old, new = sample_job(), new_job()
+    copy_job(opened(disk.root), old)
+    for _ in range(2):
+        total = len(calls_of(disk.root, partial(replaced, new=new)))
+        old, new = new, old
+    for number in sorted({*range(7, total, max(1, total // 12)), *range(total - 14, total + 1)}):
+        in_child(partial(replaced, opened(disk.root), new), die_at=number, dying=disk.cut_power)
+        disk.unmount()
+        disk.mount()
+        check_one_of(opened(disk.root), old, new)
+        replaced(opened(disk.root), new)
+        check_copy(opened(disk.root), new)
+        assert litter(disk.root) == []
+        old, new = new, old
+
+
 @pytest.fixture
 def disk(fast_path: Path) -> Iterator[Disk]:
     disk = Disk(fast_path)
@@ -226,6 +312,7 @@ def test_power_cut_after_an_initialisation(disk: Disk):
 
 STRACED = """
 import sys
+from functools import partial
 from pathlib import Path
 sys.path.insert(0, ".")
 from tests.library.samples import copy_job, sample_job, COMMCELL, IDENTITY
