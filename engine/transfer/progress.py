@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from engine.model.names import shown
 from engine.model.states import StreamState
+from engine.transfer.throttle import Throttle
 
 WINDOW_S = 10  # seconds that a rate is the mean of
 
@@ -106,6 +107,7 @@ class StreamMeter:
         self._copies: tuple[str, ...] = ()
         self._file_bytes = 0
         self._backup_job_id: int | None = None
+        self._throttles: tuple[Throttle, ...] = ()
         self.state = StreamState.IDLE
 
     def begin(
@@ -116,9 +118,11 @@ class StreamMeter:
         path_shown: Callable[[], str],
         file_bytes: int,
         file_done: Callable[[], int],
+        throttles: tuple[Throttle, ...],
     ) -> None:
         """The stream starts on a piece of work; texts are made only when someone looks."""
         with self._lock:
+            self._throttles = throttles
             self._backup_job_id, self._copies = backup_job_id, copies
             self._path_shown, self._file_done = path_shown, file_done
             self._file_bytes = file_bytes
@@ -126,7 +130,9 @@ class StreamMeter:
 
     def end(self) -> None:
         """The stream has nothing to do."""
-        self.begin(backup_job_id=0, copies=(), path_shown=str, file_bytes=0, file_done=int)
+        self.begin(
+            backup_job_id=0, copies=(), path_shown=str, file_bytes=0, file_done=int, throttles=()
+        )
         with self._lock:
             self._backup_job_id, self.state = None, StreamState.IDLE
 
@@ -141,7 +147,7 @@ class StreamMeter:
         with self._lock:
             return StreamSnapshot(
                 number=self.number,
-                state=self.state,
+                state=self._state_now(),
                 backup_job_id=self._backup_job_id,
                 copies=self._copies,
                 path=self._path_shown(),
@@ -150,6 +156,11 @@ class StreamMeter:
                 bytes_done=self._bytes_done,
                 bytes_per_second=self._window.bytes_per_second(),
             )
+
+    def _state_now(self) -> StreamState:
+        if self.state is StreamState.COPYING and any(each.is_binding for each in self._throttles):
+            return StreamState.THROTTLED
+        return self.state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -266,36 +266,27 @@ class TransferRun:
             self._look_for_end(progress)
 
     async def _copy(self, work: Work, lane: Lane, meter: StreamMeter) -> list[Written]:
+        file = work.file if isinstance(work, ChunkWork) else None
+        entry = work.file.entry if isinstance(work, ChunkWork) else work.files[0].entry
+        limits = [dest.spec.throttle for dest in work.order.alive]
+
         def moved(count_bytes: int) -> None:
             meter.add(count_bytes)
             self._meter.add(count_bytes)
             work.order.bytes_moved += count_bytes  # for display: a lost update does no harm
-
-        copies = tuple(dest.spec.copy_name for dest in work.order.alive)
-        job_id = work.order.order.backup_job_id
-        if isinstance(work, ChunkWork):
-            file = work.file
-            meter.begin(
-                backup_job_id=job_id,
-                copies=copies,
-                path_shown=lambda: shown(file.entry.path),
-                file_bytes=file.entry.size,
-                file_done=lambda: file.bytes_done,
-            )
-
-            def moved_of_file(count_bytes: int) -> None:
+            if file is not None:
                 file.add(count_bytes)
-                moved(count_bytes)
 
-            return await self._hops.run(copy_chunk, work, lane, self._throttle, moved_of_file)
-        first = work.files[0].entry
         meter.begin(
-            backup_job_id=job_id,
-            copies=copies,
-            path_shown=lambda: shown(first.path),
-            file_bytes=first.size,
-            file_done=int,
+            backup_job_id=work.order.order.backup_job_id,
+            copies=tuple(dest.spec.copy_name for dest in work.order.alive),
+            path_shown=lambda: shown(entry.path),
+            file_bytes=entry.size,
+            file_done=lambda: file.bytes_done if file is not None else 0,
+            throttles=(self._throttle, *(limit for limit in limits if limit is not None)),
         )
+        if isinstance(work, ChunkWork):
+            return await self._hops.run(copy_chunk, work, lane, self._throttle, moved)
         return await self._hops.run(copy_batch, work, lane, self._throttle, moved)
 
     def _look_for_end(self, progress: _Progress) -> None:

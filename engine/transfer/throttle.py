@@ -17,6 +17,7 @@ FILL_RATIO = 0.99  # of the rate; a minute has 0.6 s of the rate to spare for de
 DEPTH_S = 0.05  # seconds of the rate that an idle throttle saves up
 PIECE_S = 0.1  # seconds of the rate in one piece: 1 % over 10 s
 LOOK_S = 0.05  # a waiting taker looks again this often, for a changed rate
+BINDING_S = 1.0  # how long after a wait the throttle is said to be what limits
 MIN_PIECE_BYTES = 4096  # a page; direct I/O goes no lower
 
 
@@ -36,12 +37,23 @@ class Throttle:
         self._rate_bps: int | None = None
         self._level_bytes = 0.0
         self._filled_at_s = clock()
+        self._waited_at_s: float | None = None
         self.set_rate(rate_bps)
 
     @property
     def rate_bps(self) -> int | None:
         """Bytes per second; None for no limit."""
         return self._rate_bps
+
+    @property
+    def is_binding(self) -> bool:
+        """True when somebody had to wait for it within the last second."""
+        waited_at_s = self._waited_at_s
+        return (
+            self._rate_bps is not None
+            and waited_at_s is not None
+            and self._clock() - waited_at_s < BINDING_S
+        )
 
     def set_rate(self, rate_bps: int | None) -> None:
         """Changes the rate from now on, also for takers that wait; what was saved up is forfeited.
@@ -75,6 +87,7 @@ class Throttle:
             wait_s = self._try_take(count_bytes)
             if wait_s <= 0:
                 return
+            self._waited_at_s = self._clock()
             cancel.wait(min(wait_s, LOOK_S))
 
     def _try_take(self, count_bytes: int) -> float:

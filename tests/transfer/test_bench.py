@@ -31,3 +31,23 @@ def test_the_short_comparison_runs(tmp_path):
     assert {"auxtui (4)", "cp + sync"} <= {row["program"] for row in rows}
     assert all(row["seconds"] > 0 for row in rows)
     assert list(tmp_path.iterdir()) == [result]
+
+
+def test_four_streams_take_less_memory_than_promised(tmp_path):
+    source = tmp_path / "landing" / "dump"
+    source.mkdir(parents=True)
+    (tmp_path / "target").mkdir()
+    for number in range(6):
+        with open(source / f"{number}", "wb") as file:
+            file.truncate(40 * 1024 * 1024)
+            file.write(b"not quite a hole")
+
+    run = subprocess.run(
+        [sys.executable, "-m", "bench.engine_copy", source, tmp_path / "target", "--streams", "4"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(run.stdout)["rss_bytes"] < 256 * 1024**2

@@ -106,7 +106,7 @@ async def try_once(estate: Estate, faults: Faults, streams: int) -> dict[str, Ou
     return {outcome.copy_name: outcome.state for outcome in result.outcomes}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     tree=TREES,
     tries=st.lists(

@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 from engine.model.errors import Cancelled
+from engine.model.states import StreamState
 from engine.transfer.orders import OutcomeState
 from engine.transfer.throttle import Throttle
 from tests.transfer.fakes import FakeSource, Store, destination, order
@@ -168,3 +169,17 @@ async def test_snapshots_rise_and_name_what_is_copied():
     assert seen[0].in_flight[0][:2] == (5, "copy-2")
     last = session.run.snapshot()
     assert (last.bytes_done, last.in_flight, last.streams) == (8 * MIB + 1, (), ())
+
+
+async def test_a_stream_says_that_it_is_throttled():
+    source = FakeSource({b"big": some_bytes(MIB)}, chunk_bytes=MIB)
+    session = Session(
+        [order(source, destination(Store().writer()))], streams=1, throttle=Throttle(5_000_000)
+    )
+    states = []
+    source.on_read = lambda *_: states.extend(s.state for s in session.run.snapshot().streams)
+
+    await session.to_end()
+
+    assert states[0] is StreamState.COPYING
+    assert states[-1] is StreamState.THROTTLED

@@ -144,3 +144,16 @@ def test_a_token_that_is_cancelled_already_cancels_its_children():
     parent.cancel("killed")
 
     assert CancelToken(parent).reason == "killed"
+
+
+def test_a_throttle_says_whether_it_is_what_limits():
+    clock = FakeClock()
+    throttle = Throttle(1_000_000, clock=clock)
+    throttle.take(1, clock)
+    free = throttle.is_binding
+    throttle.take(500_000, clock)
+    throttle.take(1, clock)
+    limited = throttle.is_binding
+    clock.now_s += 2
+
+    assert (free, limited, throttle.is_binding) == (False, True, False)
