@@ -39,11 +39,11 @@ class Estate:
         self.oracle = Oracle(self.cell.home.path, self.cell.landing, copies)
         self.service: Service | None = None
         self._made = 0
-        self._site = site
+        self.site = site
 
     def apply(self, **site: Any) -> None:
         """Makes the configuration."""
-        self.cell.apply(self._site, **site)
+        self.cell.apply(self.site, **site)
 
     def add(self, name: str, size: int) -> None:
         """A new dump in the landing directory."""
