@@ -26,6 +26,7 @@ from tests.library.samples import (
     write_chunks,
 )
 
+_LONG = pytest.mark.timeout(1800)
 _NEVER = 10**9  # calls; no work has so many
 
 
@@ -92,7 +93,7 @@ def write_in_batches(library: LocalLibrary, job: Job) -> None:
     [
         pytest.param(copy_job, sample_job, 1, id="chunks"),
         pytest.param(write_in_batches, big_batch_job, 5, id="batches"),
-        pytest.param(write_in_batches, big_batch_job, 1, id="batches-all", marks=pytest.mark.soak),
+        pytest.param(write_in_batches, big_batch_job, 1, id="all", marks=[pytest.mark.soak, _LONG]),
     ],
 )
 def test_killed_at_any_call(
@@ -266,7 +267,7 @@ def test_power_cut_at_some_calls(disk: Disk, work: Callable[[LocalLibrary, Job],
 
 @needs_disk
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
+@_LONG
 @pytest.mark.parametrize("work", [copy_job, write_in_batches])
 def test_power_cut_at_every_call(disk: Disk, work: Callable[[LocalLibrary, Job], object]):
     check_power_cuts(disk, work, step=0)
