@@ -74,8 +74,8 @@ def write_file(path: Path, size_bytes: int, number: int, pattern: bytes) -> None
     with open(path, "wb") as file:
         left = size_bytes
         while left > 0:
-            block = number.to_bytes(8, "little") + left.to_bytes(8, "little") + pattern
-            left -= file.write(block[: min(left, PATTERN_BYTES)])
+            mark = number.to_bytes(8, "little") + left.to_bytes(8, "little")
+            left -= file.write((mark + pattern[: left - len(mark)])[:left])
 
 
 def make_workload(root: Path, name: str, files: int, file_bytes: int) -> Workload:
