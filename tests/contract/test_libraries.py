@@ -1,6 +1,7 @@
 """What every library must do, whatever it is made of."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -515,3 +516,32 @@ def test_replacing_what_is_not_there_is_a_copy_as_any(library: Library):
     copy_job(library, job, replace=True)
 
     check_copy(library, job)
+
+
+def test_streams_write_at_once(library: Library):
+    job = Job()
+    job.directory(b"d")
+    job.file(b"d/big", bytes(range(256)) * 2000, chunk=16_000)
+    for number in range(40):
+        job.file(b"d/%d" % number, b"%d" % number * 1000)
+    writer = library.write_job(PLACE, header(), source_key="source")
+    dones = job.dones
+
+    with ThreadPoolExecutor(8) as streams:
+        parts = [dones[start::8] for start in range(8)]
+        for _ in streams.map(lambda part: write_chunks(writer, job, part), parts):
+            pass
+    writer.publish(header(), job.entries)
+
+    check_copy(library, job)
+
+
+def test_an_unfinished_copy_takes_room(library: Library):
+    assert library.occupied_bytes(PLACE, 7) == 0
+    writer = library.write_job(PLACE, header(), source_key="source")
+    write_chunks(writer, sample_job())
+
+    assert library.occupied_bytes(PLACE, 7) >= 300_000
+
+    writer.discard()
+    assert library.occupied_bytes(PLACE, 7) == 0
