@@ -10,7 +10,14 @@ from engine.library.beneath import Parents, open_directory, open_for_reading
 from engine.library.blame import on_source
 from engine.library.file_handles import FileReader
 from engine.library.manifest import is_proven, read_manifest
-from engine.model.entries import Entry, FileEntry, ManifestHeader
+from engine.model.entries import (
+    DirectoryEntry,
+    Entry,
+    FileEntry,
+    HardlinkEntry,
+    ManifestHeader,
+    SymlinkEntry,
+)
 from engine.model.errors import ManifestError, SourceCorrupt
 from engine.model.names import shown
 
@@ -58,6 +65,28 @@ class LocalJobReader:
                 hint="verify this copy, and copy the backup job again from another one",
             )
         return handle
+
+    def check_structure(self, entry: Entry) -> None:
+        """See `StructureReader`."""
+        with on_source("look at", entry.path), Parents(self._data_fd) as parents:
+            if isinstance(entry, DirectoryEntry):
+                parents.at(entry.path)
+                return
+            parent, name = parents.of(entry.path)
+            if isinstance(entry, SymlinkEntry):
+                is_right = os.readlink(name, dir_fd=parent) == entry.target
+            elif isinstance(entry, HardlinkEntry):
+                found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                first_parent, first = parents.of(entry.to)
+                other = os.stat(first, dir_fd=first_parent, follow_symlinks=False)
+                is_right = (found.st_dev, found.st_ino) == (other.st_dev, other.st_ino)
+            else:
+                return
+        if not is_right:
+            raise SourceCorrupt(
+                f"{shown(entry.path)} in {shown(self._where)} is another link than its manifest says",
+                hint="somebody changed it: repair this job copy from another one",
+            )
 
     def close(self) -> None:
         """Closes the job copy; files that are open stay open."""

@@ -1,4 +1,4 @@
-"""Verified reading of one backup job: every byte is hashed and compared before it is believed."""
+"""Verified reading of parts of a backup job: every byte is hashed and compared before it is believed."""
 
 from __future__ import annotations
 
@@ -9,26 +9,16 @@ from typing import NamedTuple
 from engine.library.interface import JobReader
 from engine.model.entries import Chunk, FileEntry
 from engine.model.errors import AuxError, SourceError
-from engine.model.names import RelPath
 from engine.transfer.buffers import BUFFER_BYTES
 from engine.transfer.cancel import CancelToken
 from engine.transfer.copying import check_digest, check_unchanged, fitting, read_whole
 from engine.transfer.flow import Lane, Pace, Sink, flow_range
 from engine.transfer.opened import opened_for_reading, span_of, spans_of
-from engine.transfer.pool import work_off
 from engine.transfer.progress import ReadProgress
 from engine.transfer.throttle import Throttle
 from engine.transfer.work import BATCH_FILES, SMALL_BYTES
 
 READ_STREAMS = 2  # more gave nothing on one disk
-
-
-class DamagedChunk(NamedTuple):
-    """A part of a job copy that is not what its manifest says, or cannot be read."""
-
-    path: RelPath
-    chunk: Chunk
-    error: AuxError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,51 +125,8 @@ def _read_right(reading: Reading, entry: FileEntry, view: memoryview, pace: Pace
         check_digest(entry, chunk, digest)
 
 
-async def verify_job(
-    reader: JobReader,
-    *,
-    cancel: CancelToken,
-    throttle: Throttle,
-    progress: ReadProgress | None = None,
-    streams: int = READ_STREAMS,
-) -> list[DamagedChunk]:
-    """Reads a whole job copy and returns what is not as its manifest says, in manifest order.
-
-    Raises:
-        ManifestError: the manifest itself is damaged.
-        Cancelled: stopped.
-    """
-    reading = Reading(
-        reader=reader, cancel=cancel, throttle=throttle, progress=progress or ReadProgress()
-    )
-    damaged: list[DamagedChunk] = []
-
-    def note(entry: FileEntry, error: AuxError) -> None:
-        chunks = spans_of(entry) or [Chunk(0, 0, b"")]
-        damaged.extend(DamagedChunk(entry.path, chunk, error) for chunk in chunks)
-
-    def verify(work: ReadChunk | ReadBatch, lane: Lane) -> None:
-        if isinstance(work, ReadBatch):
-            read_batch(reading, work, lane, good=_let_go, bad=note)
-            return
-        progress_of(reading, work)
-        try:
-            read_chunk(reading, work, lane, [])
-        except SourceError as err:
-            damaged.append(DamagedChunk(work.entry.path, work.chunk, err))
-
-    files = (entry for entry in reader.entries() if isinstance(entry, FileEntry))
-    await work_off(cut(files), verify, streams=streams, cancel=cancel)
-    place = {entry.path: at for at, entry in enumerate(reader.entries())} if damaged else {}
-    return sorted(damaged, key=lambda one: (place[one.path], one.chunk.offset))
-
-
 def progress_of(reading: Reading, work: ReadChunk) -> None:
     """Notes that a chunk is begun; the last of a file counts the file."""
     reading.progress.begin(work.entry.path)
     if work.chunk.offset + work.chunk.length == work.entry.size:
         reading.progress.add_files(1)
-
-
-def _let_go(_: object) -> None:
-    """What is only verified is not kept."""

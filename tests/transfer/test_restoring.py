@@ -20,9 +20,9 @@ from engine.model.names import RelPath, rel_path
 from engine.transfer import target as target_module
 from engine.transfer.cancel import CancelToken
 from engine.transfer.progress import ReadProgress
-from engine.transfer.reading import verify_job
 from engine.transfer.restoring import RestoreResult, restore_job
 from engine.transfer.throttle import Throttle
+from engine.transfer.verifying import verify_job
 from tests.transfer.fakes import META, FakeSource
 from tests.transfer.running import copy
 from tests.transfer.test_copying import MIB, mixed, some_bytes
