@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from engine.catalog.home import Home
 from engine.control.service import run_service
+from engine.model.clock import Clock
 from engine.model.errors import AuxError
 from engine.operations import restore
 from tests.faults import staging
@@ -66,16 +67,16 @@ def _be_a_service(spec: dict[str, Any], ready: int, log: int) -> NoReturn:
         if spec.get("traced"):
             _wait_for_tracer()
         staging.apply(spec)
-        code = _run(Home(Path(spec["home"])), ready)
+        code = _run(Home(Path(spec["home"])), ready, staging.clock_of(spec))
     finally:
         sys.stderr.flush()
         os._exit(code)
 
 
-def _run(home: Home, ready: int) -> int:
+def _run(home: Home, ready: int, clock: Clock) -> int:
     """As `engine.control.__main__` does."""
     try:
-        return run_service(home, on_ready=lambda: _say(ready, b"ready\n"))
+        return run_service(home, on_ready=lambda: _say(ready, b"ready\n"), clock=clock)
     except AuxError as err:
         _say(ready, json.dumps({"error": err.message, "hint": err.hint}).encode() + b"\n")
         return err.exit_code

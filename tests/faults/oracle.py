@@ -97,7 +97,7 @@ class Oracle:
                 wanted = {_below(name, at): what for at, what in self.truth[name].items()}
                 if data != wanted:
                     yield f"TORN {where}: {_difference(data, wanted)}"
-                yield from (f"TORN {where}: {why}" for why in _wrong_chunks(path, records))
+                yield from (f"TORN {where}: {why}" for why in _wrong_chunks(path, records, data))
                 line = digests.get((copy.name, job_id))
                 if line and line.state == "available":
                     digest = blake3.blake3((path / "manifest.jsonl.zst").read_bytes()).digest()
@@ -250,14 +250,21 @@ def _path_in(record: dict[str, Any]) -> bytes:
     return base64.b64decode(record["path_base64"])
 
 
-def _wrong_chunks(directory: Path, records: list[dict[str, Any]]) -> Iterator[str]:
+def _wrong_chunks(directory: Path, records: list[dict[str, Any]], data: Tree) -> Iterator[str]:
     """What the manifest says of chunks, checked against the bytes that lie there."""
+    directory_data = os.path.join(os.fsencode(directory), b"data")
     if records[-1]["type"] != "end" or records[-1]["entries"] != len(records) - 2:
         yield "the manifest is incomplete"
+    if records[0]["backup_job_id"] != int(directory.name):
+        yield f"the manifest is of job {records[0]['backup_job_id']}"
+        return
+    if {_path_in(record) for record in records[1:-1]} != data.keys():
+        yield "the manifest lists other names than those that lie there"
+        return
     for record in records[1:-1]:
         if record["type"] != "file":
             continue
-        path = os.path.join(os.fsencode(directory), b"data", _path_in(record))
+        path = os.path.join(directory_data, _path_in(record))
         end = 0
         with open(path, "rb") as stream:
             for offset, length, digest in record["chunks"]:

@@ -13,11 +13,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from engine.control import joblife
 from engine.library import beneath, local_partial, local_publish, local_writer, marker, syscalls
 from engine.model import entries
+from engine.model.clock import Clock, system_clock
 
 DURABLE_CALLS = (
     "pwrite",
@@ -44,7 +47,7 @@ def apply(spec: dict[str, Any]) -> None:
             long a failed attempt waits; `reads_log`: file that gets a line for each read of a file below `landing`; `kill`: {"nth": n, "after": bool}
             ends the service at the n-th changing call below `below`, or of `calls`; `fail`:
             {"call", "nth", "errno", "for_ever"} lets it fail; `count_log`: file that gets a line
-            for each changing call below `below`.
+            for each changing call below `below`; `clock_offset`: see `clock_of`.
     """
     if "chunk_bytes" in spec:
         entries.MIN_CHUNK_BYTES = spec["chunk_bytes"]
@@ -54,6 +57,18 @@ def apply(spec: dict[str, Any]) -> None:
         _log_reads(spec["reads_log"], os.fsencode(spec["landing"]))
     if "kill" in spec or "fail" in spec or "count_log" in spec:
         _Stage(spec).set()
+
+
+def clock_of(spec: dict[str, Any]) -> Clock:
+    """The system's clock, or one that is wrong by the seconds that the file `clock_offset` says."""
+    if "clock_offset" not in spec:
+        return system_clock
+    offset = Path(spec["clock_offset"])
+
+    def wrong_clock() -> datetime:
+        return system_clock() + timedelta(seconds=int(offset.read_text() or 0))
+
+    return wrong_clock
 
 
 def _log_reads(log: str, landing: bytes) -> None:
