@@ -14,6 +14,7 @@ help:
 	@echo "make test         set up, run every test"
 	@echo "make lint         ruff, mypy strict, import contracts"
 	@echo "make bench        measure against cp, rsync and rclone"
+	@echo "make crash        the short crash, power-cut and fault rounds alone"
 	@echo "make soak         the long crash, power-cut and kill-point rounds"
 	@echo "make screenshots  draw the pictures of the documentation anew"
 	@echo "make lock         resolve the dependencies anew (needs uv)"
@@ -44,6 +45,10 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench.copy
+
+# AUXTUI_SEED=n repeats the random moments of a run that failed.
+crash: $(VENV)/.dev
+	@$(PYTEST) -n 2 --dist worksteal tests/faults
 
 soak: $(VENV)/.dev
 	@AUXTUI_SOAK=1 $(PYTEST) -n 2 --dist worksteal -m soak
