@@ -15,8 +15,9 @@ from typing import Any
 
 from engine.catalog import jobs, requests, service_state
 from engine.catalog.home import Home
-from engine.catalog.opening import open_catalog
+from engine.catalog.opening import Catalog, open_catalog
 from engine.catalog.values import JobValue
+from engine.control.ending import terminate_holder
 from engine.control.lock import is_held, read_holder
 from engine.control.starting import start_detached
 from engine.model.clock import system_clock
@@ -29,12 +30,14 @@ from engine.model.errors import (
     ServiceError,
     UsageError,
 )
+from engine.model.names import refuse_unwritable
 from engine.model.states import JobState, Operation, RequestKind, RequestState
 from engine.operations.options import check_options, options_to_json
 from engine.operations.planning import load_scope, plan_document, plan_run
 from engine.policy.values import RunOptions
 
 ANSWER_TIMEOUT_S = 30.0
+STOP_ANSWER_S = 5.0  # then the service is stopped by a signal
 POLL_S = 0.03
 
 
@@ -91,12 +94,19 @@ def service_status(home: Home) -> ServiceStatus:
 def stop_service(home: Home, *, by: str, timeout_s: float = 15.0) -> bool:
     """Asks the service to stop at a boundary and waits for its end; False when none runs.
 
+    A service that cannot be asked, because its catalog is damaged or of another version, or that
+    does not answer, gets SIGTERM, which means the same to it.
+
     Raises:
-        ServiceError: it did not end in time.
+        ServiceError: it cannot be told which process it is, or it did not end in time.
     """
     if not is_held(home.service_lock):
         return False
-    request(home, RequestKind.STOP_SERVICE, None, {}, by=by)
+    try:
+        request(home, RequestKind.STOP_SERVICE, None, {}, by=by, timeout_s=STOP_ANSWER_S)
+    except AuxError:
+        if is_held(home.service_lock):
+            terminate_holder(home.service_lock)
     deadline_mono_s = time.monotonic() + timeout_s
     while is_held(home.service_lock):
         if time.monotonic() > deadline_mono_s:
@@ -115,6 +125,7 @@ def run_auxcopy(home: Home, policy: str, options: RunOptions, *, by: str) -> int
         UsageError, NotFoundError: the service refused it; nothing was changed.
     """
     check_options(options)
+    refuse_unwritable(policy, *options.copies, options.source_media_agent)
     payload = {
         "operation": Operation.AUXCOPY.value,
         "policy": policy,
@@ -138,6 +149,7 @@ def run_restore(
     Raises:
         UsageError, NotFoundError: refused; nothing was changed.
     """
+    refuse_unwritable(copy or "")
     payload = {
         "operation": Operation.RESTORE.value,
         "backup_job_id": backup_job_id,
@@ -151,6 +163,7 @@ def run_restore(
 
 def run_scan(home: Home, subclient: str | None, *, by: str, accept: bool = False) -> dict[str, Any]:
     """Adopts what has settled in the landing directories; says what was left and why."""
+    refuse_unwritable(subclient or "")
     payload = {"subclient": subclient, "accept": accept}
     return request(home, RequestKind.SCAN, None, payload, by=by, timeout_s=600.0)
 
@@ -159,6 +172,7 @@ def decide(
     home: Home, policy: str, copy: str, backup_jobs: Sequence[int], decision: str, *, by: str
 ) -> dict[str, Any]:
     """Records an operator's word on job copies: picked, do_not_copy, recopy, bad or empty."""
+    refuse_unwritable(policy, copy)
     payload = {
         "policy": policy,
         "copy": copy,
@@ -177,6 +191,7 @@ def schedule(home: Home, name: str, act: str, *, by: str) -> list[int]:
     Raises:
         NotFoundError: there is no such schedule.
     """
+    refuse_unwritable(name)
     payload = {"name": name, "act": act}
     answer = request(home, RequestKind.SCHEDULE, None, payload, by=by)
     return [int(job_id) for job_id in answer.get("job_ids", [])]
@@ -195,6 +210,7 @@ def switch_activity(
         NotFoundError: there is no such node.
         UsageError: the time is past.
     """
+    refuse_unwritable(node)
     until = None if off_until is None else off_until.isoformat()
     payload = {"node": node, "on": on, "off_until": until}
     return bool(request(home, RequestKind.ACTIVITY, None, payload, by=by)["changed"])
@@ -209,7 +225,8 @@ def resubmit(home: Home, job_id: int, *, by: str) -> int:
     job = load_job(home, job_id)
     if not JobState(job.state).is_final:
         raise UsageError(f"job {job_id} is {job.state}: only an ended job can be resubmitted")
-    payload = {"operation": job.operation, "policy": job.policy, "options": job.options}
+    options = {**job.options, "start_suspended": False}  # asked for again is wanted now
+    payload = {"operation": job.operation, "policy": job.policy, "options": options}
     if job.operation == Operation.RESTORE:
         payload = {"operation": job.operation, **job.options}
     return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
@@ -222,6 +239,7 @@ def preview(home: Home, policy: str, options: RunOptions) -> dict[str, Any]:
         UsageError, NotFoundError: the run would be refused.
     """
     check_options(options)
+    refuse_unwritable(policy, *options.copies, options.source_media_agent)
     catalog = open_catalog(home)
     try:
         with catalog.read() as session:
@@ -308,13 +326,25 @@ def request(
                 return _answer(row.state, row.answer)
             if kind is not RequestKind.STOP_SERVICE:
                 ensure_service(home)  # should it have died, its successor answers
+            elif not is_held(home.service_lock):
+                return _withdraw(catalog, request_id, "the service had ended already")
             time.sleep(POLL_S)
+        if kind is RequestKind.STOP_SERVICE:
+            _withdraw(catalog, request_id, "the service did not answer")
     finally:
         catalog.close()
     raise ServiceError(
         f"the service has not answered within {timeout_s:.0f} s",
         hint="the request stays filed; see `auxtui service status`",
     )
+
+
+def _withdraw(catalog: Catalog, request_id: int, why: str) -> dict[str, Any]:
+    """Answers a request to stop in the service's place, or it would stop the next one."""
+    now = system_clock()
+    with catalog.write() as session:
+        requests.answer(session, request_id, done=True, answer={"withdrawn": why}, now=now)
+        return requests.request(session, request_id).answer
 
 
 _ERRORS: dict[int, type[AuxError]] = {

@@ -12,7 +12,7 @@ import os
 import unicodedata
 from typing import NewType
 
-from engine.model.errors import UnsafeName
+from engine.model.errors import UnsafeName, UsageError
 
 RelPath = NewType("RelPath", bytes)
 """Relative path of validated components, joined by `/`; safe to walk below a directory descriptor."""
@@ -102,3 +102,19 @@ def shown(name: bytes | str) -> str:
         else:
             out.append(char)
     return "".join(out)
+
+
+def refuse_unwritable(*names: str) -> None:
+    """Refuses names that no catalog can hold, before it is asked for them.
+
+    Raises:
+        UsageError: one has lone surrogates: bytes of a terminal that is not UTF-8.
+    """
+    for name in names:
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError as err:
+            raise UsageError(
+                f'"{shown(name)}" is not UTF-8, as every name in a catalog is',
+                hint="type it on a UTF-8 terminal",
+            ) from err
