@@ -213,11 +213,11 @@ class TransferRun:
         try:
             while order.alive and not order.stop.is_cancelled:
                 some = await self._hops.run(lambda: list(islice(works, SPLIT_AT_ONCE)))
-                if not some:
-                    break
                 for work in some:
                     progress.outstanding += 1
                     await self._queue.put(work)
+                if len(some) < SPLIT_AT_ONCE:
+                    break
         except Cancelled:
             pass
         except AuxError as err:
