@@ -13,7 +13,7 @@ Changed = Callable[[Share], None]
 
 @dataclass(slots=True)
 class Seat:
-    """A job's place in the pool."""
+    """A job's place in the pool, or that of one of its parts."""
 
     claim: Claim
     share: Share = field(default_factory=lambda: Share(0, ""))
@@ -26,48 +26,64 @@ class StreamPool:
     """Divides the streams anew whenever a job comes, goes, or changes its priority."""
 
     def __init__(self) -> None:
-        self._seats: dict[int, Seat] = {}
+        self._seats: dict[tuple[int, int], Seat] = {}
         self._limits: dict[str, int] = {}
 
     def join(self, claim: Claim, limits: Mapping[str, int]) -> Seat:
-        """Takes a place; its share may be 0 at first.
+        """Takes a place, or asks for another number of streams in it; its share may be 0 at first.
 
         Args:
             limits: of the claim's resources, as the configuration says now.
         """
         self._limits.update(limits)
-        seat = Seat(claim)
-        self._seats[claim.job_id] = seat
+        seat = self._seats.setdefault(claim.key, Seat(claim))
+        seat.claim = claim
         self._divide()
         return seat
 
-    def leave(self, job_id: int) -> None:
-        """Gives a place back."""
-        if self._seats.pop(job_id, None) is not None:
+    def leave(self, job_id: int, part: int | None = None) -> None:
+        """Gives places back.
+
+        Args:
+            part: of the job; None: all that it has.
+        """
+        gone = [key for key in self._seats if key[0] == job_id and part in (None, key[1])]
+        for key in gone:
+            del self._seats[key]
+        if gone:
             self._divide()
 
     def set_priority(self, job_id: int, priority: int) -> None:
         """Another priority takes effect at once."""
-        seat = self._seats.get(job_id)
-        if seat is not None:
-            seat.claim = seat.claim._replace(priority=priority)
-            self._divide()
+        for key, seat in self._seats.items():
+            if key[0] == job_id:
+                seat.claim = seat.claim._replace(priority=priority)
+        self._divide()
 
-    def rivals(self, job_id: int) -> list[int]:
-        """Other jobs that have streams of the same resources."""
-        mine = self._seats[job_id].claim.resources
+    def limit_of(self, resource: str) -> int | None:
+        """How many streams a resource allows in all; None: as many as wanted."""
+        return self._limits.get(resource)
+
+    def rivals(self, job_id: int, resource: str = "") -> list[int]:
+        """Other jobs that have streams of the same resources, or of one of them."""
+        mine: frozenset[str] = frozenset().union(
+            *(seat.claim.resources for key, seat in self._seats.items() if key[0] == job_id)
+        )
+        wanted = {resource} if resource else mine
         return sorted(
-            other
-            for other, seat in self._seats.items()
-            if other != job_id and seat.share.streams and seat.claim.resources & mine
+            {
+                other
+                for (other, _), seat in self._seats.items()
+                if other != job_id and seat.share.streams and seat.claim.resources & wanted
+            }
         )
 
     def _divide(self) -> None:
         shares = share_streams([seat.claim for seat in self._seats.values()], self._limits)
-        for job_id, seat in self._seats.items():
-            if seat.share == shares[job_id]:
+        for key, seat in list(self._seats.items()):
+            if seat.share == shares[key]:
                 continue
-            seat.share = shares[job_id]
+            seat.share = shares[key]
             seat.woken.set()
             if seat.changed is not None:
                 seat.changed(seat.share)

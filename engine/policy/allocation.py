@@ -10,7 +10,7 @@ Not scalable: a fixed map of streams, made once at the start.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -59,6 +59,8 @@ class Free:
     """Subclients in an operation window."""
     closed_libraries: Collection[str] = frozenset()
     """Offline or full."""
+    libraries: frozenset[str] | None = None
+    """Only orders for exactly these destinations; None: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,24 @@ class WorkQueue:
             self._bytes[lane] = self._bytes.get(lane, 0) + order.size_bytes
         self._pool_by_size = sorted(self._pool.values(), key=self._rank)
         return self._offers - before
+
+    def waiting(self) -> Iterator[QueuedOrder]:
+        """The orders that wait in the queue; not those that a refill would add."""
+        for lane in self._lanes.values():
+            yield from lane.in_order.values()
+
+    def left(self) -> Iterator[QueuedOrder]:
+        """Every order that is not taken yet, in the queue or only offered."""
+        yield from self.waiting()
+        yield from self._pool.values()
+
+    def routes(self) -> set[tuple[frozenset[str], frozenset[str]]]:
+        """The MediaAgents and libraries of the orders that are not taken yet."""
+        return {(key[1], key[2]) for key in (*self._lanes, *self._pool_lanes)}
+
+    def offers(self, free: Free) -> bool:
+        """True when a refill would bring an order for what is free."""
+        return any(self._fits(key, free) for key in self._pool_lanes)
 
     def needs_refill(self, jobs_to_process: int) -> bool:
         """True when fewer than half of a batch wait, so that no stream ever waits for the refill."""
@@ -194,7 +214,8 @@ class WorkQueue:
     def _fits(self, key: _LaneKey, free: Free) -> bool:
         _, agents, libraries, source = key
         return (
-            any(free.streams.get(a, 0) > 0 and a not in free.closed_agents for a in agents)
+            (free.libraries is None or free.libraries == libraries)
+            and any(free.streams.get(a, 0) > 0 and a not in free.closed_agents for a in agents)
             and all(free.writers.get(name, 1) > 0 for name in libraries)
             and not any(name in free.closed_libraries for name in libraries)
             and source not in free.closed_libraries

@@ -36,6 +36,7 @@ class Judge:
         clock: the CommCell's clock.
         calendar: where days, weeks and months begin.
         source_name: name of the source copy, for the reasons.
+        completed_by: backups that were completed later are left out, seconds since the epoch.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Judge:
         clock: LocalClock,
         calendar: Calendar,
         source_name: str,
+        completed_by: float | None = None,
     ) -> None:
         self.rules = rules
+        self.completed_by = completed_by
         self.now = now
         self.options = options
         self.clock = clock
@@ -243,6 +246,9 @@ class Judge:
             return self._skip(line, reason, _owed(line))
         if is_forced:
             return None
+        if self.completed_by is not None and line.completed_at > self.completed_by:
+            reason = "was still being backed up when this run was asked for (left out, as set)"
+            return self._skip(line, reason, _owed(line))
         if self._most_recent is not None:
             newest = self._most_recent.get(line.subclient)
             if newest is not line:

@@ -99,6 +99,7 @@ def plan_copy(
     zone: str = "UTC",
     calendar: Calendar = DEFAULT_CALENDAR,
     source_name: str = "source",
+    completed_by: float | None = None,
 ) -> list[PlanLine]:
     """Judges every backup job for one copy; the verdicts are in the order of the lines.
 
@@ -110,6 +111,7 @@ def plan_copy(
         zone: IANA name of the CommCell's zone.
         calendar: where days, weeks and months begin.
         source_name: name of the source copy, for the reasons.
+        completed_by: backups that were completed later are left out, seconds since the epoch.
 
     Raises:
         UsageError: unknown zone.
@@ -121,6 +123,7 @@ def plan_copy(
         clock=LocalClock(zone),
         calendar=calendar,
         source_name=source_name,
+        completed_by=completed_by,
     )
     judge.look_at(lines)
     available, there, verdict = JobCopyState.AVAILABLE, judge.there, judge.verdict
@@ -139,6 +142,7 @@ def build_plan(
     zone: str = "UTC",
     calendar: Calendar = DEFAULT_CALENDAR,
     source_names: Mapping[int, str] | None = None,
+    completed_by: float | None = None,
 ) -> Plan:
     """Plans a run over copies of one policy.
 
@@ -154,6 +158,7 @@ def build_plan(
         zone: IANA name of the CommCell's zone.
         calendar: where days, weeks and months begin.
         source_names: names of copies that are not among `copies`.
+        completed_by: backups that were completed later are left out, seconds since the epoch.
 
     Raises:
         UsageError: a copy is asked for that is not there or is the primary, or a cycle of sources.
@@ -175,6 +180,7 @@ def build_plan(
             zone=zone,
             calendar=calendar,
             source_name=names.get(copy.source_copy_id or 0, "source"),
+            completed_by=completed_by,
         )
         totals.append(_totals(copy, planned))
         lines += planned

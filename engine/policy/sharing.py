@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Claim(NamedTuple):
-    """A job that can use streams now."""
+    """A job that can use streams now, or a part of one that needs resources of its own."""
 
     job_id: int
     priority: int
@@ -20,6 +20,13 @@ class Claim(NamedTuple):
     """As many as it can use, at least 1."""
     resources: frozenset[str]
     """What each of its streams takes one of: MediaAgents of the host, writers of libraries."""
+    part: int = 0
+    """Tells the parts of a job apart."""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Job and part."""
+        return self.job_id, self.part
 
 
 class Share(NamedTuple):
@@ -30,7 +37,9 @@ class Share(NamedTuple):
     """The resource that is used up; empty when it got what it wanted."""
 
 
-def share_streams(claims: Sequence[Claim], limits: Mapping[str, int]) -> dict[int, Share]:
+def share_streams(
+    claims: Sequence[Claim], limits: Mapping[str, int]
+) -> dict[tuple[int, int], Share]:
     """Divides the streams among jobs.
 
     Args:
@@ -38,24 +47,24 @@ def share_streams(claims: Sequence[Claim], limits: Mapping[str, int]) -> dict[in
         limits: how many streams each resource allows in all; one that is not named has no limit.
 
     Returns:
-        The share of each job; 0 streams: it must wait.
+        The share of each claim by its key; 0 streams: it must wait.
     """
     left = dict(limits)
-    got = dict.fromkeys((claim.job_id for claim in claims), 0)
+    got = dict.fromkeys((claim.key for claim in claims), 0)
     blocked_by = dict.fromkeys(got, "")
-    ranked = sorted(claims, key=lambda claim: (claim.priority, claim.job_id))
+    ranked = sorted(claims, key=lambda claim: (claim.priority, claim.key))
     while True:
         gave = False
         for claim in ranked:
-            if got[claim.job_id] >= claim.wanted or blocked_by[claim.job_id]:
+            if got[claim.key] >= claim.wanted or blocked_by[claim.key]:
                 continue
             spent = next((r for r in sorted(claim.resources) if left.get(r, 1) < 1), "")
             if spent:
-                blocked_by[claim.job_id] = spent
+                blocked_by[claim.key] = spent
                 continue
             for resource in claim.resources & left.keys():
                 left[resource] -= 1
-            got[claim.job_id] += 1
+            got[claim.key] += 1
             gave = True
         if not gave:
-            return {job_id: Share(got[job_id], blocked_by[job_id]) for job_id in got}
+            return {key: Share(got[key], blocked_by[key]) for key in got}

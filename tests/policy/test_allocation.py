@@ -266,3 +266,36 @@ def test_static_map_fills_the_emptiest_stream():
 
     assert [[o.key[0] for o in stream] for stream in mapped] == [[0], [1, 2, 3, 4]]
     assert static_map([order(1, 0), order(2, 0)], 2) == [[order(1, 0)], [order(2, 0)]]
+
+
+def test_only_orders_for_exactly_these_destinations():
+    queue = queue_of(order(1, libraries="x"), order(2, libraries="xy"), order(3, libraries="y"))
+
+    assert drained(queue, all_free(libraries=frozenset("xy"))) == [2]
+    assert drained(queue, all_free(libraries=frozenset("y"))) == [3]
+    assert queue.routes() == {(frozenset("abc"), frozenset("x"))}
+
+
+def test_what_a_refill_would_bring_is_known_before():
+    queue = queue_of(*(order(number, libraries="x") for number in range(10)), batch=10)
+    queue.offer([order(20, libraries="y")])
+    for_y = all_free(libraries=frozenset("y"))
+
+    assert queue.take(for_y) is None
+    assert queue.offers(for_y)
+    assert not queue.offers(all_free(libraries=frozenset("x")))
+    assert {one.key[0] for one in queue.waiting()} == set(range(10))
+    assert {one.key[0] for one in queue.left()} == {*range(10), 20}
+    queue.refill(11)
+    assert drained(queue, for_y) == [20]
+
+
+def test_what_is_given_back_can_be_offered_again():
+    queue = queue_of(order(1))
+    assert drained(queue) == [1]
+
+    assert queue.offer([order(1)]) == 0
+    queue.forget((1, 1))
+    assert queue.offer([order(1)]) == 1
+    queue.refill(1)
+    assert drained(queue) == [1]

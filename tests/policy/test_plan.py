@@ -448,3 +448,16 @@ def test_a_copy_that_shall_be_encoded_never_gets_a_plain_one(encoding):
 
     assert verdict.verdict is BLOCKED
     assert "cannot do yet" in verdict.reason
+
+
+def test_backups_that_were_still_running_are_left_out_unless_they_are_asked_for():
+    before, after = line(1, completed_at=NOW - 60), line(2, completed_at=NOW - 10)
+    picked = line(3, completed_at=NOW - 10, decision="picked", decided_at=NOW - 5)
+
+    verdicts = plan_copy(
+        synchronous(), [before, after, picked], now=NOW, options=RunOptions(), completed_by=NOW - 30
+    )
+
+    assert [one.verdict for one in verdicts] == [Verdict.TAKEN, Verdict.SKIPPED, Verdict.TAKEN]
+    assert "still being backed up" in verdicts[1].reason
+    assert verdicts[1].state is S.TO_BE_COPIED

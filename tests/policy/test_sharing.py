@@ -27,12 +27,11 @@ def test_no_limit_is_exceeded_and_nothing_is_left_that_someone_could_use(claims,
     shares = share_streams(claims, limits)
 
     used = {
-        name: sum(shares[c.job_id].streams for c in claims if name in c.resources)
-        for name in limits
+        name: sum(shares[c.key].streams for c in claims if name in c.resources) for name in limits
     }
     assert all(used[name] <= limits[name] for name in limits)
     for claim in claims:
-        share = shares[claim.job_id]
+        share = shares[claim.key]
         assert 0 <= share.streams <= claim.wanted
         if share.streams < claim.wanted:
             assert used[share.limited_by] == limits[share.limited_by]
@@ -43,8 +42,8 @@ def test_a_job_of_higher_priority_never_waits_behind_a_lower_one(claims, limit):
     same = [claim._replace(resources=frozenset({"agent"})) for claim in claims]
     shares = share_streams(same, {"agent": limit})
 
-    running = [c.priority for c in same if shares[c.job_id].streams]
-    waiting = [c.priority for c in same if not shares[c.job_id].streams]
+    running = [c.priority for c in same if shares[c.key].streams]
+    waiting = [c.priority for c in same if not shares[c.key].streams]
     assert not running or not waiting or max(running) <= min(waiting)
 
 
@@ -53,5 +52,14 @@ def test_two_jobs_share_evenly():
 
     shares = share_streams(claims, {"agent": 4})
 
-    assert [shares[job].streams for job in (1, 2)] == [2, 2]
-    assert shares[1].limited_by == "agent"
+    assert [shares[job, 0].streams for job in (1, 2)] == [2, 2]
+    assert shares[1, 0].limited_by == "agent"
+
+
+def test_parts_of_a_job_share_what_they_have_in_common():
+    parts = [Claim(1, 5, 4, frozenset({"agent", name}), part) for part, name in enumerate("ab")]
+
+    shares = share_streams(parts, {"agent": 3, "a": 1, "b": 9})
+
+    assert [shares[1, part].streams for part in (0, 1)] == [1, 2]
+    assert [shares[1, part].limited_by for part in (0, 1)] == ["a", "agent"]
