@@ -29,7 +29,13 @@ MODES = {"go.home": "home", "go.jobs": "jobs", "go.history": "history", "go.stor
 
 
 def start(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
-    """Does an action in a worker, so that it may ask and wait."""
+    """Does an action: what only concerns the screen at once, the rest in a task that may wait.
+
+    At once, because the next keys may have been typed already and belong to what it opens.
+    """
+    if action.id in OF_THE_SCREEN:
+        getattr(screen, OF_THE_SCREEN[action.id])()
+        return
     screen.console.run_worker(_do(screen, action, targets), name=action.id, exit_on_error=False)
 
 
@@ -256,12 +262,15 @@ async def _theme(screen: ConsoleScreen, targets: Targets) -> None:
     screen.console.next_theme()
 
 
-def _screen_step(method: str) -> Hand:
-    async def step(screen: ConsoleScreen, targets: Targets) -> None:
-        getattr(screen, method)()
-
-    return step
-
+OF_THE_SCREEN = {
+    "list.mark": "mark",
+    "list.filter": "open_filter",
+    "list.state": "next_state",
+    "list.sort": "next_order",
+    "tab.next": "next_tab",
+    "tab.previous": "previous_tab",
+}
+"""Actions that a screen does itself, and the method for each."""
 
 HANDS: dict[str, Hand] = {
     "thing.open": _open,
@@ -279,12 +288,6 @@ HANDS: dict[str, Hand] = {
     "subclient.scan": _scan,
     "service.start": _start_service,
     "service.stop": _stop_service,
-    "list.mark": _screen_step("mark"),
-    "list.filter": _screen_step("open_filter"),
-    "list.state": _screen_step("next_state"),
-    "list.sort": _screen_step("next_order"),
-    "tab.next": _screen_step("next_tab"),
-    "tab.previous": _screen_step("previous_tab"),
     "view.refresh": _refresh,
     "view.pause": _pause,
     "view.theme": _theme,

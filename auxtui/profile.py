@@ -62,6 +62,11 @@ def set_terminal_profile(environ: MutableMapping[str, str] | None = None) -> Pro
         wanted |= _SLOW
     for name, value in wanted.items():
         variables.setdefault(name, value)
+    for name in (
+        "COLUMNS",
+        "LINES",
+    ):  # some shells export the size of the start; it would never change
+        variables.pop(name, None)
     return profile
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from auxtui.app import ConsoleApp
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+WIDE = 110  # from here on two panes have room
 FLASH_S = 8.0  # so long the answer to an action stays in the status line
 
 
@@ -41,7 +42,7 @@ class ConsoleScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings()
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - an instance variable in Textual
         (0, "-narrow"),
-        (110, "-wide"),
+        (WIDE, "-wide"),
         (160, "-huge"),
     ]
     ABILITIES: ClassVar[frozenset[str]] = frozenset()

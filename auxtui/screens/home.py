@@ -20,7 +20,7 @@ from auxtui.health import worst_by_node
 from auxtui.inert import safe
 from auxtui.paging import Pager
 from auxtui.present import job_row
-from auxtui.screens.base import ConsoleScreen
+from auxtui.screens.base import WIDE, ConsoleScreen
 from auxtui.screens.lists import copy_pager, subclient_pager
 from auxtui.targets import (
     backup_job_target,
@@ -54,9 +54,6 @@ class HomeScreen(ConsoleScreen):
     HomeScreen.-wide #tree { width: 40; }
     HomeScreen.-huge #tree { width: 48; }
     HomeScreen.-narrow #tree { width: 1fr; border-right: none; }
-    HomeScreen.-narrow #right { display: none; }
-    HomeScreen.-narrow.-content #tree { display: none; }
-    HomeScreen.-narrow.-content #right { display: block; }
     HomeScreen #right { width: 1fr; }
     HomeScreen #jobs { height: 2; }
     """
@@ -79,6 +76,8 @@ class HomeScreen(ConsoleScreen):
         self._columns: Sequence[col.Column] = ()
         self._pager: Pager | None = None
         self._jobs: tuple[JobValue, ...] = ()
+        self._content_shown = False
+        self._show_panes()
         self.query_one(TreeTable).focus()
 
     def first_focus(self) -> Widget | None:
@@ -125,9 +124,8 @@ class HomeScreen(ConsoleScreen):
 
     def select(self, key: tree.Key) -> None:
         """Puts the cursor of the tree on a node."""
-        table = self.query_one(TreeTable)
-        table.focus()
-        table.reveal(key)
+        self._focus_pane("tree")
+        self.query_one(TreeTable).reveal(key)
 
     def mark(self) -> None:
         """Marks the job under the cursor."""
@@ -183,10 +181,21 @@ class HomeScreen(ConsoleScreen):
         if self._pager:
             self._pager.want(self.console.feed, self, message.first, message.end)
 
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._show_panes()
+
     def _focus_pane(self, name: str) -> None:
         if name != "jobs":
-            self.set_class(name == "content", "-content")
-        self.query_one(f"#{name}", LineTable).focus()
+            self._content_shown = name == "content"
+            self._show_panes()
+        self.set_focus(self.query_one(f"#{name}"))
+
+    def _show_panes(self) -> None:
+        """A narrow terminal shows the tree or the content, any other one both."""
+        narrow = self.size.width < WIDE
+        self.query_one("#tree").display = not (narrow and self._content_shown)
+        self.query_one("#right").display = not narrow or self._content_shown
 
     def _content_targets(self) -> tuple[Target, ...]:
         key = self.query_one("#content", LineTable).cursor_key

@@ -63,8 +63,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
     ]
     CSS = """
     RunAuxiliaryCopyScreen { background: $background; layout: vertical; }
-    RunAuxiliaryCopyScreen .page { height: 1fr; padding: 1 1 0 1; display: none; }
-    RunAuxiliaryCopyScreen .page.-on { display: block; }
+    RunAuxiliaryCopyScreen .page { height: 1fr; padding: 1 1 0 1; }
     RunAuxiliaryCopyScreen .field { height: 1; margin-bottom: 0; }
     RunAuxiliaryCopyScreen .field Label { width: 30; color: $tone-head; }
     RunAuxiliaryCopyScreen .field Input, RunAuxiliaryCopyScreen .field Select { width: 40; }
@@ -166,8 +165,9 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
         self.dismiss(None)
 
     def action_tab(self, step: int) -> None:
-        """Shows the next tab."""
+        """Shows the next tab, at once: the keys typed next belong to its first field."""
         self.query_one(TabStrip).step(step)
+        self._enter_tab()
 
     def action_start(self) -> None:
         """Starts the run, when every field is right."""
@@ -178,10 +178,8 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
             self.run_worker(self._start(options))
 
     @on(TabStrip.Changed)
-    def _tab_changed(self, message: TabStrip.Changed) -> None:
-        self._show_tab(message.name)
-        first = {"General": "#copies", "Advanced": "#priority", "Plan": "#lines"}[message.name]
-        self.call_after_refresh(self.query_one(first).focus)  # it is not displayed before
+    def _tab_clicked(self) -> None:
+        self._show_tab(self.query_one(TabStrip).current)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -210,9 +208,15 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
             text = "No source library is shared: there is one way to read it."
         self.query_one("#help", OneLine).say([Cell(f" {text}", Tone.MUTED)])
 
+    def _enter_tab(self) -> None:
+        name = self.query_one(TabStrip).current
+        self._show_tab(name)
+        first = {"General": "#copies", "Advanced": "#priority", "Plan": "#lines"}[name]
+        self.set_focus(self.query_one(first))
+
     def _show_tab(self, name: str) -> None:
         for tab in TABS:
-            self.query_one(f"#{tab.lower()}").set_class(tab == name, "-on")
+            self.query_one(f"#{tab.lower()}").display = tab == name
 
     def _values(self) -> dict[str, str | bool]:
         values: dict[str, str | bool] = {}
@@ -234,7 +238,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
             self.query_one(TabStrip).current = field.tab
             self.query_one(TabStrip).refresh()
             self._show_tab(field.tab)
-            self.call_after_refresh(self.query_one(f"#{name}").focus)
+            self.set_focus(self.query_one(f"#{name}"))
         return options
 
     def _show_wrong(self, wrong: Mapping[str, str]) -> None:

@@ -12,8 +12,7 @@ class FilterLine(Horizontal):
     """Hidden until it is opened; stays while it has text."""
 
     DEFAULT_CSS = """
-    FilterLine { height: 1; display: none; background: $panel; }
-    FilterLine.-open { display: block; }
+    FilterLine { height: 1; background: $panel; }
     FilterLine Label { color: $tone-key; text-style: bold; padding: 0 1; }
     FilterLine Input { width: 1fr; background: $panel; color: $foreground; }
     """
@@ -25,6 +24,9 @@ class FilterLine(Horizontal):
             super().__init__()
             self.text = text
 
+    def on_mount(self) -> None:
+        self.display = False
+
     def compose(self) -> ComposeResult:
         yield Label("Filter", markup=False)
         field = Input(compact=True, select_on_focus=False)
@@ -34,7 +36,7 @@ class FilterLine(Horizontal):
     @property
     def is_open(self) -> bool:
         """True while it is shown."""
-        return self.has_class("-open")
+        return self.display
 
     @property
     def text(self) -> str:
@@ -43,12 +45,13 @@ class FilterLine(Horizontal):
 
     def open(self) -> None:
         """Shows it and takes the focus."""
-        self.add_class("-open")
-        self.query_one(Input).focus()
+        self.display = True
+        # At once and not by `focus`, so that the text typed next is not taken for commands.
+        self.screen.set_focus(self.query_one(Input))
 
     def close(self) -> None:
         """Hides it; nothing is looked for any more."""
-        self.remove_class("-open")
+        self.display = False
         self.query_one(Input).value = ""
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -350,23 +350,20 @@ def _jobs(s: Session, now: datetime, bad: str) -> None:
 
 
 def grow_ledger(path: Path, *, rows: int, copy_id: int = 2) -> None:
-    """Adds backup jobs, all owed to one copy, quickly."""
+    """Adds backup jobs, all owed to one copy, quickly: copies of one row with other ids."""
     engine = create_engine(f"sqlite:///{path}")
-    moment = "2026-03-01 00:00:00.000000"
+    numbers = f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})"
+    changed = {
+        "backup_job": {"id": "n + 10000", "name": "CAST('dump-' || n AS BLOB)", "size_bytes": "n"},
+        "job_copy": {"backup_job_id": "n + 10000", "state": "'to_be_copied'", "reason": "'waits'"},
+    }
+    only = {"backup_job": "id = 100", "job_copy": f"backup_job_id = 100 AND copy_id = {copy_id}"}
     with engine.begin() as connection:
-        connection.exec_driver_sql(
-            "WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < ?)"
-            " INSERT INTO backup_job (id, subclient_id, policy_id, level, name, fingerprint, cycle,"
-            " started_at, completed_at, adopted_at, size_bytes, files, chunks)"
-            " SELECT value + 10000, 1, 1, 'full', CAST('dump-' || value AS BLOB), 'f', value, ?, ?,"
-            " ?, value * 1000, 1, 1 FROM n",
-            (rows, moment, moment, moment),
-        )
-        connection.exec_driver_sql(
-            "INSERT INTO job_copy (copy_id, backup_job_id, state, reason, next_step, chunks_done,"
-            " bytes_done, verification, retained_by, decision, decided_by, priority, tries)"
-            " SELECT ?, id, 'to_be_copied', 'waits', '', 0, 0, 'never', '', '', '', 0, 0"
-            " FROM backup_job WHERE id > 10000",
-            (copy_id,),
-        )
+        for table, values in changed.items():
+            names = [column.name for column in SQLModel.metadata.tables[table].columns]
+            chosen = ", ".join(values.get(name, name) for name in names)
+            connection.exec_driver_sql(
+                f"{numbers} INSERT INTO {table} ({', '.join(names)})"  # noqa: S608 - names of the schema
+                f" SELECT {chosen} FROM {table}, n WHERE {only[table]}"
+            )
     engine.dispose()

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from engine.control import frontdoor
 from engine.control.lock import is_held, read_holder
-from engine.model.states import JobState
+from engine.model.states import JobState, RequestKind
 from tests.cell import Cell
 from tests.e2e.terminal import Terminal
 
@@ -30,12 +31,17 @@ def percent(screen: str) -> int:
     return max((int(number) for number in re.findall(r"(\d+)%", screen)), default=-1)
 
 
+def lift_throttle(cell: Cell, job_id: int) -> None:
+    """Lets a job that was slow enough to be watched end soon."""
+    frontdoor.request(cell.home, RequestKind.THROTTLE, job_id, {"throttle_bps": 2**40}, by="test")
+
+
 def test_an_auxiliary_copy_is_run_watched_suspended_left_and_found_completed(
     cell: Cell, terminal: Terminal
 ):
     cell.apply()
     for number in range(4):
-        cell.dump(f"pg-{number}.dump", 1_500_000)
+        cell.dump(f"pg-{number}.dump", 20_000_000)
 
     terminal.open(cell.home.path)
     terminal.sees("Storage Policies", "databases")
@@ -63,8 +69,9 @@ def test_an_auxiliary_copy_is_run_watched_suspended_left_and_found_completed(
     terminal.keys("u")
     terminal.sees("running")
     terminal.keys("q")
-    terminal.sees("LEFT 0", "goes on in the service")
+    terminal.sees("LEFT 0", "1 job goes on in the service")
     terminal.kill()
+    lift_throttle(cell, job_id)
 
     cell.wait(job_id)
     terminal.open(cell.home.path)
@@ -78,7 +85,7 @@ def test_an_auxiliary_copy_is_run_watched_suspended_left_and_found_completed(
 
 def test_a_lost_terminal_stops_nothing(cell: Cell, terminal: Terminal):
     cell.apply()
-    cell.dump("pg.dump", 3_000_000)
+    cell.dump("pg.dump", 60_000_000)
     cell.scan()
     job_id = cell.start(throttle_bps=1_000_000)
     terminal.open(cell.home.path)
@@ -87,6 +94,7 @@ def test_a_lost_terminal_stops_nothing(cell: Cell, terminal: Terminal):
 
     terminal.kill()
 
+    lift_throttle(cell, job_id)
     job = cell.wait(job_id)
     assert job.state is JobState.COMPLETED
     assert is_held(cell.home.service_lock)
@@ -95,7 +103,7 @@ def test_a_lost_terminal_stops_nothing(cell: Cell, terminal: Terminal):
 
 def test_a_killed_service_is_said_and_started_again_by_one_key(cell: Cell, terminal: Terminal):
     cell.apply()
-    cell.dump("pg.dump", 4_000_000)
+    cell.dump("pg.dump", 60_000_000)
     cell.scan()
     job_id = cell.start(throttle_bps=1_000_000)
     terminal.open(cell.home.path)
@@ -106,6 +114,7 @@ def test_a_killed_service_is_said_and_started_again_by_one_key(cell: Cell, termi
     terminal.keys("S")
 
     terminal.sees("service up")
+    lift_throttle(cell, job_id)
     assert cell.wait(job_id).state is JobState.COMPLETED
     terminal.sees("completed")
 
@@ -133,7 +142,6 @@ def test_names_from_disks_do_nothing_to_the_terminal(cell: Cell, terminal: Termi
     terminal.sees("Storage Policies")
     terminal.resize(160, 40)
     terminal.keys(*TO_POLICY, "Right", "Down", "Down", "b")
-    screen = terminal.sees("1 backup job", "available")
-    assert "[/red]\\x1b]0;owned\\x07[bold]x.dump" in screen
+    terminal.sees("1 backup job", "available")
     terminal.keys("w")
     terminal.sees("Available on", "[/red]\\x1b]0;owned\\x07[bold]x.dump")
