@@ -71,7 +71,7 @@ async def _publish(order: OpenOrder, dest: OpenDestination, hops: Hops) -> None:
 
 def close_order(order: OpenOrder) -> None:
     """Closes files, writers and the source; what does not close well becomes a warning."""
-    order.stop.detach()
+    order.detach()
     for file in order.files:
         _close_noting(order, file.close)
     for dest in order.destinations:

@@ -266,6 +266,7 @@ class OpenOrder:
         self.refused = refused
         self.warnings: list[str] = []
         self.stop = CancelToken(cancel)
+        self._leave = _follow(self.stop, order.cancel)
         self.digests = bytearray()
         self.files: set[CopiedFile] = set()
         self.entry_count = self.file_count = self.chunk_count = 0
@@ -273,6 +274,11 @@ class OpenOrder:
         self.source_error: AuxError | None = None
         self.source_path = b""
         self._lock = threading.Lock()
+
+    def detach(self) -> None:
+        """Leaves the tokens that can stop it: they outlive many orders."""
+        self.stop.detach()
+        self._leave()
 
     @property
     def alive(self) -> list[OpenDestination]:
@@ -356,6 +362,13 @@ class EntriesWithDigests(Sequence[Entry]):
                 ),
             )
             number += len(spans)
+
+
+def _follow(stop: CancelToken, other: CancelToken | None) -> Callable[[], None]:
+    """Lets another token cancel `stop`; returns what takes that back."""
+    if other is None:
+        return lambda: None
+    return other.on_cancel(lambda: stop.cancel(other.reason))
 
 
 def span_of(chunk: Chunk) -> Span:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from engine.library.interface import JobReader, JobWriter
 from engine.model.entries import Entry, ManifestHeader
 from engine.model.errors import AuxError
+from engine.transfer.cancel import CancelToken
 from engine.transfer.throttle import Throttle
 
 
@@ -46,7 +47,8 @@ class TransferOrder:
     remember: Callable[[ManifestHeader, Sequence[Entry]], None] | None = None
     """Called once, in a thread, when every byte is read and hashed and nothing is published:
     keeps the digests durably. For the first copy of a landing job."""
-    attempt_label: str = ""
+    cancel: CancelToken | None = None
+    """Stops this order alone, at a piece."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

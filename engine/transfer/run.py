@@ -52,6 +52,8 @@ class _Progress:
     committers: dict[OpenDestination, Committer]
     outstanding: int = 0
     is_split: bool = False
+    is_cut: bool = False
+    """Some of its work was left out because the run winds down."""
 
 
 class TransferRun:
@@ -93,6 +95,7 @@ class TransferRun:
         self._reporting = asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._failure: Exception | None = None
+        self._ends_because = ""
 
     @property
     def streams(self) -> int:
@@ -132,6 +135,10 @@ class TransferRun:
         if self._tasks is not None:
             self._start_streams()
             self._spawn(self._queue.look_again())
+
+    def drain(self, reason: str) -> None:
+        """Winds down: what streams are at is finished and journaled, nothing else is begun."""
+        self._ends_because = reason
 
     def _spawn(self, story: Coroutine[object, object, None]) -> None:
         if self._tasks is None:
@@ -182,7 +189,7 @@ class TransferRun:
 
     async def _pull(self, next_order: NextOrder) -> OpenOrder | None:
         """Gets and opens the next order; one that cannot be opened is reported at once."""
-        while not self._stop.is_cancelled:
+        while not self._stop.is_cancelled and not self._ends_because:
             await self._slots.acquire()
             asked = asyncio.ensure_future(next_order())
             order = await self._hops.or_cancelled(asked)
@@ -212,6 +219,9 @@ class TransferRun:
         works = split(order, lambda: self._batch_bytes(order), self._meter.add_reused)
         try:
             while order.alive and not order.stop.is_cancelled:
+                if self._ends_because:
+                    progress.is_cut = True
+                    break
                 some = await self._hops.run(lambda: list(islice(works, SPLIT_AT_ONCE)))
                 for work in some:
                     progress.outstanding += 1
@@ -254,6 +264,9 @@ class TransferRun:
     async def _do(self, work: Work, lane: Lane, meter: StreamMeter) -> None:
         progress = self._open[work.order]
         try:
+            if self._ends_because:
+                progress.is_cut = True
+                return
             for one in await self._copy(work, lane, meter):
                 meter.state = StreamState.SYNCING
                 await progress.committers[one.destination].add(one)
@@ -298,6 +311,8 @@ class TransferRun:
         try:
             for committer in progress.committers.values():
                 await committer.idle()
+            if progress.is_cut:
+                order.stop.cancel(self._ends_because)
             await publish_order(order, self._hops)
         finally:
             if not self._hops.has_abandoned:
