@@ -278,6 +278,7 @@ def test_ranges_may_come_in_any_order(library: Library):
 @pytest.mark.parametrize(
     "content",
     [bytes(400_000), b"x" * 70_000 + bytes(200_000), bytes(200_001) + b"y", b"a" + bytes(131_071)],
+    ids=["all", "at the end", "at the beginning", "unaligned"],
 )
 def test_zeros_are_zeros_in_a_sparse_file(library: Library, content: bytes):
     job = Job()

@@ -150,7 +150,9 @@ def test_a_foreign_marker_is_offline(root: Path, change: dict[str, object], why:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"\xff" * 100, b"[" * 60_000, b"x" * 10_000_000]
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff" * 100, b"[" * 60_000, b"x" * 10_000_000],
+    ids=lambda content: f"{content[:3]!r}-{len(content)}",
 )
 def test_a_damaged_marker_is_offline(root: Path, content: bytes):
     (root / "auxtui-library.json").write_bytes(content)
@@ -533,7 +535,7 @@ def test_a_damaged_manifest_is_never_half_believed(root: Path, library: LocalLib
         copy_job(library, sample_job())
 
 
-@pytest.mark.parametrize("damage", [b"", b"garbage\n", b"\0" * 4096])
+@pytest.mark.parametrize("damage", [b"", b"garbage\n", b"\0" * 4096], ids=["empty", "text", "NUL"])
 def test_a_damaged_journal_costs_work_and_nothing_else(
     root: Path, library: LocalLibrary, damage: bytes
 ):
