@@ -38,6 +38,34 @@ def subclient_names(incomplete: str) -> list[str]:
     )
 
 
+def node_names(incomplete: str) -> list[str]:
+    """Nodes on which windows and activity control stand."""
+
+    def find(live: LiveCatalog) -> Iterable[str]:
+        estate = live.estate()
+        yield "commcell"
+        yield from (f"media_agents.{agent.name}" for agent in estate.media_agents)
+        for client in estate.clients:
+            yield f"clients.{client.name}"
+            yield from (f"clients.{client.name}.subclients.{sub.name}" for sub in client.subclients)
+
+    return _names(incomplete, find)
+
+
+def schedule_names(incomplete: str) -> list[str]:
+    """Names of schedules."""
+    from engine.catalog import config
+    from engine.catalog.opening import open_catalog
+
+    home = Home.find(environ=os.environ)
+    try:
+        with open_catalog(home) as catalog, catalog.read() as session:
+            found = [value.name for value in config.schedules(session)]
+    except AuxError:
+        return []  # a completion that cannot be made is no error
+    return [name for name in found if name.startswith(incomplete)]
+
+
 def job_ids(incomplete: str) -> list[str]:
     """Ids of the newest jobs."""
     from engine.catalog.live_values import HistoryFilter
