@@ -17,6 +17,7 @@ from blake3 import blake3
 from engine.library.faults import Faults
 from engine.library.interface import Done, LibraryIdentity, Place, Probe
 from engine.library.manifest import entry_order, is_proven, read_manifest, write_manifest
+from engine.library.memory_reading import MemoryReadHandle
 from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader
 from engine.model.errors import (
     DestinationExists,
@@ -378,33 +379,11 @@ class MemoryReader:
             raise SourceRead(f"cannot open {shown(entry.path)}: no such file or directory")
         if len(content) != entry.size:
             raise SourceCorrupt(f"{shown(entry.path)} has not the size that its manifest says")
-        return MemoryReadHandle(self._library, content)
+        return MemoryReadHandle(content, self._passing)
 
     def close(self) -> None:
         """Closes the job copy."""
 
-
-class MemoryReadHandle:
-    """`ReadHandle` in memory."""
-
-    def __init__(self, library: MemoryLibrary, content: bytearray) -> None:
-        self._library = library
-        self._content = content
-
-    def read_into(self, buffer: memoryview, offset: int) -> int:
-        """See `ReadHandle`."""
+    def _passing(self) -> None:
         self._library.faults.passing("read")
         self._library.require_marker()
-        found = self._content[offset : offset + len(buffer)]
-        buffer[: len(found)] = found
-        return len(found)
-
-    def unchanged(self) -> bool:
-        """See `ReadHandle`; nothing changes a published job copy."""
-        return True
-
-    def fileno(self) -> None:
-        """None: there is no descriptor."""
-
-    def close(self) -> None:
-        """Closes the file."""
