@@ -641,6 +641,15 @@ def test_what_is_not_there_is_not_resumed(
     check_copy(library, job)
 
 
+def test_another_source_takes_no_room_for_the_old_one(root: Path, library: LocalLibrary):
+    started(library, sample_job())
+
+    library.write_job(PLACE, header(), source_key="another").close()
+
+    assert os.listdir(partial_data(root)) == []
+    assert sorted(os.listdir(partial_data(root).parent)) == ["data", "journal"]
+
+
 def test_what_an_earlier_try_left_is_not_published(root: Path, library: LocalLibrary):
     job = sample_job()
     started(library, job)
