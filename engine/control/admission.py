@@ -17,6 +17,7 @@ from engine.operations.gates import load_windows
 from engine.policy.windows import Window, blocked, node_path
 
 COMMCELL = "commcell"
+_OF_MEDIA_AGENTS = frozenset({Operation.AUXCOPY, Operation.VERIFICATION, Operation.REPAIR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _nodes_of(session: Session, job: JobValue) -> list[str]:
 
     Windows of clients and subclients hold for single backup jobs, not for the run.
     """
-    if job.operation != Operation.AUXCOPY:
+    if job.operation not in _OF_MEDIA_AGENTS:
         return [COMMCELL]
     try:
         copies = config.copies(session, config.policy(session, job.policy).id)

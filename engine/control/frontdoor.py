@@ -13,32 +13,34 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from engine.catalog import jobs, requests, service_state
+from engine.catalog import jobs, service_state
 from engine.catalog.home import Home
-from engine.catalog.opening import Catalog, open_catalog
+from engine.catalog.opening import open_catalog
 from engine.catalog.values import JobValue
+from engine.control.asking import POLL_S
+from engine.control.asking import ensure_service as ensure_service
+from engine.control.asking import request as request
 from engine.control.ending import terminate_holder
 from engine.control.lock import is_held, read_holder
-from engine.control.starting import start_detached
+from engine.control.upkeep import promote as promote
+from engine.control.upkeep import release as release
+from engine.control.upkeep import repair as repair
+from engine.control.upkeep import retain as retain
+from engine.control.upkeep import run_aging as run_aging
+from engine.control.upkeep import run_verification as run_verification
 from engine.model.clock import system_clock
 from engine.model.errors import (
-    EXIT_NOT_FOUND,
-    EXIT_TRY_LATER,
-    EXIT_USAGE,
     AuxError,
-    NotFoundError,
     ServiceError,
     UsageError,
 )
 from engine.model.names import refuse_unwritable
-from engine.model.states import JobState, Operation, RequestKind, RequestState
+from engine.model.states import JobState, Operation, RequestKind
 from engine.operations.options import check_options, options_to_json
 from engine.operations.planning import load_scope, plan_document, plan_run
 from engine.policy.values import RunOptions
 
-ANSWER_TIMEOUT_S = 30.0
 STOP_ANSWER_S = 5.0  # then the service is stopped by a signal
-POLL_S = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +56,6 @@ class ServiceStatus:
     version: str
     state: str
     """running, stopped, or died: it ended without saying so."""
-
-
-def ensure_service(home: Home) -> None:
-    """Starts the service unless one runs.
-
-    Raises:
-        ServiceError: it cannot start.
-        NotFoundError: there is no catalog in this home.
-    """
-    if is_held(home.service_lock):
-        return
-    open_catalog(home).close()
-    start_detached(home)
 
 
 def service_status(home: Home) -> ServiceStatus:
@@ -292,70 +281,3 @@ def wait_for_job(
             time.sleep(interval_s)
     finally:
         catalog.close()
-
-
-def request(
-    home: Home,
-    kind: RequestKind,
-    job_id: int | None,
-    payload: dict[str, Any],
-    *,
-    by: str,
-    timeout_s: float = ANSWER_TIMEOUT_S,
-) -> dict[str, Any]:
-    """Files a request, waits for the answer of the service and returns it.
-
-    Raises:
-        AuxError: what the service refused it with, of the class that its exit code says.
-        ServiceError: no answer in time; the request stays filed.
-    """
-    if kind is not RequestKind.STOP_SERVICE:
-        ensure_service(home)
-    catalog = open_catalog(home)
-    try:
-        now = system_clock()
-        with catalog.write() as session:
-            request_id = requests.file_request(
-                session, kind=kind, by=by, job_id=job_id, payload=payload, now=now
-            )
-        deadline_mono_s = time.monotonic() + timeout_s
-        while time.monotonic() < deadline_mono_s:
-            with catalog.read() as session:
-                row = requests.request(session, request_id)
-            if row.state != RequestState.FILED:
-                return _answer(row.state, row.answer)
-            if kind is not RequestKind.STOP_SERVICE:
-                ensure_service(home)  # should it have died, its successor answers
-            elif not is_held(home.service_lock):
-                return _withdraw(catalog, request_id, "the service had ended already")
-            time.sleep(POLL_S)
-        if kind is RequestKind.STOP_SERVICE:
-            _withdraw(catalog, request_id, "the service did not answer")
-    finally:
-        catalog.close()
-    raise ServiceError(
-        f"the service has not answered within {timeout_s:.0f} s",
-        hint="the request stays filed; see `auxtui service status`",
-    )
-
-
-def _withdraw(catalog: Catalog, request_id: int, why: str) -> dict[str, Any]:
-    """Answers a request to stop in the service's place, or it would stop the next one."""
-    now = system_clock()
-    with catalog.write() as session:
-        requests.answer(session, request_id, done=True, answer={"withdrawn": why}, now=now)
-        return requests.request(session, request_id).answer
-
-
-_ERRORS: dict[int, type[AuxError]] = {
-    EXIT_USAGE: UsageError,
-    EXIT_NOT_FOUND: NotFoundError,
-    EXIT_TRY_LATER: ServiceError,
-}
-
-
-def _answer(state: str, answer: dict[str, Any]) -> dict[str, Any]:
-    if state == RequestState.DONE:
-        return answer
-    error = _ERRORS.get(int(answer.get("exit_code", 1)), AuxError)
-    raise error(str(answer.get("error", "refused")), hint=str(answer.get("hint", "")))

@@ -19,6 +19,7 @@ from engine.operations.auxcopy import AuxCopy
 from engine.operations.context import AttemptEnd, Attempts, JobContext
 from engine.operations.restore import Restore
 from engine.operations.store import Store
+from engine.operations.verification import DataVerification
 from engine.transfer.pool import first_of
 
 RETRY_DELAYS_S = (
@@ -33,6 +34,7 @@ LOOK_AGAIN_S = 1.0  # how soon a window, a switch or another job's end is notice
 OPERATIONS: dict[Operation, Callable[[JobContext, JobValue], Attempts]] = {
     Operation.AUXCOPY: AuxCopy,
     Operation.RESTORE: Restore,
+    Operation.VERIFICATION: DataVerification,
 }
 
 

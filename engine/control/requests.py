@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.catalog import activity, config, jobs, requests, schedules
 from engine.catalog.values import JobValue, RequestValue
+from engine.control import newjobs
 from engine.control.admission import check_node
 from engine.control.controller import Controller
 from engine.control.scheduler import Scheduler
@@ -38,7 +39,9 @@ class Requests:
 
     def __init__(self, controller: Controller, stop_service: Callable[[], None]) -> None:
         self.controller = controller
-        self.scheduler = Scheduler(controller.store, controller.clock, self.start_run)
+        self.scheduler = Scheduler(
+            controller.store, controller.clock, self.start_run, self.start_other
+        )
         self._stop_service = stop_service
         self._acts: dict[str, Callable[[RequestValue], Awaitable[Answer]]] = {
             RequestKind.RUN: self._run,
@@ -105,11 +108,26 @@ class Requests:
             policy = str(request.payload.get("policy", ""))
             options = options_from_json(dict(request.payload.get("options", {})))
             return {"job_id": await self.start_run(policy, options, request.by, answers=request.id)}
+        if operation in newjobs.CHECKS:
+            return {
+                "job_id": await self.start_other(operation, request.payload, request.by, request.id)
+            }
         if operation is not Operation.RESTORE:
             raise UsageError(f"the operation {operation} cannot be run")
         job_id = await self._create_restore(request)
         self.controller.start(job_id)
         return {"job_id": job_id}
+
+    async def start_other(
+        self, operation: Operation, payload: Answer, by: str, answers: int | None = None
+    ) -> int:
+        """Starts a job of verification, repair or aging; see `start_run`."""
+        now = self.controller.clock()
+        job_id = await self.controller.store.write(
+            lambda s: newjobs.create(s, operation, payload, by=by, now=now, answers=answers)
+        )
+        self.controller.start(job_id)
+        return job_id
 
     async def _create_auxcopy(
         self, policy: str, options: RunOptions, by: str, answers: int | None

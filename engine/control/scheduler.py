@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlmodel import Session
 
 from engine.catalog import config, jobs, schedules
 from engine.catalog.events import add_event
 from engine.catalog.values import ScheduleValue
+from engine.control.upkeep_due import due_payloads
 from engine.model.clock import Clock
 from engine.model.errors import AuxError
 from engine.model.states import Operation, Severity
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 
 StartRun = Callable[[str, RunOptions, str], Awaitable[int]]
 """Starts an auxiliary copy of a policy, as somebody; returns the job id."""
+StartOther = Callable[[Operation, dict[str, Any], str], Awaitable[int]]
+"""Starts a job of another operation, as somebody; returns the job id."""
 
 
 def run_options_of(value: ScheduleValue) -> RunOptions:
@@ -41,10 +45,13 @@ def run_options_of(value: ScheduleValue) -> RunOptions:
 class Scheduler:
     """Looks once a second which schedules are due."""
 
-    def __init__(self, store: Store, clock: Clock, start_run: StartRun) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, start_run: StartRun, start_other: StartOther
+    ) -> None:
         self.store = store
         self.clock = clock
         self.start_run = start_run
+        self.start_other = start_other
 
     async def begin(self) -> None:
         """Makes the system schedule at the first start."""
@@ -124,6 +131,8 @@ class Scheduler:
 
     async def _start(self, value: ScheduleValue, by: str) -> list[int]:
         """Starts the runs of a schedule; one that is refused is an event, not an end."""
+        if value.operation is not Operation.AUXCOPY:
+            return await self._start_others(value, by)
         started = []
         for policy in await self.store.read(lambda s: _policies_of(s, value)):
             try:
@@ -135,6 +144,17 @@ class Scheduler:
                     f"schedule {value.name} could not run policy {policy}: {err.message}",
                     Severity.ERROR,
                 )
+        return started
+
+    async def _start_others(self, value: ScheduleValue, by: str) -> list[int]:
+        """Starts the verification or aging of a schedule."""
+        now, started = self.clock(), []
+        for payload in await self.store.read(lambda s: due_payloads(s, value, now)):
+            try:
+                started.append(await self.start_other(value.operation, payload, by))
+            except AuxError as err:
+                message = f"schedule {value.name} could not run: {err.message}"
+                await self._event("schedule.refused", message, Severity.ERROR)
         return started
 
     async def _has_work(self, value: ScheduleValue, policy: str) -> bool:

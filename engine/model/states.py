@@ -14,6 +14,7 @@ class Operation(StrEnum):
     AGING = "aging"
     RESTORE = "restore"
     SCAN = "scan"
+    REPAIR = "repair"
 
 
 class JobState(StrEnum):
@@ -55,6 +56,7 @@ class Phase(StrEnum):
     COPY = "copy"
     PUBLISH = "publish"
     VERIFY = "verify"
+    AGE = "age"
     RESTORE = "restore"
     DONE = "done"
 
@@ -114,6 +116,9 @@ class RequestKind(StrEnum):
     DECIDE = "decide"
     SCHEDULE = "schedule"
     ACTIVITY = "activity"
+    PROMOTE = "promote"
+    RELEASE = "release"
+    RETAIN = "retain"
     STOP_SERVICE = "stop_service"
 
 

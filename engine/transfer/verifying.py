@@ -121,6 +121,8 @@ class Verifier:
         self._lock = threading.Lock()
         self._handed = start
         self._done = start
+        self.skipped_bytes = 0
+        """Verified before, and not read again."""
         self._ahead: dict[int, int] = {}
         """Pieces that were verified before one that is under way: first unit -> number of units."""
 
@@ -151,9 +153,20 @@ class Verifier:
 
     def _pieces(self) -> Iterator[tuple[int, ReadChunk | ReadBatch]]:
         files = (entry for entry in self._plain.entries() if isinstance(entry, FileEntry))
-        for work in cut(without_first(files, self._start)):
+        for work in cut(self._not_verified(files)):
             yield self._handed, work
             self._handed += _units(work)
+
+    def _not_verified(self, files: Iterator[FileEntry]) -> Iterator[FileEntry]:
+        """The files after those before; one that is partly among them has its later chunks only."""
+        units = self._start
+        for entry in files:
+            chunks = spans_of(entry)
+            before = min(units, max(1, len(chunks)))
+            units -= before
+            self.skipped_bytes += sum(chunk.length for chunk in chunks[:before])
+            if before < max(1, len(chunks)):
+                yield replace(entry, chunks=tuple(chunks[before:])) if before else entry
 
     def _verify(self, piece: tuple[int, ReadChunk | ReadBatch], lane: Lane) -> None:
         first, work = piece
@@ -176,20 +189,6 @@ class Verifier:
             self._ahead[first] = units
             while self._done in self._ahead:
                 self._done += self._ahead.pop(self._done)
-
-
-def without_first(files: Iterator[FileEntry], units: int) -> Iterator[FileEntry]:
-    """The files after a number of units; one that is partly among them has its later chunks only."""
-    for entry in files:
-        chunks = spans_of(entry)
-        count = max(1, len(chunks))
-        if units >= count:
-            units -= count
-        elif units:
-            yield replace(entry, chunks=tuple(chunks[units:]))
-            units = 0
-        else:
-            yield entry
 
 
 def _units(work: ReadChunk | ReadBatch) -> int:

@@ -1,0 +1,109 @@
+"""What a request to run an operation becomes: checked, and made a job in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.catalog import jobs, requests
+from engine.model.errors import UsageError
+from engine.model.states import CopyKind, JobState, Operation
+from engine.operations.jobcopies import copy_named
+from engine.operations.planning import load_scope
+from engine.policy.verification import Which
+
+Payload = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job that may be made."""
+
+    policy_id: int | None
+    policy: str
+    copies: tuple[str, ...]
+    options: Payload = field(default_factory=dict)
+    priority: int = 5
+    throttle_bps: int | None = None
+
+
+def create(
+    session: Session,
+    operation: Operation,
+    payload: Payload,
+    *,
+    by: str,
+    now: datetime,
+    answers: int | None = None,
+) -> int:
+    """Makes the job of an operation; returns its id.
+
+    Args:
+        session: a writing session.
+        operation: one of `CHECKS`.
+        payload: what was asked.
+        by: who asks.
+        now: the present.
+        answers: the request that is answered by it, in the same transaction.
+
+    Raises:
+        UsageError, NotFoundError: refused; nothing was changed.
+    """
+    new = CHECKS[operation](session, payload)
+    job_id = jobs.create_job(
+        session,
+        operation=operation,
+        policy_id=new.policy_id,
+        policy=new.policy,
+        copies=new.copies,
+        options=new.options,
+        description=str(payload.get("description", "")),
+        priority=new.priority,
+        initiated_by=by,
+        state=JobState.WAITING,
+        reason="",
+        throttle_bps=new.throttle_bps,
+        now=now,
+    )
+    if answers is not None:
+        requests.answer(session, answers, done=True, answer={"job_id": job_id}, now=now)
+    return job_id
+
+
+def _check_verification(session: Session, payload: Payload) -> NewJob:
+    which = str(payload.get("which", Which.NEW))
+    if which not in set(Which):
+        raise UsageError(f"{which!r} is nothing to verify", hint="new, expired or all")
+    scope = load_scope(session, str(payload.get("policy", "")))
+    named = payload.get("copy")
+    chosen = list(scope.copies.values()) if named is None else [copy_named(scope, str(named))]
+    limits = [copy.verify_throttle_bps for copy in chosen if copy.verify_throttle_bps is not None]
+    asked_bps = payload.get("throttle_bps")
+    return NewJob(
+        policy_id=scope.policy.id,
+        policy=scope.policy.name,
+        copies=tuple(
+            copy.name
+            for copy in chosen
+            if named is not None or copy.library_id is not None or copy.kind != CopyKind.PRIMARY
+        ),
+        options={"which": which, "copy": named, "retries": int(payload.get("retries", 3))},
+        priority=_priority(payload),
+        throttle_bps=int(asked_bps) if asked_bps is not None else min(limits, default=None),
+    )
+
+
+def _priority(payload: Payload) -> int:
+    priority = int(payload.get("priority", 5))
+    if not 0 <= priority <= 9:
+        raise UsageError(f"priority {priority} is not possible", hint="0 (first) to 9 (last)")
+    return priority
+
+
+CHECKS: dict[Operation, Callable[[Session, Payload], NewJob]] = {
+    Operation.VERIFICATION: _check_verification,
+}

@@ -1,0 +1,57 @@
+"""What a schedule of verification or aging starts when it is due."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.catalog import config, jobs, ledger
+from engine.catalog.values import PolicyValue, ScheduleValue
+from engine.model.states import Operation
+from engine.operations.verifiable import verifiable
+from engine.policy.verification import Which, choose, parse_verify
+
+Payload = dict[str, Any]
+
+
+def due_payloads(session: Session, value: ScheduleValue, now: datetime) -> list[Payload]:
+    """One for each job that a due schedule starts; none while its earlier job is at work."""
+    by = f"schedule {value.name}"
+    if any(job.initiated_by == by for job in jobs.active_jobs(session)):
+        return []
+    policies = [
+        policy
+        for policy in config.policies(session)
+        if value.policy_id is None or policy.id == value.policy_id
+    ]
+    if value.operation is Operation.AGING:
+        named = policies[0].name if value.policy_id is not None else None
+        return [{"policy": named, "dry_run": False, "confirm": False}]
+    if value.operation is not Operation.VERIFICATION:
+        return []
+    if value.policy_id is not None:
+        return [{"policy": policy.name, "which": _which(session, policy)} for policy in policies]
+    return [
+        {"policy": policy.name, "which": Which.DUE.value}
+        for policy in policies
+        if _is_due(session, policy, now)
+    ]
+
+
+def _which(session: Session, policy: PolicyValue) -> str:
+    has_rules = any(copy.verify for copy in config.copies(session, policy.id))
+    return (Which.DUE if has_rules else Which.NEW).value
+
+
+def _is_due(session: Session, policy: PolicyValue, now: datetime) -> bool:
+    """Whether the rule of any copy wants something verified tonight."""
+    for copy in config.copies(session, policy.id):
+        if not copy.verify or copy.library_id is None:
+            continue
+        lines = [verifiable(line) for line in ledger.job_copies(session, copy.id)]
+        rule, expires_s = parse_verify(copy.verify), copy.verify_expires_s
+        if choose(lines, Which.DUE, now=now.timestamp(), expires_s=expires_s, rule=rule):
+            return True
+    return False

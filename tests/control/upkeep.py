@@ -1,0 +1,53 @@
+"""What tests of verification, repair and aging share: a service in this process, and looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from engine.catalog import events, jobs
+from engine.catalog.opening import open_catalog
+from engine.catalog.values import EventValue, JobErrorValue, JobValue
+from engine.control import frontdoor
+from engine.control.service import service_here
+from tests.cell import Cell
+from tests.clock import SettableClock
+
+
+@contextmanager
+def serving(cell: Cell, moment: datetime | None = None) -> Iterator[SettableClock]:
+    """A service of this process, by a clock that can be set."""
+    clock = SettableClock(moment or datetime.now(UTC))
+    with service_here(cell.home, clock=clock):
+        yield clock
+
+
+def verify(cell: Cell, which: str = "new", *, copy: str | None = None) -> JobValue:
+    """Runs data verification to its end."""
+    return cell.wait(frontdoor.run_verification(cell.home, "databases", copy, which, by="test"))
+
+
+def repair(cell: Cell, *backup_jobs: int, copy: str = "offsite") -> JobValue:
+    """Runs a repair to its end."""
+    return cell.wait(frontdoor.repair(cell.home, "databases", copy, backup_jobs, by="test"))
+
+
+def errors_of(cell: Cell, job_id: int) -> list[JobErrorValue]:
+    """The errors of a job."""
+    catalog = open_catalog(cell.home)
+    try:
+        with catalog.read() as session:
+            return jobs.errors(session, job_id)
+    finally:
+        catalog.close()
+
+
+def events_of(cell: Cell, code: str) -> list[EventValue]:
+    """The events of a code."""
+    catalog = open_catalog(cell.home)
+    try:
+        with catalog.read() as session:
+            return [event for event in events.events(session) if event.code == code]
+    finally:
+        catalog.close()
