@@ -36,6 +36,9 @@ from engine.transfer.progress import ReadProgress
 from engine.transfer.reading import READ_STREAMS
 from engine.transfer.restoring import RestoreResult, restore_job
 
+BEGUN = "begun"
+"""Member of the job's options, once it has written into its target."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -127,6 +130,7 @@ class Restore:
         self.errors: list[RestoreError] = []
         self._progress = ReadProgress()
         self._written_bytes = 0
+        self._has_begun = bool(job.options.get(BEGUN))
 
     async def attempt(self) -> AttemptEnd:
         """Reads from the first copy; what is damaged there comes from the next one, by name."""
@@ -194,12 +198,13 @@ class Restore:
 
     def _refused(self, result: RestoreResult) -> AttemptEnd:
         first = ", ".join(shown(path) for path in result.refused[:3])
+        note = "what was restored before stays" if self._has_begun else "nothing was written"
         more = f" and {len(result.refused) - 3} more" if len(result.refused) > 3 else ""
         return AttemptEnd(
             kind="ended",
             state=JobState.FAILED,
             reason=f"refused: in {shown(self.job.options['to'])} there is already {first}{more}; "
-            "nothing was written (restore elsewhere, or with --overwrite)",
+            f"{note} (restore elsewhere, or with --overwrite)",
             exit_code=EXIT_USAGE,
         )
 
@@ -272,12 +277,20 @@ class Restore:
                 progress=self._progress,
                 only=wanted,
                 overwrite=bool(options.get("overwrite")),
+                goes_on=self._has_begun,
+                begin=self._begin,
             )
         finally:
             reader.close()
         for warning in result.warnings:
             await self.context.event("restore.warning", warning, Severity.WARNING)
         return result
+
+    async def _begin(self) -> None:
+        """Remembers, before anything is written, that what lies in the target may be ours."""
+        if not self._has_begun:
+            self._has_begun = True
+            await self.context.update(options={**self.job.options, BEGUN: True})
 
     async def _passed_over(self, candidate: Candidate, path: bytes, error: AuxError) -> None:
         self.errors.append(RestoreError(candidate.copy.name, path, error))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -71,6 +71,8 @@ async def restore_job(
     progress: ReadProgress | None = None,
     only: Only | None = None,
     overwrite: bool = False,
+    goes_on: bool = False,
+    begin: Callable[[], Awaitable[None]] | None = None,
     streams: int = READ_STREAMS,
 ) -> RestoreResult:
     """Restores a backup job, or the paths that `only` wants, below the directory `target`.
@@ -78,6 +80,9 @@ async def restore_job(
     Args:
         target: made if it is not there.
         overwrite: existing files and links are replaced; a directory never is.
+        goes_on: an earlier try of this restore was stopped after `begin`: what looks as that one
+            has made it is replaced.
+        begin: awaited before anything is written, once nothing is in the way.
         streams: chunks at once, 1 to 64.
 
     Returns:
@@ -92,12 +97,14 @@ async def restore_job(
         reader=reader, cancel=cancel, throttle=throttle, progress=progress or ReadProgress()
     )
     opened = await in_thread(
-        partial(RestoreTarget, os.fsencode(target), overwrite=overwrite), cancel
+        partial(RestoreTarget, os.fsencode(target), overwrite=overwrite, goes_on=goes_on), cancel
     )
     restoration = Restoration(reading, opened, only or (lambda _: True))
     try:
         await in_thread(restoration.look, cancel)
         if not restoration.refused:
+            if begin is not None:
+                await begin()
             await work_off(
                 cut(restoration.files()),
                 restoration.restore,

@@ -17,11 +17,18 @@ from engine.library.blame import on_destination
 from engine.library.file_handles import write_range
 from engine.library.metadata import apply_link_metadata, apply_metadata
 from engine.library.syscalls import has_honest_syncfs, sync_file_system
-from engine.model.entries import DirectoryEntry, Entry, FileEntry, SymlinkEntry
+from engine.model.entries import (
+    DirectoryEntry,
+    Entry,
+    FileEntry,
+    HardlinkEntry,
+    SymlinkEntry,
+)
 from engine.model.names import RelPath, shown
 from engine.transfer.aside import Aside, put_name
 
 TARGET_MODE = 0o700  # of a target that is made: backups are nobody else's business
+MTIME_STEP_NS = 2_000_000_000  # the coarsest that a file system keeps
 SYNC_ALL_FROM = 8  # from so many files on, one sync of the file system is cheaper
 
 Warner = Callable[[str], None]
@@ -53,11 +60,14 @@ class RestoreTarget:
     Args:
         path: made if it is not there.
         overwrite: existing files and links are replaced; directories never are.
+        goes_on: so are those that look as an earlier try of this restore has made them.
     """
 
-    def __init__(self, path: bytes, *, overwrite: bool) -> None:
+    def __init__(self, path: bytes, *, overwrite: bool, goes_on: bool = False) -> None:
         self.warnings: list[str] = []
         self._overwrite = overwrite
+        self._goes_on = goes_on
+        self._replaces = overwrite or goes_on
         self._lock = threading.Lock()
         self._renamed_in: set[bytes] = set()
         with on_destination("open", path):
@@ -78,6 +88,8 @@ class RestoreTarget:
             try:
                 parent, name = parents.of(entry.path)
                 found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                if self._goes_on and _may_be_ours(entry, found, name, parent):
+                    return True
             except FileNotFoundError:
                 return True
             except OSError as err:
@@ -109,7 +121,7 @@ class RestoreTarget:
                     with on_destination("restore", file.path):
                         parent, name = parents.of(file.path)
                         file.aside.keep(
-                            name, parent=parent, overwrite=self._overwrite, path=file.path
+                            name, parent=parent, overwrite=self._replaces, path=file.path
                         )
                     self._note(file.path)
         finally:
@@ -129,7 +141,7 @@ class RestoreTarget:
                 lambda new: os.symlink(entry.target, new, dir_fd=parent),
                 name,
                 parent=parent,
-                overwrite=self._overwrite,
+                overwrite=self._replaces,
                 path=entry.path,
             )
             apply_link_metadata(name, entry.meta, parent=parent, warn=self._warner(entry.path))
@@ -150,7 +162,7 @@ class RestoreTarget:
                 ),
                 name,
                 parent=parent,
-                overwrite=self._overwrite,
+                overwrite=self._replaces,
                 path=path,
             )
         self._note(path)
@@ -211,3 +223,18 @@ class RestoreTarget:
             for path in sorted(self._renamed_in):
                 with on_destination("sync", path):
                     os.fsync(parents.at(path))
+
+
+def _may_be_ours(entry: Entry, found: os.stat_result, name: bytes, parent: int) -> bool:
+    """True for what looks exactly as a restore makes it; it is read and made again all the same."""
+    match entry:
+        case FileEntry():
+            is_as_old = abs(found.st_mtime_ns - entry.meta.mtime_ns) < MTIME_STEP_NS
+            return stat.S_ISREG(found.st_mode) and found.st_size == entry.size and is_as_old
+        case SymlinkEntry():
+            is_link = stat.S_ISLNK(found.st_mode)
+            return is_link and os.readlink(name, dir_fd=parent) == entry.target
+        case HardlinkEntry():
+            return stat.S_ISREG(found.st_mode) and found.st_nlink > 1
+        case DirectoryEntry():
+            return stat.S_ISDIR(found.st_mode)
