@@ -146,6 +146,18 @@ class JobWriter(Protocol):
         """Appends to the journal, durable on return. Only for what was synced and hashed."""
         ...
 
+    def read_back(self, entry: FileEntry) -> ReadHandle:
+        """Opens a file that was written and synced, to prove it before it is published.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        ...
+
+    def distrust(self, path: RelPath) -> None:
+        """Forgets what is journaled of a file that reads back wrong: the next try writes it anew."""
+        ...
+
     @property
     def warnings(self) -> Sequence[str]:
         """What this library could not keep of an entry, or found damaged: to be shown, not an error."""

@@ -13,8 +13,8 @@ from engine.library.beneath import (
     open_own_file,
     unlink_if_there,
 )
-from engine.library.blame import on_destination
-from engine.library.file_handles import FileWriter, suspect_error, write_range
+from engine.library.blame import on_destination, on_source
+from engine.library.file_handles import FileReader, FileWriter, suspect_error, write_range
 from engine.library.interface import Done
 from engine.library.journal import ChunksByOffset, Journal, JournalHeader, read_journal
 from engine.library.local_partial import PartialJob
@@ -125,6 +125,16 @@ class LocalJobWriter:
                 self._chunks.setdefault(one.path, {})[one.chunk.offset] = one.chunk
             if len(trusted) != len(every):
                 raise suspect_error(next(d.path for d in every if d.path in self._suspects))
+
+    def read_back(self, entry: FileEntry) -> FileReader:
+        """See `JobWriter`."""
+        with on_source("open", entry.path), Parents(self._partial.data_fd) as parents:
+            parent, name = parents.of(entry.path)
+            return FileReader(open_own_file(name, parent=parent, write=False), entry.path)
+
+    def distrust(self, path: RelPath) -> None:
+        """See `JobWriter`."""
+        self._drop(path)
 
     def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
         """See `JobWriter`."""

@@ -248,6 +248,15 @@ class MemoryWriter:
                     raise CallerBroke(f"{shown(path)} recorded before it was synced, or not hashed")
                 self._job.journal.setdefault(path, {})[chunk.offset] = chunk
 
+    def read_back(self, entry: FileEntry) -> MemoryReadHandle:
+        """See `JobWriter`."""
+        return MemoryReadHandle(self._library, self._job.cached[entry.path])
+
+    def distrust(self, path: RelPath) -> None:
+        """See `JobWriter`."""
+        with self._library.lock:
+            self._job.journal.pop(path, None)
+
     def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
         """See `JobWriter`."""
         ordered = sorted(entries, key=entry_order)
