@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auxtui import format as fmt
 from auxtui.cli.completing import policy_names
-from auxtui.cli.output import say, tell, write_json, write_table
+from auxtui.cli.output import say, write_json
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, Terms, terms_of, whoami
 from auxtui.cli.words import name_of
 from engine.model.errors import UsageError
@@ -83,6 +82,14 @@ def auxcopy(
     save_script: Annotated[
         str | None, _flag("--save-script", "Save the form to FILE.toml and run nothing.")
     ] = None,
+    schedule: Annotated[
+        str | None,
+        _flag("--schedule", "Not now but daily at 22:00, every 30m, ...; see the guide."),
+    ] = None,
+    name: Annotated[str | None, _flag("--name", "The name of the schedule.")] = None,
+    time_zone: Annotated[
+        str | None, _flag("--time-zone", "Of the schedule; else that of the CommCell.")
+    ] = None,
     dry_run: Annotated[
         bool, _flag("--dry-run", "Print the plan: each backup job, taken or not, and why.")
     ] = False,
@@ -100,6 +107,7 @@ def auxcopy(
         raise UsageError("--set changes a script, and there is none", hint="name it with --script")
     if here and not wait:
         raise UsageError("--here runs the job inside this command", hint="add --wait")
+    _refuse_mixed(schedule, name or time_zone, runs_or_saves=wait or save_script is not None)
     given = {
         "copies": tuple(name_of(each, "copy") for each in copy) if copy else None,
         "source_media_agent": name_of(source_media_agent, "MediaAgent") or None,
@@ -117,13 +125,34 @@ def auxcopy(
         "total_time_s": None if total_time is None else parse_duration(total_time),
         "kill_after_total_time": kill_after_total_time or None,
     }
-    name, options = _form(policy, script, settings or [], given)
-    if save_script is not None:
-        _save(terms, name, options, save_script)
+    of_policy, options = _form(policy, script, settings or [], given)
+    if schedule is not None:
+        from auxtui.cli.scheduling import make_schedule
+
+        make_schedule(
+            terms,
+            of_policy,
+            options,
+            when=schedule,
+            name=name,
+            time_zone=time_zone,
+            dry_run=dry_run,
+        )
+    elif save_script is not None:
+        _save(terms, of_policy, options, save_script)
     elif dry_run:
-        _show_plan(terms, name, options)
+        _preview(terms, of_policy, options)
     else:
-        raise typer.Exit(_run(terms, name, options, wait=wait, here=here))
+        raise typer.Exit(_run(terms, of_policy, options, wait=wait, here=here))
+
+
+def _refuse_mixed(schedule: str | None, of_schedule: str | None, *, runs_or_saves: bool) -> None:
+    if schedule is None and of_schedule:
+        raise UsageError("there is no schedule to name", hint='add --schedule "daily at 22:00"')
+    if schedule is not None and runs_or_saves:
+        raise UsageError(
+            "--schedule runs and saves nothing now", hint="leave --wait and --save-script out"
+        )
 
 
 def _form(
@@ -166,40 +195,15 @@ def _save(terms: Terms, policy: str, options: RunOptions, file: str) -> None:
         say(f"saved; run it with: auxtui auxcopy --script {file}")
 
 
-def _show_plan(terms: Terms, policy: str, options: RunOptions) -> None:
+def _preview(terms: Terms, policy: str, options: RunOptions) -> None:
+    from auxtui.cli.plans import show_plan
     from engine.control import frontdoor
 
     plan = frontdoor.preview(terms.home, policy, options)
     if terms.as_json:
         write_json(plan)
-        return
-    write_table(
-        ["job", "client", "subclient", "level", "copy", "", "size", "reason"],
-        [
-            [
-                line["backup_job_id"],
-                line["client"],
-                line["subclient"],
-                line["level"],
-                line["copy"],
-                line.get("verdict") or ("taken" if line["taken"] else "skipped"),
-                fmt.size(line["bytes"]),
-                line["reason"],
-            ]
-            for line in plan["backup_jobs"]
-        ],
-        numbers=["job", "size"],
-    )
-    for total in plan.get("copy_totals", []):
-        say(
-            f"{total['copy']}: {fmt.count(total['taken'], 'backup job')} "
-            f"({fmt.size(total['bytes'])}) taken, {total['skipped']} skipped, "
-            f"{total['blocked']} blocked"
-        )
-    if plan.get("streams"):
-        say(f"streams: {plan['streams']}, limited by {plan.get('streams_limited_by', '')}")
-    for warning in plan.get("warnings", []):
-        tell(f"warning: {warning}")
+    else:
+        show_plan(plan)
 
 
 def _run(terms: Terms, policy: str, options: RunOptions, *, wait: bool, here: bool) -> int:

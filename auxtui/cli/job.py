@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from auxtui import format as fmt
-from auxtui.cli.completing import job_ids
-from auxtui.cli.output import say, write_facts, write_json
+from auxtui.cli.completing import job_ids, policy_names
+from auxtui.cli.job_record import JobRecord, record_document, show_record
+from auxtui.cli.output import say, write_json
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, Terms, terms_of, whoami
-from auxtui.cli.waiting import error_line, wait_and_report
+from auxtui.cli.waiting import wait_and_report
+from auxtui.cli.words import name_of
+from engine.model.errors import NotFoundError, UsageError
 from engine.model.states import RequestKind
 from engine.policy.durations import parse_rate
-
-if TYPE_CHECKING:
-    from engine.catalog.values import JobErrorValue, JobValue
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -29,62 +29,65 @@ JobId = Annotated[
     typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="Its id.", autocompletion=job_ids),
 ]
 
+OneOrAll = Annotated[
+    int | None,
+    typer.Argument(
+        metavar="ID", min=1, max=2**63 - 1, help="Its id; or --all.", autocompletion=job_ids
+    ),
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Every job for which it can be meant.", show_default=False)
+]
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        help="With --all: those of one policy.",
+        autocompletion=policy_names,
+        show_default=False,
+    ),
+]
+
 
 @app.command()
 def show(
-    ctx: typer.Context, job_id: JobId, home: HomeOption = None, as_json: JsonOption = False
+    ctx: typer.Context,
+    job_id: JobId,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan", help="The plan it began with: each backup job, and why.", show_default=False
+        ),
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """What a job does, and what went wrong."""
+    """What a job does, how it came to it, and what went wrong."""
     terms = terms_of(ctx, home, as_json)
     with terms.live() as live:
-        job = live.job(job_id)
-        errors = live.errors(job_id) if job.errors else ()
+        record = JobRecord(
+            job=live.job(job_id),
+            errors=live.errors(job_id),
+            attempts=live.attempts(job_id),
+            plan=live.plan(job_id),
+        )
     if terms.as_json:
-        from engine.catalog.live_documents import job_document
-
-        write_json(job_document(job, errors))
+        write_json(record_document(record, with_lines=plan))
+    elif plan:
+        _show_plan(record)
     else:
-        _show(job, errors)
+        show_record(record)
 
 
-def _show(job: JobValue, errors: tuple[JobErrorValue, ...]) -> None:
-    share = f" ({fmt.percent(job.bytes_done, job.bytes_total)} %)" if job.bytes_total else ""
-    write_facts(
-        [
-            ("job", job.id),
-            ("operation", job.operation),
-            ("policy", job.policy),
-            ("copies", ", ".join(job.copies)),
-            ("state", job.state.replace("_", " ")),
-            ("phase", job.phase),
-            ("reason", job.reason),
-            ("until", fmt.moment(job.until)),
-            ("priority", job.priority),
-            ("description", job.description),
-            ("initiated by", job.initiated_by),
-            ("created", fmt.moment(job.created_at)),
-            ("started", fmt.moment(job.started_at)),
-            ("ended", fmt.moment(job.ended_at)),
-            (
-                "backup jobs",
-                f"{job.backup_jobs_done} of {job.backup_jobs_total} done, "
-                f"{job.backup_jobs_failed} failed, {job.backup_jobs_skipped} skipped",
-            ),
-            ("size", f"{fmt.size(job.bytes_done)} of {fmt.size(job.bytes_total)}{share}"),
-            ("not read again", fmt.size(job.bytes_reused) if job.bytes_reused else ""),
-            ("rate", fmt.rate(job.bytes_per_second)),
-            ("left", fmt.duration(job.seconds_left)),
-            ("throttle", fmt.limit(job.throttle_bps)),
-            (
-                "streams",
-                f"{job.streams}, limited by {job.streams_limited_by}" if job.streams else "",
-            ),
-            ("attempts", job.attempts),
-            ("errors", job.errors),
-        ]
-    )
-    for error in errors:
-        say(error_line(error))
+def _show_plan(record: JobRecord) -> None:
+    from auxtui.cli.plans import show_plan
+
+    if not record.has_plan:
+        raise NotFoundError(
+            f"job {record.job.id} has no plan",
+            hint="a run of the auxiliary copy operation has one as soon as it has begun",
+        )
+    show_plan(record.plan or {})
 
 
 @app.command()
@@ -108,26 +111,45 @@ def wait(
 
 @app.command()
 def suspend(
-    ctx: typer.Context, job_id: JobId, home: HomeOption = None, as_json: JsonOption = False
+    ctx: typer.Context,
+    job_id: OneOrAll = None,
+    every: AllOption = False,
+    policy: PolicyOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Stop it at a chunk boundary; it goes on when it is resumed."""
-    _ask(terms_of(ctx, home, as_json), RequestKind.SUSPEND, job_id, {}, "suspended")
+    _ask_one_or_all(
+        terms_of(ctx, home, as_json), RequestKind.SUSPEND, job_id, every, policy, "suspended"
+    )
 
 
 @app.command()
 def resume(
-    ctx: typer.Context, job_id: JobId, home: HomeOption = None, as_json: JsonOption = False
+    ctx: typer.Context,
+    job_id: OneOrAll = None,
+    every: AllOption = False,
+    policy: PolicyOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Let a suspended job go on."""
-    _ask(terms_of(ctx, home, as_json), RequestKind.RESUME, job_id, {}, "resumed")
+    """Let a suspended job go on, and a pending one try now."""
+    _ask_one_or_all(
+        terms_of(ctx, home, as_json), RequestKind.RESUME, job_id, every, policy, "resumed"
+    )
 
 
 @app.command()
 def kill(
-    ctx: typer.Context, job_id: JobId, home: HomeOption = None, as_json: JsonOption = False
+    ctx: typer.Context,
+    job_id: OneOrAll = None,
+    every: AllOption = False,
+    policy: PolicyOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """End it for good; what is copied stays, and the next run takes the rest."""
-    _ask(terms_of(ctx, home, as_json), RequestKind.KILL, job_id, {}, "killed")
+    _ask_one_or_all(terms_of(ctx, home, as_json), RequestKind.KILL, job_id, every, policy, "killed")
 
 
 @app.command()
@@ -168,6 +190,23 @@ def resubmit(
     terms = terms_of(ctx, home, as_json)
     new_id = frontdoor.resubmit(terms.home, job_id, by=whoami())
     _print_job(terms, new_id, str(new_id))
+
+
+def _ask_one_or_all(
+    terms: Terms, kind: RequestKind, job_id: int | None, every: bool, policy: str | None, said: str
+) -> None:
+    if job_id is None and not every:
+        raise UsageError("no job is named", hint="its id, or --all")
+    if every and job_id is not None:
+        raise UsageError("one job is named, and --all", hint="leave one of them out")
+    if policy is not None and not every:
+        raise UsageError("--policy goes with --all", hint="add --all, or leave it out")
+    if job_id is not None:
+        _ask(terms, kind, job_id, {}, said)
+        return
+    from auxtui.cli.all_jobs import ask_all
+
+    raise typer.Exit(ask_all(terms, kind, name_of(policy, "policy"), said))
 
 
 def _ask(terms: Terms, kind: RequestKind, job_id: int, payload: dict[str, Any], said: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-import zstandard
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlmodel import Session
 
+from engine.catalog.packing import packed, unpacked
 from engine.catalog.rows import (
     ATTEMPT,
     ID_SEQUENCE,
@@ -38,8 +37,6 @@ from engine.catalog.values import (
 from engine.model.clock import system_clock
 from engine.model.errors import CatalogCorrupt, NotFoundError
 from engine.model.states import ACTIVE_JOB_STATES, JobState, Operation
-
-_PLAN_LEVEL = 3  # zstd: a plan of 300,000 lines shrinks about twentyfold in well under a second
 
 
 def next_id(s: Session) -> int:
@@ -326,9 +323,7 @@ def copied_items(s: Session, job_id: int) -> dict[tuple[int, int], int]:
 
 def save_plan(s: Session, job_id: int, document: JsonObject) -> None:
     """Keeps the plan of a run, as it was shown, for its record."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    packed = zstandard.ZstdCompressor(level=_PLAN_LEVEL).compress(text)
-    upsert(s, JOB_PLAN, [{"job_id": job_id, "plan": packed}])
+    upsert(s, JOB_PLAN, [{"job_id": job_id, "plan": packed(document)}])
 
 
 def load_plan(s: Session, job_id: int) -> JsonObject | None:
@@ -337,18 +332,9 @@ def load_plan(s: Session, job_id: int) -> JsonObject | None:
     Raises:
         CatalogCorrupt: it cannot be read back.
     """
-    packed = connection_of(s).execute(select(JOB_PLAN.c.plan).where(JOB_PLAN.c.job_id == job_id))
-    found = packed.scalar_one_or_none()
-    if found is None:
-        return None
-    try:
-        document: JsonObject = json.loads(zstandard.ZstdDecompressor().decompress(found))
-    except (zstandard.ZstdError, ValueError) as err:
-        raise CatalogCorrupt(
-            f"the plan of job {job_id} in the catalog is damaged: {err}",
-            hint="run: auxtui catalog check",
-        ) from err
-    return document
+    query = select(JOB_PLAN.c.plan).where(JOB_PLAN.c.job_id == job_id)
+    found = connection_of(s).execute(query).scalar_one_or_none()
+    return None if found is None else unpacked(found, job_id)
 
 
 def _words(states: Collection[JobState]) -> list[str]:

@@ -7,6 +7,7 @@ import sqlite3
 from array import array
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from engine.catalog.live_rows import LiveQueries, at, known_at, marks, to_text
 from engine.catalog.live_values import HistoryFilter, LiveItem
@@ -176,6 +177,17 @@ class JobQueries(LiveQueries):
             )
             for row in rows
         )
+
+    def plan(self, job_id: int) -> dict[str, Any] | None:
+        """The plan with which a run began; None when it has none.
+
+        Raises:
+            CatalogCorrupt: it cannot be read back.
+        """
+        from engine.catalog.packing import unpacked  # not for the first paint
+
+        rows = self._rows("SELECT plan FROM job_plan WHERE job_id = ?", job_id)
+        return unpacked(rows[0]["plan"], job_id) if rows else None
 
     def errors(self, job_id: int, *, limit: int = 1000) -> tuple[JobErrorValue, ...]:
         """The errors of a job, first one first."""

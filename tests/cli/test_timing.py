@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -215,3 +216,56 @@ def test_times_are_those_of_the_zone(text, meant):
 def test_what_is_no_time_is_refused(text):
     with pytest.raises(UsageError, match="not a time"):
         moment_of(text, "UTC", datetime(2026, 3, 28, tzinfo=UTC))
+
+
+def test_a_run_is_made_a_schedule_that_is_in_the_export(timed):
+    arguments = ["auxcopy", "databases", "--streams", "2", "--throttle", "50MiB/s", "--schedule"]
+    more = ["weekly on sat at 03:00", "--name", "weekend", "--time-zone", "Europe/Berlin"]
+
+    dry = timed.within(*arguments, *more, "--dry-run")
+    assert timed.within("schedule", "show", "weekend").code == 4
+    made = timed(*arguments, *more, "--json")
+
+    assert (dry.code, made.code) == (0, 0), made.err
+    wanted = {
+        "operation": "auxcopy",
+        "policy": "databases",
+        "when": "weekly on sat at 03:00",
+        "time_zone": "Europe/Berlin",
+        "options": {"streams": 2, "throttle": "50MiB/s"},
+    }
+    assert tomllib.loads(made.document["table"]) == {"schedules": {"weekend": wanted}}
+    assert tomllib.loads(dry.out) == {"schedules": {"weekend": wanted}}
+    exported = timed.within("export").out
+    assert tomllib.loads(exported)["schedules"]["weekend"] == wanted
+    timed.site.write_text(exported)
+    assert timed.within("apply", str(timed.site)).out == "nothing to change\n"
+    assert timed.within("schedule", "show", "weekend", "--json").document["enabled"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["--schedule", "daily at 22:00"], 2, "--name"),
+        (["--name", "x"], 2, "--schedule"),
+        (["--schedule", "dayly at 22:00", "--name", "x"], 2, "not a schedule"),
+        (["--schedule", "once at 2020-01-01 03:00", "--name", "x"], 2, "past"),
+        (["--schedule", "daily at 22:00", "--name", "nightly"], 2, "already"),
+        (["--schedule", "daily at 22:00", "--name", "system"], 2, "already"),
+        (["--schedule", "daily at 22:00", "--name", "../x"], 2, "name"),
+        (["--schedule", "daily at 22:00", "--name", "x", "--wait"], 2, "--wait"),
+        (["--schedule", "daily at 22:00", "--name", "x", "--copy", "no"], 4, "no"),
+        (["--schedule", "daily at 22:00", "--name", "x", "--time-zone", "Europe/Bern"], 2, "zone"),
+    ],
+    ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else "",
+)
+def test_a_schedule_that_cannot_be_is_refused(timed, arguments, code, word):
+    before = timed.within("export").out
+
+    said = timed.within("auxcopy", "databases", *arguments)
+
+    assert said.code == code, said.err
+    assert word in said.err
+    assert said.out == ""
+    assert len(said.err.strip().splitlines()) <= 2
+    assert timed.within("export").out == before

@@ -1,0 +1,119 @@
+"""All that is known of one job: its plan, its attempts, its errors; for people and as a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from auxtui import format as fmt
+from auxtui.cli.output import say, write_facts
+from auxtui.cli.plans import summary, totals
+from auxtui.cli.waiting import error_line
+from engine.catalog.live_documents import iso, job_document
+from engine.catalog.values import AttemptValue, JobErrorValue, JobValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """A job and what belongs to it."""
+
+    job: JobValue
+    errors: tuple[JobErrorValue, ...]
+    attempts: tuple[AttemptValue, ...]
+    plan: dict[str, Any] | None
+
+    @property
+    def has_plan(self) -> bool:
+        """A plan of backup jobs; other operations keep other things in its place."""
+        return "backup_jobs" in (self.plan or {})
+
+
+def record_document(record: JobRecord, *, with_lines: bool) -> dict[str, Any]:
+    """The job as a document; its number of attempts stays under `attempts`.
+
+    Args:
+        record: the job.
+        with_lines: the plan with each backup job; else only its totals.
+    """
+    plan = (record.plan or {}) if record.has_plan else None
+    return {
+        **job_document(record.job, record.errors),
+        "attempt_list": [
+            {
+                "number": attempt.number,
+                "started_at": iso(attempt.started_at),
+                "ended_at": iso(attempt.ended_at),
+                "outcome": attempt.outcome,
+                "reason": attempt.reason,
+                "bytes_done": attempt.bytes_done,
+            }
+            for attempt in record.attempts
+        ],
+        "plan": plan if plan is None or with_lines else summary(plan),
+    }
+
+
+def show_record(record: JobRecord) -> None:
+    """Prints what a person asks first, then attempts and errors."""
+    job = record.job
+    plan = totals(record.plan or {}) if record.has_plan else []
+    write_facts(
+        [
+            *_what(job),
+            *(("plan" if line == plan[0] else " ", line) for line in plan),
+            *_progress(job),
+            *_attempts(record.attempts),
+            ("errors", job.errors),
+        ]
+    )
+    for error in record.errors:
+        say(error_line(error))
+
+
+def _what(job: JobValue) -> list[tuple[str, Any]]:
+    return [
+        ("job", job.id),
+        ("operation", job.operation),
+        ("policy", job.policy),
+        ("copies", ", ".join(job.copies)),
+        ("state", job.state.replace("_", " ")),
+        ("phase", job.phase),
+        ("reason", job.reason),
+        ("until", fmt.moment(job.until)),
+        ("priority", job.priority),
+        ("description", job.description),
+        ("initiated by", job.initiated_by),
+        ("created", fmt.moment(job.created_at)),
+        ("started", fmt.moment(job.started_at)),
+        ("ended", fmt.moment(job.ended_at)),
+    ]
+
+
+def _progress(job: JobValue) -> list[tuple[str, Any]]:
+    share = f" ({fmt.percent(job.bytes_done, job.bytes_total)} %)" if job.bytes_total else ""
+    limited_by = f", limited by {job.streams_limited_by}" if job.streams_limited_by else ""
+    return [
+        (
+            "backup jobs",
+            f"{job.backup_jobs_done} of {job.backup_jobs_total} done, "
+            f"{job.backup_jobs_failed} failed, {job.backup_jobs_skipped} skipped",
+        ),
+        ("size", f"{fmt.size(job.bytes_done)} of {fmt.size(job.bytes_total)}{share}"),
+        ("not read again", fmt.size(job.bytes_reused) if job.bytes_reused else ""),
+        ("rate", fmt.rate(job.bytes_per_second)),
+        ("left", fmt.duration(job.seconds_left)),
+        ("throttle", fmt.limit(job.throttle_bps)),
+        ("streams", f"{job.streams}{limited_by}" if job.streams else ""),
+    ]
+
+
+def _attempts(attempts: Iterable[AttemptValue]) -> list[tuple[str, Any]]:
+    facts: list[tuple[str, Any]] = []
+    for attempt in attempts:
+        end = f" to {fmt.moment(attempt.ended_at)}" if attempt.ended_at else ""
+        outcome = attempt.outcome.replace("_", " ") or "running"
+        reason = f": {attempt.reason}" if attempt.reason else ""
+        text = f"{fmt.moment(attempt.started_at)}{end}, {outcome}{reason}"
+        facts.append((f"attempt {attempt.number}", text))
+    return facts

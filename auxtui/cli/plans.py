@@ -1,0 +1,51 @@
+"""Prints the plan of a run: before it as a preview, after it as its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from auxtui import format as fmt
+from auxtui.cli.output import say, tell, write_table
+
+
+def show_plan(plan: Mapping[str, Any]) -> None:
+    """Prints each backup job, taken or not and why, and the totals."""
+    write_table(
+        ["job", "client", "subclient", "level", "copy", "", "size", "reason"],
+        [
+            [
+                line["backup_job_id"],
+                line["client"],
+                line["subclient"],
+                line["level"],
+                line["copy"],
+                line.get("verdict") or ("taken" if line["taken"] else "skipped"),
+                fmt.size(line["bytes"]),
+                line["reason"],
+            ]
+            for line in plan["backup_jobs"]
+        ],
+        numbers=["job", "size"],
+    )
+    for line in totals(plan):
+        say(line)
+    if plan.get("streams"):
+        say(f"streams: {plan['streams']}, limited by {plan.get('streams_limited_by', '')}")
+    for warning in plan.get("warnings", []):
+        tell(f"warning: {warning}")
+
+
+def totals(plan: Mapping[str, Any]) -> list[str]:
+    """A sentence for each copy."""
+    return [
+        f"{total['copy']}: {fmt.count(total['taken'], 'backup job')} "
+        f"({fmt.size(total['bytes'])}) taken, {total['skipped']} skipped, "
+        f"{total['blocked']} blocked"
+        for total in plan.get("copy_totals", [])
+    ]
+
+
+def summary(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan without its lines, as a part of the document of a job."""
+    return {key: value for key, value in plan.items() if key != "backup_jobs"}

@@ -1,0 +1,102 @@
+"""Jobs asked together, and all that is known of one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cell import Cell
+from tests.cli.conftest import Program
+
+SECOND_POLICY = """
+[policies.files.copies.away]
+kind = "synchronous"
+library = "vault"
+"""
+
+
+@pytest.fixture(scope="module")
+def two_policies(tmp_path_factory):
+    """A CommCell with two policies; nothing is copied yet."""
+    program = Program(Cell(tmp_path_factory.mktemp("many")))
+    program.cell.dump("a.dump")
+    assert program.configure(SECOND_POLICY).code == 0
+    assert program.within("scan").code == 0
+    yield program
+    program.cell.close()
+
+
+def suspended(program: Program, policy: str) -> int:
+    return int(program.within("auxcopy", policy, "--suspended").out)
+
+
+def test_all_jobs_or_those_of_a_policy_are_suspended_resumed_and_killed(two_policies):
+    ask = two_policies.within
+    first, second = suspended(two_policies, "databases"), suspended(two_policies, "files")
+
+    nothing = ask("job", "suspend", "--all", "--json")
+    resumed = two_policies("job", "resume", "--all", "--policy", "files", "--json")
+    waited = ask("job", "wait", str(second))
+    killed = ask("job", "kill", "--all")
+    again = ask("job", "kill", "--all", "--json")
+
+    assert nothing.document == {"jobs": [], "refused": []}  # they are suspended already
+    assert [job["job_id"] for job in resumed.document["jobs"]] == [second]
+    assert waited.code == 0
+    assert killed.out == "1 job killed\n"
+    assert ask("job", "show", str(first), "--json").document["state"] == "killed"
+    assert (again.code, again.document["jobs"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["job", "kill"], 2, "--all"),
+        (["job", "kill", "1", "--all"], 2, "--all"),
+        (["job", "kill", "1", "--policy", "databases"], 2, "--all"),
+        (["job", "kill", "--all", "--policy", "databses"], 4, '"databases"'),
+        (["job", "kill", "--all", "--policy", "\udcff"], 2, "UTF-8"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_what_is_not_meant_is_not_done(two_policies, arguments, code, word):
+    number = str(suspended(two_policies, "databases"))
+
+    said = two_policies.within(*arguments)
+    state = two_policies.within("job", "show", number, "--json").document["state"]
+    two_policies.within("job", "kill", number)
+
+    assert said.code == code
+    assert word in said.err
+    assert state == "suspended"
+
+
+def test_a_job_shows_its_plan_its_streams_and_its_attempts(copied):
+    number = str(copied.within("jobs", "--json").document["jobs"][0]["job_id"])
+
+    document = copied("job", "show", number, "--json").document
+    lines = copied.within("job", "show", number, "--plan", "--json").document["plan"]
+    text = copied.within("job", "show", number).out
+
+    (total,) = document["plan"]["copy_totals"]
+    assert total == {"copy": "offsite", "taken": 2, "skipped": 0, "blocked": 0, "bytes": 200_000}
+    assert "backup_jobs" not in document["plan"]
+    assert [line["taken"] for line in lines["backup_jobs"]] == [True, True]
+    assert all(line["reason"] for line in lines["backup_jobs"])
+    (attempt,) = document["attempt_list"]
+    assert (attempt["number"], attempt["outcome"]) == (1, "completed")
+    assert document["attempts"] == 1
+    assert "offsite: 2 backup jobs (195 KiB) taken, 0 skipped" in text
+    assert f"limited by {document['streams_limited_by']}" in text
+    assert "attempt 1" in text
+    assert "taken" in copied.within("job", "show", number, "--plan").out
+
+
+def test_a_job_that_has_not_begun_has_no_plan(two_policies):
+    number = str(suspended(two_policies, "databases"))
+
+    said = two_policies.within("job", "show", number, "--plan")
+
+    assert said.code == 4
+    assert "no plan" in said.err
+    assert two_policies.within("job", "show", number, "--json").document["plan"] is None
+    two_policies.within("job", "kill", number)
