@@ -17,6 +17,7 @@ from engine.model.errors import EXIT_KILLED, AuxError
 from engine.model.states import JobState, Operation, Phase, Severity
 from engine.operations.auxcopy import AuxCopy
 from engine.operations.context import AttemptEnd, Attempts, JobContext
+from engine.operations.repair import Repair
 from engine.operations.restore import Restore
 from engine.operations.store import Store
 from engine.operations.verification import DataVerification
@@ -35,6 +36,7 @@ OPERATIONS: dict[Operation, Callable[[JobContext, JobValue], Attempts]] = {
     Operation.AUXCOPY: AuxCopy,
     Operation.RESTORE: Restore,
     Operation.VERIFICATION: DataVerification,
+    Operation.REPAIR: Repair,
 }
 
 

@@ -9,14 +9,16 @@ from typing import Any
 
 from sqlmodel import Session
 
-from engine.catalog import jobs, requests
-from engine.model.errors import UsageError
-from engine.model.states import CopyKind, JobState, Operation
-from engine.operations.jobcopies import copy_named
-from engine.operations.planning import load_scope
+from engine.catalog import config, jobs, ledger, requests
+from engine.catalog.values import CopyValue, JobCopyValue
+from engine.model.errors import NotFoundError, UsageError
+from engine.model.states import CopyKind, JobCopyState, JobState, Operation, SubclientKind
+from engine.operations.jobcopies import copy_named, ids_of
+from engine.operations.planning import Scope, load_scope
 from engine.policy.verification import Which
 
 Payload = dict[str, Any]
+_ON_MEDIA = (JobCopyState.AVAILABLE, JobCopyState.BAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,54 @@ def _check_verification(session: Session, payload: Payload) -> NewJob:
     )
 
 
+def _check_repair(session: Session, payload: Payload) -> NewJob:
+    scope = load_scope(session, str(payload.get("policy", "")))
+    copy = copy_named(scope, str(payload.get("copy", "")))
+    ids = ids_of(payload)
+    if not ids:
+        raise UsageError("no backup job is named", hint="name one or more by their ids")
+    for backup_job_id in ids:
+        lines = {line.copy_id: line for line in ledger.copies_of(session, backup_job_id)}
+        _check_repairable(session, scope, copy, backup_job_id, lines)
+    return NewJob(
+        policy_id=scope.policy.id,
+        policy=scope.policy.name,
+        copies=(copy.name,),
+        options={"backup_jobs": ids, "retries": 3},
+        priority=_priority(payload),
+    )
+
+
+def _check_repairable(
+    session: Session,
+    scope: Scope,
+    copy: CopyValue,
+    backup_job_id: int,
+    lines: dict[int, JobCopyValue],
+) -> None:
+    if ledger.backup_job(session, backup_job_id).policy_id != scope.policy.id:
+        raise NotFoundError(f"backup job {backup_job_id} is not of policy {scope.policy.name}")
+    line = lines.get(copy.id)
+    if line is None or line.state not in _ON_MEDIA:
+        state = "never was there" if line is None else line.state.value.replace("_", " ")
+        raise UsageError(
+            f"backup job {backup_job_id} is not on copy {copy.name} ({state}): "
+            "there is nothing to repair",
+            hint="an auxiliary copy brings it there",
+        )
+    kinds = {value.id: value.kind for value in config.subclients(session, scope.policy.id)}
+    if copy.kind == CopyKind.PRIMARY and kinds[line.subclient_id] == SubclientKind.LANDING:
+        raise UsageError(
+            f"backup job {backup_job_id} lies in a landing directory, which is never written",
+            hint=f"get it back elsewhere: auxtui restore {backup_job_id} --to DIR",
+        )
+    if not any(other.state in _ON_MEDIA for id_, other in lines.items() if id_ != copy.id):
+        raise UsageError(
+            f"backup job {backup_job_id} is on no other copy: nothing could repair it",
+            hint="restore what can still be read of it",
+        )
+
+
 def _priority(payload: Payload) -> int:
     priority = int(payload.get("priority", 5))
     if not 0 <= priority <= 9:
@@ -106,4 +156,5 @@ def _priority(payload: Payload) -> int:
 
 CHECKS: dict[Operation, Callable[[Session, Payload], NewJob]] = {
     Operation.VERIFICATION: _check_verification,
+    Operation.REPAIR: _check_repair,
 }
