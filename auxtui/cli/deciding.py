@@ -35,11 +35,7 @@ def decide(terms: Terms, name: str, backup_jobs: list[int], decision: str, said:
     """
     from engine.control import frontdoor
 
-    policy, copy = policy_and_copy(name)
-    if not copy:
-        raise UsageError(
-            f'"{shown(name)}" names no copy', hint="POLICY/COPY, e.g. databases/offsite"
-        )
+    policy, copy = named_copy(name)
     frontdoor.decide(terms.home, policy, copy, backup_jobs, decision, by=whoami())
     if terms.as_json:
         write_json(
@@ -47,3 +43,17 @@ def decide(terms: Terms, name: str, backup_jobs: list[int], decision: str, said:
         )
     else:
         say(f"{fmt.count(len(backup_jobs), 'backup job')} {said} {policy}/{copy}")
+
+
+def named_copy(name: str) -> tuple[str, str]:
+    """The parts of `POLICY/COPY`.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    policy, copy = policy_and_copy(name)
+    if not copy:
+        raise UsageError(
+            f'"{shown(name)}" names no copy', hint="POLICY/COPY, e.g. databases/offsite"
+        )
+    return policy, copy
