@@ -250,7 +250,8 @@ class MemoryWriter:
 
     def read_back(self, entry: FileEntry) -> MemoryReadHandle:
         """See `JobWriter`."""
-        return MemoryReadHandle(self._library, self._job.cached[entry.path])
+        content = self._job.cached[entry.path]
+        return MemoryReadHandle(content, lambda: self._library.faults.passing("read"))
 
     def distrust(self, path: RelPath) -> None:
         """See `JobWriter`."""
