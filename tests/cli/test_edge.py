@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -205,3 +207,19 @@ def test_a_unit_of_a_user_has_only_what_a_user_manager_can_do():
     assert "CapabilityBoundingSet" not in text
     assert "WantedBy=default.target" in text
     assert "\nUser=" in unit()
+
+
+def test_a_service_of_another_version_of_the_catalog_is_stopped(auxtui):
+    assert auxtui.configure().code == 0
+    assert auxtui.within("service", "start").code == 0
+    with closing(sqlite3.connect(auxtui.cell.home.catalog)) as catalog, catalog:
+        catalog.execute("UPDATE alembic_version SET version_num = 'r9999'")
+
+    refused = auxtui.within("scan")
+    stopped = auxtui("service", "stop", "--json")
+    again = auxtui.within("service", "stop", "--json")
+
+    assert refused.code == 1
+    assert "newer auxtui" in refused.err
+    assert stopped.document == {"running": False, "was_running": True}
+    assert again.document == {"running": False, "was_running": False}
