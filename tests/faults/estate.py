@@ -91,20 +91,32 @@ class Estate:
 
     def file_run(self, **options: Any) -> None:
         """Files the request for an auxiliary copy and does not wait: no service need run."""
-        payload = {
-            "operation": Operation.AUXCOPY.value,
-            "policy": "databases",
-            "options": options_to_json(RunOptions(**options)),
-        }
+        self.file(
+            RequestKind.RUN,
+            {
+                "operation": Operation.AUXCOPY.value,
+                "policy": "databases",
+                "options": options_to_json(RunOptions(**options)),
+            },
+        )
+
+    def file_scan(self) -> None:
+        """Files the request for a scan and does not wait."""
+        self.file(RequestKind.SCAN, {"subclient": None, "accept": False})
+
+    def file(
+        self, kind: RequestKind, payload: dict[str, Any] | None = None, job_id: int | None = None
+    ) -> None:
+        """Files a request and does not wait."""
         catalog = open_catalog(self.cell.home)
         try:
             with catalog.write() as session:
                 requests.file_request(
                     session,
-                    kind=RequestKind.RUN,
+                    kind=kind,
                     by="test",
-                    job_id=None,
-                    payload=payload,
+                    job_id=job_id,
+                    payload=payload or {},
                     now=system_clock(),
                 )
         finally:
@@ -119,6 +131,10 @@ class Estate:
             " ('completed', 'completed_with_errors', 'failed', 'killed')",
         )
         return not open_ones
+
+    def has_requests(self) -> bool:
+        """True while a request has no answer."""
+        return bool(query(self.cell.home.path, "SELECT 1 FROM request WHERE state = 'filed'"))
 
     def finish(self, **stage: Any) -> list[str]:
         """Lets a service that nothing disturbs do all that is left, then stops it in order.

@@ -16,7 +16,8 @@ class Pristine:
     """Remembers home and libraries of an estate; the landing directory is never touched.
 
     Args:
-        estate: freshly made; a job of 20 chunks, small ones and a request to copy them come here.
+        estate: freshly made; a job of 20 chunks and small ones come here, and requests to adopt
+            and to copy them.
         options: of the run that is filed.
     """
 
@@ -26,9 +27,7 @@ class Pristine:
         estate.apply()
         estate.add("large.dump", CHUNKS * CHUNK_BYTES - 777)
         estate.add_some(random.Random(7), chunks=2)
-        estate.start_ready()
-        estate.scan()
-        estate.stop()
+        estate.file_scan()
         estate.file_run(streams=2, **options)
         for path in self._paths():
             shutil.copytree(path, self._kept / path.name, symlinks=True)
