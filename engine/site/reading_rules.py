@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
+from engine.catalog.schedules import SYSTEM_SCHEDULE
 from engine.model.errors import UsageError
 from engine.model.states import Operation
 from engine.policy.schedule import parse_schedule
@@ -89,6 +90,12 @@ def read_schedules(root: Section, wanted: Configuration) -> None:
     """Adds the schedules."""
     keys = ("operation", "policy", "when", "time_zone", "enabled", "missed", "options")
     for name, section in root.named("schedules", keys):
+        if name == SYSTEM_SCHEDULE:
+            raise section.error(
+                None,
+                f'"{SYSTEM_SCHEDULE}" is the service\'s own schedule',
+                hint="name yours otherwise; switch that one with `auxtui schedule disable system`",
+            )
         operation = section.choice("operation", "", _SCHEDULED_OPERATIONS)
         policy = ""
         if "policy" in section:

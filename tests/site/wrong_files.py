@@ -354,6 +354,10 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
         'do_not_run = [{from = "08:00", to = "09:00"}]\n',
         ('"auxcopy"',),
     ),
+    "the name of the service's own schedule": (
+        '[schedules.system]  # <-- here\noperation = "auxcopy"\nwhen = "daily at 22:00"\n',
+        ("service's own",),
+    ),
     "schedule of nothing": ("[schedules.s]  # <-- here\n", ('needs "operation"',)),
     "schedule of an unknown operation": (
         '[schedules.s]\noperation = "copy"  # <-- here\n',
