@@ -300,6 +300,12 @@ def set_fingerprint(s: Session, backup_job_id: int, fingerprint: str) -> None:
     )
 
 
+def newest_backup_job(s: Session, policy_id: int) -> int:
+    """Id of the newest backup job of a policy; 0 while it has none."""
+    query = select(func.max(BACKUP_JOB.c.id)).where(BACKUP_JOB.c.policy_id == policy_id)
+    return int(connection_of(s).execute(query).scalar() or 0)
+
+
 def backup_jobs(s: Session, ids: Iterable[int]) -> dict[int, BackupJobValue]:
     """Backup jobs by id; those that are not there are left out."""
     wanted = sorted(set(ids))

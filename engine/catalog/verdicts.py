@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import BindParameter, ColumnElement, bindparam, case, insert, select, update
 from sqlmodel import Session
@@ -13,6 +13,8 @@ from engine.catalog.rows import JOB_COPY, connection_of
 from engine.model.states import JobCopyState
 from engine.policy.values import PlanLine
 
+_IDS_PER_QUERY = 500  # below the number of parameters that every database takes
+_KnownRow = tuple[int, str, str, str]
 _SETTLED = frozenset({JobCopyState.AVAILABLE.value, JobCopyState.AGED.value})
 
 
@@ -29,18 +31,52 @@ def apply_verdicts(s: Session, lines: Iterable[PlanLine], now: datetime) -> int:
     Returns:
         The number of rows that were written.
     """
-    by_copy: dict[int, list[PlanLine]] = {}
-    for line in lines:
-        by_copy.setdefault(line.copy_id, []).append(line)
+    by_copy = _by_copy(lines)
     return sum(_apply_to_copy(s, copy_id, of_copy, now) for copy_id, of_copy in by_copy.items())
 
 
+def changes(s: Session, lines: Iterable[PlanLine]) -> list[PlanLine]:
+    """The verdicts that would change the ledger: a look before writing keeps the writing short."""
+    found: list[PlanLine] = []
+    for copy_id, of_copy in _by_copy(lines).items():
+        new, changed = _compared(s, copy_id, of_copy)
+        ids = {row["id"] for row in (*new, *changed)}
+        found += [line for line in of_copy if line.backup_job_id in ids]
+    return found
+
+
+def _by_copy(lines: Iterable[PlanLine]) -> dict[int, list[PlanLine]]:
+    by_copy: dict[int, list[PlanLine]] = {}
+    for line in lines:
+        by_copy.setdefault(line.copy_id, []).append(line)
+    return by_copy
+
+
 def _apply_to_copy(s: Session, copy_id: int, lines: list[PlanLine], now: datetime) -> int:
+    new, changed = _compared(s, copy_id, lines)
+    _insert_lines(s, copy_id, new, now)
+    _update_lines(s, copy_id, changed, now)
+    return len(new) + len(changed)
+
+
+def _known(s: Session, copy_id: int, lines: Sequence[PlanLine]) -> dict[int, _KnownRow]:
+    """What the ledger says of these backup jobs."""
     row = JOB_COPY.c
     query = select(row.backup_job_id, row.state, row.reason, row.next_step).where(
         row.copy_id == copy_id
     )
-    known = {found[0]: found for found in connection_of(s).execute(query)}
+    if len(lines) <= _IDS_PER_QUERY:
+        query = query.where(row.backup_job_id.in_([line.backup_job_id for line in lines]))
+    # Straight from the driver: nothing here needs converting.
+    rows = cast("Iterable[_KnownRow]", connection_of(s).execute(query).cursor)
+    return {found[0]: found for found in rows}
+
+
+def _compared(
+    s: Session, copy_id: int, lines: Sequence[PlanLine]
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Rows to insert and rows to update."""
+    known = _known(s, copy_id, lines)
     partial, to_be_copied = JobCopyState.PARTIALLY_COPIED.value, JobCopyState.TO_BE_COPIED.value
     new: list[dict[str, object]] = []
     changed: list[dict[str, object]] = []
@@ -64,9 +100,7 @@ def _apply_to_copy(s: Session, copy_id: int, lines: list[PlanLine], now: datetim
                 "next_step": line.next_step,
             }
         )
-    _insert_lines(s, copy_id, new, now)
-    _update_lines(s, copy_id, changed, now)
-    return len(new) + len(changed)
+    return new, changed
 
 
 def _insert_lines(s: Session, copy_id: int, rows: list[dict[str, object]], now: datetime) -> None:

@@ -37,7 +37,8 @@ from engine.model.errors import (
 from engine.model.names import refuse_unwritable
 from engine.model.states import JobState, Operation, RequestKind
 from engine.operations.options import check_options, options_to_json
-from engine.operations.planning import load_scope, plan_document, plan_run
+from engine.operations.plandocument import plan_document
+from engine.operations.planning import load_scope, plan_run
 from engine.policy.values import RunOptions
 
 STOP_ANSWER_S = 5.0  # then the service is stopped by a signal
@@ -233,8 +234,9 @@ def preview(home: Home, policy: str, options: RunOptions) -> dict[str, Any]:
     try:
         with catalog.read() as session:
             scope = load_scope(session, policy)
-            plan = plan_run(session, scope, options, system_clock())
-            return plan_document(scope, plan, options, session)
+            now = system_clock()
+            plan = plan_run(session, scope, options, now)
+            return plan_document(session, scope, plan, options, now)
     finally:
         catalog.close()
 

@@ -8,48 +8,66 @@ the media; this object only remembers what failed, so that the end can say so.
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.catalog import jobs, verdicts
+from engine.catalog import jobs, ledger, verdicts
 from engine.catalog.values import JobValue
-from engine.library.interface import Library
-from engine.model.errors import (
-    LibraryOffline,
-    SourceError,
-)
+from engine.model.errors import LibraryOffline, SourceError
 from engine.model.names import shown
 from engine.model.states import JobCopyState, JobState, Phase
 from engine.operations.context import AttemptEnd, JobContext
+from engine.operations.copying import LOOK_AGAIN_S, Copying
 from engine.operations.gates import Closed
+from engine.operations.handout import HandOut, ScalableWork, StaticWork
 from engine.operations.options import options_from_json
 from engine.operations.ordering import OrderQueue
-from engine.operations.planning import (
-    Scope,
-    agents_resource,
-    chosen_copies,
-    destination_libraries,
-    load_scope,
-    plan_document,
-    plan_run,
-    stream_limits,
-    streams_of,
-)
+from engine.operations.plandocument import plan_document
+from engine.operations.planning import Scope, chosen_copies, load_scope, plan_run
 from engine.operations.probing import probe_libraries
 from engine.operations.progress import Progress
-from engine.operations.settling import Pair, Settling
-from engine.operations.streampool import Seat
-from engine.policy.plan import Plan
-from engine.policy.sharing import Claim, Share
-from engine.policy.streams import StreamNumber
+from engine.operations.room import Pair
+from engine.operations.routing import Routes, streams_of_work
+from engine.operations.settling import Settling
+from engine.policy.plan import PlannedOrder
 from engine.policy.throttling import rate_at, timetable_from
 from engine.policy.values import PlanLine, RunOptions, Verdict
 from engine.transfer.orders import TransferResult
-from engine.transfer.run import TransferRun
 from engine.transfer.throttle import Throttle
 
-log = logging.getLogger(__name__)
+PLANS_SHARE = 10  # a run that copies plans again when it has copied so many times as long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a plan says to a run."""
+
+    scope: Scope
+    newest: int
+    """Id of the newest backup job that it has seen."""
+    orders: list[PlannedOrder]
+    blocked: dict[Pair, PlanLine]
+    waiting: int
+    """Job copies to be made."""
+    waiting_bytes: int
+    skipped: int
+    changes: list[PlanLine]
+    """What it says that the ledger does not."""
+    document: dict[str, Any] | None
+    """For the record of the job; None when it has one."""
+
+
+class Seen(NamedTuple):
+    """What the last plan had seen, and what it cost."""
+
+    newest: int
+    done: int
+    at_mono_s: float
+    plan_s: float
 
 
 class AuxCopy:
@@ -59,13 +77,9 @@ class AuxCopy:
         self.context = context
         self.policy = job.policy
         self.priority = job.priority
+        self.asked_at = job.created_at
         self.shown_bytes = job.bytes_done
         """What the row said before this attempt: a bar never steps back."""
-        self.was_preempted = job.state == JobState.INTERRUPTED
-        self.held: list[Closed] = []
-        self.streams: dict[str, Any] = {}
-        """Columns of the job's row that changed since the last report."""
-        self._number = StreamNumber(0, "")
         self.options: RunOptions = options_from_json(job.options)
         self.outcomes = Settling(context)
         self.failures = self.outcomes.failures
@@ -73,6 +87,7 @@ class AuxCopy:
         self.done = self.outcomes.done
         self.partial = self.outcomes.partial
         self._limits: dict[int, Throttle] = {}
+        self._seen: Seen | None = None
 
     async def attempt(self) -> AttemptEnd:
         """Plans and copies until nothing is left that this run can copy."""
@@ -81,23 +96,35 @@ class AuxCopy:
         retryable = [pair for pair, failure in self.failures.items() if failure.error.retryable]
         for pair in retryable:
             del self.failures[pair]
-        self.held = []
-        scope, plan = await self._plan(record=True)
+        scope, orders = await self._plan(record=True)
         self.outcomes.names = {copy.id: copy.name for copy in scope.copies.values()}
         libraries, offline = await probe_libraries(context, scope)
-        while not self._stopped():
-            copied = await self._copy(scope, plan, libraries, offline)
-            if self._stopped() or not (copied and self.options.scalable):
-                break
-            scope, plan = await self._plan(record=False)
-            if not any(self._wanted(line) for line in plan.taken):
-                break
-        if self._stopped():
-            return AttemptEnd(kind="cancelled", reason=context.cancel.reason)
-        return self._end()
+        routes = Routes.of(scope, self.options)
+        work = self._work(routes, orders)
+        queue = OrderQueue(
+            context=context,
+            scope=scope,
+            routes=routes,
+            work=work,
+            libraries=libraries,
+            offline=offline,
+            throttles=self._throttles(scope),
+            refuse=self.outcomes.refuse,
+            found=self.outcomes.found,
+        )
+        await queue.look()
+        await queue.offer(orders)
+        await self._copy(scope, queue, work)
+        if context.is_stopping:
+            return AttemptEnd(kind="cancelled", reason=context.stop_reason)
+        return self._end(queue.held())
 
-    def _stopped(self) -> bool:
-        return self.context.cancel.is_cancelled
+    def _work(self, routes: Routes, orders: Sequence[PlannedOrder]) -> HandOut:
+        """What hands the orders out: a queue that lanes pull from, or lists that are made now."""
+        if self.options.scalable:
+            return ScalableWork(routes, self.options.jobs_to_process)
+        size_bytes = sum(order.size_bytes for order in orders)
+        return StaticWork(routes, streams_of_work(self.options, len(orders), size_bytes))
 
     async def conclude(self) -> None:
         """Writes the errors that are final, each with its hint."""
@@ -129,152 +156,113 @@ class AuxCopy:
 
         await context.store.write(write)
 
-    async def _plan(self, *, record: bool) -> tuple[Scope, Plan]:
+    async def _plan(self, *, record: bool) -> tuple[Scope, list[PlannedOrder]]:
+        """Plans, tells the ledger, and gives the orders that this run has not tried."""
         context, options, now = self.context, self.options, self.context.clock()
         if record:
             await context.update(phase=Phase.PLAN)
-
-        def read(session: Any) -> tuple[Scope, Plan, dict[str, Any] | None]:
-            scope = load_scope(session, self.policy)
-            plan = plan_run(session, scope, options, now)
-            known = jobs.load_plan(session, context.job_id) if record else {}
-            document = None if known is not None else plan_document(scope, plan, options, session)
-            return scope, plan, document
-
-        scope, plan, document = await context.store.read(read)
-        blocked = [line for line in plan.lines if line.verdict is Verdict.BLOCKED]
-        self.blocked = {(line.copy_id, line.backup_job_id): line for line in blocked}
-        waiting = [line for line in plan.taken if self._wanted(line)]
-        skipped = sum(
-            line.verdict is Verdict.SKIPPED and line.state is not JobCopyState.AVAILABLE
-            for line in plan.lines
+        began_s = time.monotonic()
+        planned = await context.store.read_long(lambda s: self._planned(s, now, record=record))
+        self._seen = Seen(
+            planned.newest, len(self.done), time.monotonic(), time.monotonic() - began_s
         )
+        self.blocked = planned.blocked
         totals: dict[str, Any] = {
-            "backup_jobs_total": len(self.done) + len(waiting) + len(self.failures) + len(blocked),
-            "backup_jobs_skipped": skipped,
-            "bytes_total": sum(self.done.values()) + sum(line.size_bytes for line in waiting),
-            "copies": [copy.name for copy in chosen_copies(scope, options)],
+            "backup_jobs_total": (
+                len(self.done) + planned.waiting + len(self.failures) + len(self.blocked)
+            ),
+            "backup_jobs_skipped": planned.skipped,
+            "bytes_total": sum(self.done.values()) + planned.waiting_bytes,
+            "copies": [copy.name for copy in chosen_copies(planned.scope, options)],
         }
 
         def write(session: Any) -> None:
-            verdicts.apply_verdicts(session, plan.lines, now)
-            if document is not None:
-                jobs.save_plan(session, context.job_id, document)
+            verdicts.apply_verdicts(session, planned.changes, now)
+            if planned.document is not None:
+                jobs.save_plan(session, context.job_id, planned.document)
             jobs.update_job(session, context.job_id, **totals)
 
         await context.store.write(write)
-        return scope, plan
+        return planned.scope, planned.orders
+
+    def _planned(self, session: Any, now: datetime, *, record: bool) -> Planned:
+        """Everything that takes long about a plan; in a thread of its own."""
+        scope = load_scope(session, self.policy)
+        newest = ledger.newest_backup_job(session, scope.policy.id)
+        plan = plan_run(session, scope, self.options, now, asked_at=self.asked_at)
+        is_new = record and jobs.load_plan(session, self.context.job_id) is None
+        taken = [line for line in plan.taken if self._wanted(line)]
+        wanted = {(line.copy_id, line.backup_job_id) for line in taken}
+        return Planned(
+            scope=scope,
+            newest=newest,
+            orders=[narrow for order in plan.orders() if (narrow := _narrowed(order, wanted))],
+            blocked={(line.copy_id, line.backup_job_id): line for line in plan.blocked},
+            waiting=len(taken),
+            waiting_bytes=sum(line.size_bytes for line in taken),
+            skipped=sum(
+                line.verdict is Verdict.SKIPPED and line.state is not JobCopyState.AVAILABLE
+                for line in plan.lines
+            ),
+            changes=verdicts.changes(session, plan.lines),
+            document=plan_document(session, scope, plan, self.options, now) if is_new else None,
+        )
 
     def _wanted(self, line: PlanLine) -> bool:
         pair = (line.copy_id, line.backup_job_id)
         return pair not in self.done and pair not in self.failures
 
-    async def _copy(
-        self,
-        scope: Scope,
-        plan: Plan,
-        libraries: dict[int, Library],
-        offline: dict[int, LibraryOffline],
-    ) -> bool:
-        """Copies what the plan takes; True when at least one job copy was published."""
-        context = self.context
-        published_before = len(self.done)
-        queue = OrderQueue(
-            context=context,
-            scope=scope,
-            plan=plan,
-            libraries=libraries,
-            throttles=self._throttles(scope),
-            wanted=self._wanted,
-            refuse=self.outcomes.refuse,
-            found=self.outcomes.found,
-        )
-        await queue.open(offline)
-        if queue.is_empty:
-            return len(self.done) > published_before
-        number = streams_of(scope, plan, self.options)
-        seat = context.pool.join(
-            Claim(context.job_id, self.priority, max(1, number.streams), self._resources(scope)),
-            stream_limits(scope),
-        )
-        try:
-            if not await self._seated(seat, number):
-                return False
-            await self._transfer(scope, queue, seat)
-        finally:
-            context.pool.leave(context.job_id)
-        return len(self.done) > published_before
+    async def _copy(self, scope: Scope, queue: OrderQueue, work: HandOut) -> None:
+        """Copies what the queue has, and what joins it meanwhile."""
 
-    def _resources(self, scope: Scope) -> frozenset[str]:
-        """What each stream of this run takes one of."""
-        names = {f"library {lib.name}" for lib in destination_libraries(scope, self.options)}
-        return frozenset({agents_resource(scope, self.options), *names})
-
-    async def _seated(self, seat: Seat, number: StreamNumber) -> bool:
-        """Waits for the first stream; False when the job was stopped meanwhile."""
-        context = self.context
-        while not seat.share.streams and not self._stopped():
-            rivals = ", ".join(str(job_id) for job_id in context.pool.rivals(context.job_id))
-            state = JobState.INTERRUPTED if self.was_preempted else JobState.WAITING
-            await context.update(
-                state=state,
-                reason=f"all streams of {seat.share.limited_by} are in use by job {rivals}",
-            )
-            seat.woken.clear()
-            waits = {
-                asyncio.ensure_future(seat.woken.wait()),
-                asyncio.ensure_future(asyncio.to_thread(context.cancel.wait, 1.0)),
-            }
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
-        if self._stopped():
-            return False
-        await context.update(
-            state=JobState.RUNNING, reason="", phase=Phase.COPY, **_streams(seat.share, number)
-        )
-        self._number = number
-        return True
-
-    async def _transfer(self, scope: Scope, queue: OrderQueue, seat: Seat) -> None:
-        context = self.context
-
-        async def on_result(result: TransferResult) -> None:
+        async def settle(result: TransferResult) -> None:
             await self.outcomes.settle(queue, result)
 
-        run = TransferRun(
-            streams=seat.share.streams,
-            throttle=context.throttle,
-            cancel=context.cancel,
-            on_result=on_result,
+        async def more(is_dry: bool) -> bool:
+            if not await self._has_news(scope, is_dry=is_dry):
+                return False
+            _, orders = await self._plan(record=False)
+            return await queue.offer(orders)
+
+        copying = Copying(
+            self.context,
+            queue,
+            work,
+            options=self.options,
+            priority=self.priority,
+            settle=settle,
+            more=more,
         )
         progress = Progress(
-            context,
-            run,
+            self.context,
+            copying,
             self,
             {name: copy_id for copy_id, name in self.outcomes.names.items()},
             shown_bytes=self.shown_bytes,
             on_tick=partial(self._throttles, scope),
         )
-        self.held = queue.held
         follower = asyncio.create_task(progress.follow())
-        seat.changed = partial(self._share_changed, run)
         try:
-            await run.run(queue.next_order)
+            await copying.run()
         finally:
-            seat.changed = None
             progress.stop()
             await follower
 
-    def _share_changed(self, run: TransferRun, share: Share) -> None:
-        """More or fewer streams while it runs; none: a job of higher priority needs them."""
-        if share.streams:
-            run.set_streams(share.streams)
-            self.streams = _streams(share, self._number)
-            return
-        self.context.interrupt(
-            "preempted", f"its streams of {share.limited_by} went to a job of higher priority"
+    async def _has_news(self, scope: Scope, *, is_dry: bool) -> bool:
+        """Whether another plan may have orders that this one has not: cheap, asked once a second."""
+        seen = self._seen
+        if seen is None or not self.options.scalable or self.context.is_stopping:
+            return False
+        newest = await self.context.store.read(
+            lambda s: ledger.newest_backup_job(s, scope.policy.id)
         )
+        if newest != seen.newest:
+            return True
+        if len(self.done) == seen.done:
+            return False
+        # What was copied meanwhile may be the source of another copy.
+        rest_s = max(LOOK_AGAIN_S, PLANS_SHARE * seen.plan_s)
+        return is_dry or (_is_chained(scope) and time.monotonic() - seen.at_mono_s > rest_s)
 
     def _throttles(self, scope: Scope) -> dict[int, Throttle]:
         """The limit of each copy that has one, shared by all its streams."""
@@ -291,13 +279,13 @@ class AuxCopy:
                 self._limits[copy.id] = Throttle(rate_bps)
         return self._limits
 
-    def _end(self) -> AttemptEnd:
+    def _end(self, held: list[Closed]) -> AttemptEnd:
         """The end of an attempt that was not cancelled."""
         done = sum(self.done.values())
-        if self.held:
-            times = [closed.until for closed in self.held if closed.until is not None]
-            until = min(times) if len(times) == len(self.held) else None
-            reason = f"{len(self.held)} backup jobs wait: {self.held[0].reason}"
+        if held:
+            times = [closed.until for closed in held if closed.until is not None]
+            reason = f"{len(held)} backup jobs wait: {held[0].reason}"
+            until = min(times) if len(times) == len(held) else None
             return AttemptEnd(kind="held", reason=reason, until=until, bytes_done=done)
         if not self.failures and not self.blocked:
             return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=done)
@@ -326,9 +314,14 @@ class AuxCopy:
         return first if not rest else f"{first} (and {rest} more)"
 
 
-def _streams(share: Share, number: StreamNumber) -> dict[str, Any]:
-    """The columns that say how many streams, and why not more."""
-    limited_by = number.limited_by
-    if share.streams < number.streams:
-        limited_by = f"{share.limited_by}, shared with other jobs"
-    return {"streams": share.streams, "streams_limited_by": limited_by}
+def _narrowed(order: PlannedOrder, wanted: set[Pair]) -> PlannedOrder | None:
+    """An order for those of its copies that are wanted; None when none is."""
+    copies = tuple(copy for copy in order.copy_ids if (copy, order.backup_job_id) in wanted)
+    return order._replace(copy_ids=copies) if copies else None
+
+
+def _is_chained(scope: Scope) -> bool:
+    """Whether a copy reads what another one gets."""
+    return any(
+        copy.source_copy_id not in (None, scope.primary.id) for copy in scope.copies.values()
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -15,6 +17,8 @@ from engine.operations.store import Store
 from engine.operations.streampool import StreamPool
 from engine.transfer.cancel import CancelToken
 from engine.transfer.throttle import Throttle
+
+WIND_DOWN_S = 5.0  # a chunk in flight that takes longer is cut, and read again by the next try
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +62,36 @@ class JobContext:
     """Of the present attempt."""
     stop_kind: StopKind = ""
     """Why the present attempt was told to stop; the first word counts, a request outranks."""
+    stop_reason: str = ""
+    wind_down: Callable[[str], None] | None = None
+    """Set while something is under way that can end at a boundary by itself, soon."""
+    _cut: asyncio.TimerHandle | None = None
+
+    @property
+    def is_stopping(self) -> bool:
+        """True from the first word on that the present attempt is to stop."""
+        return bool(self.stop_kind)
 
     def interrupt(self, kind: StopKind, reason: str) -> None:
-        """Tells the present attempt to stop."""
+        """Tells the present attempt to stop: at once on request, else when chunks in flight have
+        ended, and at the latest after `WIND_DOWN_S`."""
         if not self.stop_kind or kind in ("request", "service"):
-            self.stop_kind = kind
-        self.cancel.cancel(reason)
+            self.stop_kind, self.stop_reason = kind, reason
+        if kind == "request" or self.wind_down is None:
+            self.cancel.cancel(reason)
+            return
+        self.wind_down(reason)
+        if self._cut is None:
+            loop = asyncio.get_running_loop()
+            self._cut = loop.call_later(WIND_DOWN_S, self.cancel.cancel, reason)
 
     def renew(self) -> None:
         """Makes ready for another attempt."""
         self.stop_kind = ""
+        self.stop_reason = ""
+        if self._cut is not None:
+            self._cut.cancel()
+            self._cut = None
         self.cancel = CancelToken()
 
     async def event(self, code: str, message: str, severity: Severity = Severity.INFO) -> None:

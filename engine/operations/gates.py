@@ -1,7 +1,8 @@
-"""Operation windows and activity control of clients and subclients: for each backup job taken."""
+"""Operation windows and activity control of MediaAgents, clients and subclients, while a run copies."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,42 +32,48 @@ def load_windows(session: Session) -> list[Window]:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Why backup jobs of a subclient are not taken now."""
+    """Why a MediaAgent, or backup jobs of a subclient, are not taken now."""
 
     reason: str
     until: datetime | None
+    stops_running: bool = True
+    """False: what runs already may end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What holds below the client level; the run as a whole has been admitted already."""
+    """Operation windows and activity control, asked for one node at a time."""
 
     windows: tuple[Window, ...]
     off: tuple[ActivityValue, ...]
 
     @classmethod
     def load(cls, session: Session, now: datetime) -> Gates:
-        """Those of the catalog that name a client or a subclient."""
-        return cls(
-            tuple(
-                window
-                for window in load_windows(session)
-                if any(node.startswith("clients.") for node in window.on_nodes)
-            ),
-            tuple(
-                value
-                for value in activity.switched_off(session, now)
-                if value.node.startswith("clients.")
-            ),
-        )
+        """Those of the catalog."""
+        return cls(tuple(load_windows(session)), tuple(activity.switched_off(session, now)))
 
     def closed(self, client: str, subclient: str, now: datetime) -> Closed | None:
-        """Why backup jobs of a subclient are not taken now; None when they are."""
+        """Why backup jobs of a subclient are not taken now; None when they are.
+
+        Looks at clients and subclients only: what is above them holds for the MediaAgents too.
+        """
         node = f"clients.{client}.subclients.{subclient}"
-        path = node_path(node)
+        windows = [w for w in self.windows if any(on.startswith("clients.") for on in w.on_nodes)]
+        return self._closed(node, node_path(node)[1:], windows, now)
+
+    def closed_agent(self, media_agent: str, now: datetime) -> Closed | None:
+        """Why a MediaAgent must not copy now; None when it may."""
+        node = f"media_agents.{media_agent}"
+        return self._closed(node, node_path(node), self.windows, now)
+
+    def _closed(
+        self, node: str, path: tuple[str, ...], windows: Sequence[Window], now: datetime
+    ) -> Closed | None:
         for value in self.off:
             if value.node in path and (value.off_until is None or value.off_until > now):
                 why = f"activity is switched off on {value.node} by {value.by}"
                 return Closed(why, value.off_until)
-        found = blocked(self.windows, [node], Operation.AUXCOPY, now)
-        return None if found is None else Closed(found.reason, found.until)
+        found = blocked(windows, [node], Operation.AUXCOPY, now)
+        if found is None:
+            return None
+        return Closed(found.reason, found.until, not found.let_running_jobs_finish)

@@ -1,143 +1,241 @@
-"""The queue of transfer orders of one run: what is next, to which copies, and is there room for it."""
+"""The orders of one run: what is next for a lane, to which copies, and what becomes of those cut short."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiofiles.os
 
-from engine.catalog import config, ledger
+from engine.catalog import config, decisions, ledger
 from engine.catalog.values import BackupJobValue, SubclientValue
 from engine.library.interface import JobWriter, Library, Place
-from engine.library.space import keep_free_bytes
-from engine.model.errors import (
-    AuxError,
-    DestinationExists,
-    DestinationFull,
-    LibraryOffline,
-    SourceCorrupt,
-)
+from engine.model.errors import AuxError, LibraryOffline, UsageError
+from engine.operations.arrivals import proof_of
 from engine.operations.context import JobContext
 from engine.operations.gates import Closed, Gates
+from engine.operations.handout import HandOut
 from engine.operations.planning import Scope
+from engine.operations.room import Pair, Room
+from engine.operations.routing import Lane, Routes
 from engine.operations.sources import Source
-from engine.policy.durations import format_size
-from engine.policy.plan import Plan, PlannedOrder
-from engine.policy.values import PlanLine, Verdict
+from engine.policy.allocation import QueuedOrder
+from engine.policy.plan import PlannedOrder
+from engine.transfer.cancel import CancelToken
 from engine.transfer.orders import OrderDestination, TransferOrder
 from engine.transfer.throttle import Throttle
 
-Pair = tuple[int, int]
+Key = tuple[int, int]
+"""Of an order: its backup job and the first of its copies."""
+
+
+@dataclass(slots=True)
+class Flight:
+    """An order that a lane is at."""
+
+    queued: QueuedOrder
+    planned: PlannedOrder
+    lane: Lane
+    subclient: SubclientValue
+    token: CancelToken = field(default_factory=CancelToken)
+    left: set[Pair] = field(default_factory=set)
+    """Pairs that have no outcome yet."""
+    cut: list[int] = field(default_factory=list)
+    """Copies that were cut short, to be gone on with."""
 
 
 class OrderQueue:
-    """Hands out one backup job at a time, to every copy that still needs it and can take it."""
+    """Hands out one backup job at a time, to every copy that still needs it and can take it.
+
+    Args:
+        context: of the job.
+        scope: configuration of the policy.
+        routes: MediaAgents and what they reach.
+        work: which order is next.
+        libraries: that can be used, by id.
+        offline: why the others cannot.
+        throttles: limits of copies.
+        refuse: told of pairs that cannot be tried now.
+        found: told of pairs that are on the media already.
+    """
 
     def __init__(
         self,
         *,
         context: JobContext,
         scope: Scope,
-        plan: Plan,
+        routes: Routes,
+        work: HandOut,
         libraries: dict[int, Library],
+        offline: dict[int, LibraryOffline],
         throttles: dict[int, Throttle],
-        wanted: Callable[[PlanLine], bool],
         refuse: Callable[[Pair, AuxError], None],
         found: Callable[[Pair, int, bytes, int], Awaitable[None]],
     ) -> None:
         self.context = context
         self.scope = scope
-        self.libraries = libraries
-        self.throttles = throttles
+        self.routes = routes
+        self.version = 0
+        """Changes whenever a lane that had nothing to do may have something."""
+        self._work = work
+        self._libraries = libraries
+        self._throttles = throttles
         self._refuse = refuse
-        self.held: list[Closed] = []
-        """Why backup jobs were not taken now, though nothing is wrong with them."""
-        self._gates = Gates((), ())
         self._found = found
-        wanted_pairs = {
-            (line.copy_id, line.backup_job_id)
-            for line in plan.lines
-            if line.verdict is Verdict.TAKEN and wanted(line)
-        }
-        self._orders: deque[PlannedOrder] = deque()
-        self._pairs = wanted_pairs
-        self._plan = plan
+        self._gates = Gates((), ())
+        self._closed_agents: dict[str, Closed] = {}
+        self._has_looked = False
         self._dropped: dict[int, AuxError] = {}
         self._offline_sources: set[int] = set()
+        self._known: set[Pair] = set()
+        self._replacing: set[Pair] = set()
+        self._planned: dict[Key, PlannedOrder] = {}
+        self._aside: dict[Key, tuple[Flight, Closed]] = {}
+        """Orders of subclients that must not be copied now."""
+        self._flights: dict[Pair, Flight] = {}
+        self._paused: set[Lane] = set()
         self._source_copy: dict[Pair, int] = {}
-        self._in_flight: dict[Pair, int] = {}
-        """Bytes that are promised to a copy and not yet settled."""
         self._jobs: dict[int, BackupJobValue] = {}
         self._subclients: dict[int, SubclientValue] = {}
-        self._clients: dict[int, str] = {}
+        self._room = Room(scope, libraries, self._promised)
+        self._taking = asyncio.Lock()
+        for copy in scope.copies.values():
+            if copy.library_id in offline:
+                self._dropped[copy.id] = offline[copy.library_id]
+                self._offline_sources.add(copy.id)
 
-    @property
-    def is_empty(self) -> bool:
-        """True when there is nothing to hand out."""
-        return not self._orders
+    async def offer(self, orders: Sequence[PlannedOrder]) -> bool:
+        """Takes the orders of a plan, best first; True when there is one that it did not know.
 
-    async def open(self, offline: dict[int, LibraryOffline]) -> None:
-        """Reads what the orders need, leaves out copies that are offline, and lets the ledger
-        catch up with job copies that are on the media already."""
-        for copy_id in {copy_id for copy_id, _ in self._pairs}:
-            library_id = self.scope.copies[copy_id].library_id
-            if library_id in offline:
-                self._dropped[copy_id] = offline[library_id]
-        for copy_id in self.scope.copies:
-            if self.scope.copies[copy_id].library_id in offline:
-                self._offline_sources.add(copy_id)
-        self._orders = deque(
-            order
-            for order in self._plan.orders()
-            if any((copy_id, order.backup_job_id) in self._pairs for copy_id in order.copy_ids)
-        )
-        ids = [order.backup_job_id for order in self._orders]
+        Job copies that are on the media already are told to the ledger, and are no orders.
+        """
+        copies = self.scope.copies  # one that was added since is for another run
+        pairs = ((c, o.backup_job_id) for o in orders for c in o.copy_ids if c in copies)
+        fresh = set(pairs) - self._known
+        if not fresh:
+            return False
+        self._known |= fresh
+        copy_ids = sorted({copy_id for copy_id, _ in fresh})
 
         def read(session: Any) -> None:
-            self._jobs = ledger.backup_jobs(session, ids)
-            self._gates = Gates.load(session, self.context.clock())
             self._subclients = {value.id: value for value in config.subclients(session)}
-            self._clients = {value.id: value.name for value in config.clients(session)}
+            self._replacing |= decisions.decided(session, copy_ids, "recopy")
 
         await self.context.store.read(read)
-        await self._catch_up()
+        fresh -= await self._catch_up(fresh)
+        queued: list[QueuedOrder] = []
+        for order in orders:
+            wanted = tuple(c for c in order.copy_ids if (c, order.backup_job_id) in fresh)
+            if wanted:
+                queued += self._queued(order._replace(copy_ids=wanted))
+        self._work.offer(queued)
+        self.version += 1
+        return bool(queued)
 
-    async def next_order(self) -> TransferOrder | None:
-        """The next backup job with at least one copy to write; None when all are handed out."""
-        while self._orders and not self.context.cancel.is_cancelled:
-            planned = self._orders.popleft()
-            closed = self._closed(planned)
-            if closed is not None:
-                self.held.append(closed)
-                continue
-            destinations = await self._destinations(planned)
-            if not destinations:
-                continue
-            job = self._jobs[planned.backup_job_id]
-            source = self._source(planned, job)
-            for destination in destinations:
-                pair = (destination.copy_id, job.id)
-                self._in_flight[pair] = job.size_bytes
-                self._source_copy[pair] = planned.source_copy_id
-            return TransferOrder(
-                backup_job_id=job.id,
-                header=source.header,
-                size_bytes=job.size_bytes,
-                open_source=source.open,
-                destinations=tuple(destinations),
-                remember=source.remember if source.is_landing else None,
+    def lanes(self) -> list[Lane]:
+        """The lanes that have work."""
+        return self._work.lanes(self._closed_agents)
+
+    def amount(self) -> tuple[int, int]:
+        """Backup jobs, and their bytes, that wait or are under way."""
+        sizes = [order.size_bytes for order in self._work.left()]
+        sizes += [flight.queued.size_bytes for flight in self._flying()]
+        return len(sizes), sum(sizes)
+
+    async def look(self) -> None:
+        """Looks at windows and activity: stops what must not run, lets run what may again."""
+        now = self.context.clock()
+        self._gates = await self.context.store.read(lambda s: Gates.load(s, now))
+        closed: dict[str, Closed] = {}
+        for agent in self.routes.streams:
+            why = self._gates.closed_agent(agent, now)
+            if why and (why.stops_running or not self._has_looked or agent in self._closed_agents):
+                closed[agent] = why
+        if closed.keys() != self._closed_agents.keys():
+            self.version += 1
+        self._closed_agents, self._has_looked = closed, True
+        for flight in self._flying():
+            stop = closed.get(flight.lane.media_agent) or self._closed(flight.subclient)
+            if stop is not None and stop.stops_running:
+                flight.token.cancel(stop.reason)
+        for key, (flight, _) in list(self._aside.items()):
+            if self._closed(flight.subclient) is None:
+                del self._aside[key]
+                self._give_back(flight.queued, flight.lane)
+
+    def held(self) -> list[Closed]:
+        """Why backup jobs were not taken, though nothing is wrong with them."""
+        held = [closed for _, closed in self._aside.values()]
+        for order in self._work.left():
+            closed = (self._closed_agents.get(agent) for agent in sorted(order.media_agents))
+            held += [next((one for one in closed if one), Closed("no stream for it", None))]
+        return held
+
+    def pause(self, lane: Lane, reason: str) -> None:
+        """A lane stops at the next piece; its orders wait."""
+        self._paused.add(lane)
+        for flight in self._flying():
+            if flight.lane == lane:
+                flight.token.cancel(reason)
+
+    def is_paused(self, lane: Lane) -> bool:
+        """True when a lane was told to wait."""
+        return lane in self._paused
+
+    def resume(self, lane: Lane) -> None:
+        """A lane may take orders again."""
+        self._paused.discard(lane)
+
+    async def next_order(self, lane: Lane) -> TransferOrder | None:
+        """The next backup job for a lane, with at least one copy to write; None: there is none."""
+        while not self.context.is_stopping and lane not in self._paused:
+            async with self._taking:
+                queued = self._work.take(lane, self._closed_agents)
+                if queued is None:
+                    return None
+                job = await self._job(queued.key[0])
+            flight = Flight(
+                queued, self._planned[queued.key], lane, self._subclients[job.subclient_id]
             )
+            closed = self._closed(flight.subclient)
+            if closed is not None:
+                self._aside[queued.key] = flight, closed
+                continue
+            destinations = await self._destinations(flight, job)
+            if destinations:
+                return self._order(flight, job, destinations)
         return None
 
-    def _closed(self, planned: PlannedOrder) -> Closed | None:
-        subclient = self._subclients[self._jobs[planned.backup_job_id].subclient_id]
-        return self._gates.closed(subclient.client, subclient.name, self.context.clock())
+    def _order(
+        self, flight: Flight, job: BackupJobValue, destinations: list[OrderDestination]
+    ) -> TransferOrder:
+        source = self._source(flight.planned.source_copy_id, job)
+        return TransferOrder(
+            backup_job_id=job.id,
+            header=source.header,
+            size_bytes=job.size_bytes,
+            open_source=source.open,
+            destinations=tuple(destinations),
+            remember=source.remember if source.is_landing else None,
+            cancel=flight.token,
+        )
 
-    def ended(self, pair: Pair) -> None:
-        """A pair has its outcome; its room on the destination is accounted by the disk again."""
-        self._in_flight.pop(pair, None)
+    def ended(self, pair: Pair, *, is_cut: bool) -> None:
+        """A pair has its outcome; its room on the destination is accounted by the disk again.
+
+        Args:
+            is_cut: it was stopped on its way, and is gone on with as soon as that is possible.
+        """
+        flight = self._flights.pop(pair)
+        flight.left.discard(pair)
+        if is_cut:
+            flight.cut.append(pair[0])
+        if flight.left or not flight.cut or self.context.is_stopping:
+            return
+        for queued in self._queued(flight.planned._replace(copy_ids=tuple(sorted(flight.cut)))):
+            self._give_back(queued, flight.lane)
 
     def drop_out(self, copy_id: int, error: AuxError) -> None:
         """Nothing more is handed to this copy in this attempt."""
@@ -151,41 +249,140 @@ class OrderQueue:
         """True when it is the source of a pair that is offline, not its destination."""
         return self._source_copy.get(pair) in self._offline_sources
 
-    async def _destinations(self, planned: PlannedOrder) -> list[OrderDestination]:
-        destinations = []
-        for copy_id in planned.copy_ids:
-            pair = (copy_id, planned.backup_job_id)
-            if pair not in self._pairs:
+    async def catch_up(self, pair: Pair) -> None:
+        """Tells the ledger of a job copy that is on the media already, made durable and read whole."""
+        copy, job = self.scope.copies[pair[0]], await self._job(pair[1])
+        library = self._libraries[self.scope.library_id(copy.id)]
+        place = Place(self.scope.policy.name, copy.name)
+        source = self._source(copy.source_copy_id or self.scope.primary.id, job)
+        try:
+            digest, chunks = await aiofiles.os.wrap(proof_of)(
+                library, place, source, self.scope.commcell_id
+            )
+        except AuxError as err:
+            self._refuse(pair, err)
+            return
+        await self._found(pair, job.size_bytes, digest, chunks)
+
+    async def _catch_up(self, pairs: set[Pair]) -> set[Pair]:
+        """Job copies that are on the media, published before a crash, are told to the ledger."""
+        there: set[Pair] = set()
+        for copy_id in sorted({copy_id for copy_id, _ in pairs} - set(self._dropped)):
+            library = self._libraries[self.scope.library_id(copy_id)]
+            place = Place(self.scope.policy.name, self.scope.copies[copy_id].name)
+            try:
+                present = set(await aiofiles.os.wrap(library.published)(place))
+            except AuxError as err:
+                self.drop_out(copy_id, err)
                 continue
-            error = self._dropped.get(copy_id) or await self._no_room(copy_id, planned)
-            if error is not None:
-                self._dropped.setdefault(copy_id, error)
-                self._refuse(pair, error)
+            mine = {pair for pair in pairs if pair[0] == copy_id and pair[1] in present}
+            there |= mine - self._replacing
+        await self._load(job_id for _, job_id in there)
+        for pair in sorted(there):
+            await self.catch_up(pair)
+        return there
+
+    def _queued(self, order: PlannedOrder) -> Iterator[QueuedOrder]:
+        """An order for each group of copies that one MediaAgent can write in one go."""
+        source = self.scope.library_of(order.source_copy_id)
+        libraries = self.scope.libraries
+        groups = self.routes.split(
+            source.name if source else "",
+            [(copy, libraries[self.scope.library_id(copy)].name) for copy in order.copy_ids],
+        )
+        for copies, names, agents in groups:
+            key = (order.backup_job_id, copies[0])
+            if not agents:
+                self._refuse_unreachable(order, copies, source.name if source else "", names)
                 continue
-            destinations.append(self._destination(copy_id, planned))
+            self._planned[key] = order._replace(copy_ids=copies)
+            yield QueuedOrder(
+                key,
+                order.size_bytes,
+                order.priority,
+                frozenset(agents),
+                names,
+                source.name if source else "",
+            )
+
+    def _refuse_unreachable(
+        self, order: PlannedOrder, copies: tuple[int, ...], source: str, names: frozenset[str]
+    ) -> None:
+        who = " or ".join(sorted(self.routes.streams))
+        what = " and ".join(dict.fromkeys([*([source] if source else []), *sorted(names)]))
+        for copy_id in copies:
+            self._refuse(
+                (copy_id, order.backup_job_id),
+                UsageError(
+                    f"MediaAgent {who} does not reach {what}",
+                    hint="name it in media_agents of these libraries in the site file",
+                ),
+            )
+
+    def _give_back(self, queued: QueuedOrder, lane: Lane) -> None:
+        self._work.give_back(queued, lane)
+        self.version += 1
+
+    def _flying(self) -> list[Flight]:
+        return list({id(flight): flight for flight in self._flights.values()}.values())
+
+    def _promised(self) -> dict[Pair, int]:
+        return {pair: flight.queued.size_bytes for pair, flight in self._flights.items()}
+
+    def _closed(self, subclient: SubclientValue) -> Closed | None:
+        return self._gates.closed(subclient.client, subclient.name, self.context.clock())
+
+    async def _job(self, backup_job_id: int) -> BackupJobValue:
+        """A backup job; read with the rest of its batch."""
+        if backup_job_id not in self._jobs:
+            await self._load([backup_job_id, *(order.key[0] for order in self._work.soon())])
+        return self._jobs[backup_job_id]
+
+    async def _load(self, ids: Iterator[int] | Sequence[int]) -> None:
+        missing = set(ids) - self._jobs.keys()
+        if missing:
+            found = await self.context.store.read(lambda s: ledger.backup_jobs(s, missing))
+            self._jobs.update(found)
+
+    async def _destinations(self, flight: Flight, job: BackupJobValue) -> list[OrderDestination]:
+        """The copies that can take a backup job; its room is promised before it is looked for."""
+        source_copy_id, destinations = flight.planned.source_copy_id, []
+        for copy_id in flight.planned.copy_ids:
+            pair = (copy_id, job.id)
+            flight.left.add(pair)
+            self._flights[pair] = flight
+            self._source_copy[pair] = source_copy_id
+            error = self._dropped.get(copy_id) or await self._room.refusal(pair, job.size_bytes)
+            if error is None:
+                destinations.append(self._destination(copy_id, source_copy_id, job))
+                continue
+            del self._flights[pair]
+            flight.left.discard(pair)
+            self._dropped.setdefault(copy_id, error)
+            self._refuse(pair, error)
         return destinations
 
-    def _destination(self, copy_id: int, planned: PlannedOrder) -> OrderDestination:
+    def _destination(
+        self, copy_id: int, source_copy_id: int, job: BackupJobValue
+    ) -> OrderDestination:
         copy = self.scope.copies[copy_id]
-        library = self.libraries[self.scope.library_id(copy_id)]
-        source = self._source(planned, self._jobs[planned.backup_job_id])
+        library = self._libraries[self.scope.library_id(copy_id)]
+        source = self._source(source_copy_id, job)
         place = Place(self.scope.policy.name, copy.name)
+        replace = (copy_id, job.id) in self._replacing
 
         def open_writer() -> JobWriter:
-            return library.write_job(place, source.header, source_key=source.key)
+            return library.write_job(place, source.header, source_key=source.key, replace=replace)
 
         return OrderDestination(
             copy_id=copy_id,
             copy_name=copy.name,
             library=library.name,
             open_writer=open_writer,
-            throttle=self.throttles.get(copy_id),
+            throttle=self._throttles.get(copy_id),
         )
 
-    def _source(self, planned: PlannedOrder, job: BackupJobValue) -> Source:
-        return self._source_from(planned.source_copy_id, job)
-
-    def _source_from(self, copy_id: int, job: BackupJobValue) -> Source:
+    def _source(self, copy_id: int, job: BackupJobValue) -> Source:
         subclient = self._subclients[job.subclient_id]
         library_id = self.scope.copies[copy_id].library_id
         return Source(
@@ -194,134 +391,6 @@ class OrderQueue:
             copy_id=copy_id,
             backup_job=job,
             subclient=subclient,
-            client=self._clients[subclient.client_id],
-            library=None if library_id is None else self.libraries.get(library_id),
+            client=subclient.client,
+            library=None if library_id is None else self._libraries.get(library_id),
         )
-
-    async def _no_room(self, copy_id: int, planned: PlannedOrder) -> AuxError | None:
-        """Says why a backup job cannot be started on a copy: too little space, or gone."""
-        library_id = self.scope.library_id(copy_id)
-        library = self.libraries[library_id]
-        try:
-            probe = await aiofiles.os.wrap(library.probe)()
-        except LibraryOffline as err:
-            return err
-        if probe.free_bytes is None or probe.total_bytes is None:
-            return None
-        promised_to = {
-            pair: size_bytes
-            for pair, size_bytes in self._in_flight.items()
-            if self.scope.copies[pair[0]].library_id == library_id
-        }
-        keep = keep_free_bytes(probe.total_bytes)
-        if probe.free_bytes - keep >= planned.size_bytes + sum(promised_to.values()):
-            return None
-        try:
-            needs, promised = await self._left_to_write(copy_id, planned, promised_to)
-        except LibraryOffline as err:
-            return err
-        if probe.free_bytes - keep >= needs + promised:
-            return None
-        return DestinationFull(
-            f"library {library.name} has no room for backup job {planned.backup_job_id}: "
-            f"needs {format_size(needs)}, "
-            f"{format_size(max(0, probe.free_bytes - keep - promised))} to use of "
-            f"{format_size(probe.free_bytes)} free ({format_size(keep)} stay free)",
-            hint="make room or extend the library; the run continues where it stopped",
-        )
-
-    async def _left_to_write(
-        self, copy_id: int, planned: PlannedOrder, promised_to: dict[Pair, int]
-    ) -> tuple[int, int]:
-        """Bytes that a backup job and all that is promised still need, what is there left out."""
-
-        async def left(pair: Pair, size_bytes: int) -> int:
-            copy = self.scope.copies[pair[0]]
-            library = self.libraries[self.scope.library_id(pair[0])]
-            place = Place(self.scope.policy.name, copy.name)
-            occupied = await aiofiles.os.wrap(library.occupied_bytes)(place, pair[1])
-            return max(0, size_bytes - occupied)
-
-        needs = await left((copy_id, planned.backup_job_id), planned.size_bytes)
-        promised = [await left(pair, size_bytes) for pair, size_bytes in promised_to.items()]
-        return needs, sum(promised)
-
-    async def catch_up(self, pair: Pair) -> None:
-        """Tells the ledger of a job copy that is on the media already, made durable and read whole.
-
-        A crash may have come between the rename that published it and the sync that keeps it, so
-        its publication is finished first; what is there may also be something else.
-        """
-        self._pairs.discard(pair)
-        copy, job = self.scope.copies[pair[0]], self._jobs[pair[1]]
-        library = self.libraries[self.scope.library_id(copy.id)]
-        place = Place(self.scope.policy.name, copy.name)
-        source = self._source_from(copy.source_copy_id or self.scope.primary.id, job)
-        try:
-            await aiofiles.os.wrap(_finish_publication)(library, place, source)
-            digest, same, chunks = await aiofiles.os.wrap(_proof)(
-                library, place, job, self.scope.commcell_id
-            )
-        except AuxError as err:
-            self._refuse(pair, err)
-            return
-        if same:
-            await self._found(pair, job.size_bytes, digest, chunks)
-            return
-        self._refuse(
-            pair,
-            SourceCorrupt(
-                f"copy {place.copy} holds another backup job under the id {job.id}",
-                hint="move that directory away, or rebuild the catalog from the library",
-            ),
-        )
-
-    async def _catch_up(self) -> None:
-        """Job copies that are on the media, published before a crash, are told to the ledger."""
-        for copy_id in sorted({copy_id for copy_id, _ in self._pairs} - set(self._dropped)):
-            copy = self.scope.copies[copy_id]
-            library = self.libraries[self.scope.library_id(copy_id)]
-            place = Place(self.scope.policy.name, copy.name)
-            try:
-                present = set(await aiofiles.os.wrap(library.published)(place))
-            except AuxError as err:
-                self.drop_out(copy_id, err)
-                continue
-            for pair in sorted(p for p in self._pairs if p[0] == copy_id and p[1] in present):
-                await self.catch_up(pair)
-        self._orders = deque(
-            order
-            for order in self._orders
-            if any((copy_id, order.backup_job_id) in self._pairs for copy_id in order.copy_ids)
-        )
-
-
-def _finish_publication(library: Library, place: Place, source: Source) -> None:
-    """Does what a crash may have left undone after the rename: syncs, and locks that stayed."""
-    try:
-        library.write_job(place, source.header, source_key=source.key).close()
-    except DestinationExists:
-        return
-
-
-def _proof(
-    library: Library, place: Place, job: BackupJobValue, commcell_id: str
-) -> tuple[bytes, bool, int]:
-    """Reads a published manifest whole: its digest, whether it is this backup job, its chunks."""
-    reader = library.read_job(place, job.id)
-    try:
-        header = reader.header
-        size_bytes = chunks = 0
-        for entry in reader.entries():
-            size_bytes += getattr(entry, "size", 0)
-            chunks += len(getattr(entry, "chunks", ()))
-    finally:
-        reader.close()
-    same = (
-        header.commcell_id == commcell_id
-        and header.backup_job_id == job.id
-        and header.name == job.name
-        and header.completed_at == job.completed_at.isoformat()
-        and size_bytes == job.size_bytes
-    )
-    return library.manifest_digest(place, job.id), same, chunks

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlmodel import Session
 
-from engine.catalog import config, ledger, lines
+from engine.catalog import config, lines
 from engine.catalog.values import CopyValue, DataPathValue, LibraryValue, PolicyValue
 from engine.model.errors import CatalogError, NotFoundError, UsageError
 from engine.model.states import CopyKind
+from engine.policy.backlog import BehindLimits
+from engine.policy.periods import Calendar
 from engine.policy.plan import Plan, build_plan
-from engine.policy.streams import StreamLimits, StreamNumber, number_of_streams
-from engine.policy.values import CopyRules, RunOptions, Verdict
+from engine.policy.values import CopyRules, LedgerLine, RunOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,9 @@ class Scope:
     data_paths: tuple[DataPathValue, ...]
     agents: dict[int, tuple[str, int]]
     """MediaAgent id -> name and maximum of streams."""
+    calendar: Calendar = field(default_factory=Calendar)
+    behind: BehindLimits = field(default_factory=BehindLimits)
+    not_pick_new_backups: bool = False
 
     @property
     def primary(self) -> CopyValue:
@@ -76,6 +79,15 @@ def load_scope(session: Session, policy_name: str) -> Scope:
         agents={
             agent.id: (agent.name, agent.max_streams) for agent in config.media_agents(session)
         },
+        calendar=Calendar(
+            day_start_s=cell.day_start_s,
+            week_start=cell.week_start,
+            month_start_day=cell.month_start_day,
+        ),
+        behind=BehindLimits(
+            size_bytes=cell.behind_bytes, age_s=cell.behind_age_s, time_s=cell.behind_time_s
+        ),
+        not_pick_new_backups=cell.auxcopy_not_pick_new_backups,
     )
 
 
@@ -137,18 +149,54 @@ def copy_rules(scope: Scope, copy: CopyValue) -> CopyRules:
     )
 
 
-def plan_run(session: Session, scope: Scope, options: RunOptions, now: datetime) -> Plan:
-    """Builds the plan of a run from the ledger as it is now."""
+class Ledgers(Mapping[int, Sequence[LedgerLine]]):
+    """The ledgers of copies, read when they are asked for and not kept.
+
+    Args:
+        session: any session.
+        copy_ids: of which copies.
+    """
+
+    def __init__(self, session: Session, copy_ids: Sequence[int]) -> None:
+        self._session = session
+        self._copy_ids = copy_ids
+
+    def __getitem__(self, copy_id: int) -> Sequence[LedgerLine]:
+        if copy_id not in self._copy_ids:
+            raise KeyError(copy_id)
+        return lines.ledger_lines(self._session, copy_id)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._copy_ids)
+
+    def __len__(self) -> int:
+        return len(self._copy_ids)
+
+
+def plan_run(
+    session: Session,
+    scope: Scope,
+    options: RunOptions,
+    now: datetime,
+    *,
+    asked_at: datetime | None = None,
+) -> Plan:
+    """Builds the plan of a run from the ledger as it is now.
+
+    Args:
+        asked_at: when the run was asked for; None: now.
+    """
     rules = [copy_rules(scope, copy) for copy in chosen_copies(scope, options)]
-    source_names = {copy.id: copy.name for copy in scope.copies.values()}
-    seen = {rule.copy_id: lines.ledger_lines(session, rule.copy_id) for rule in rules}
+    is_fixed = scope.not_pick_new_backups and not options.scalable
     return build_plan(
         rules,
-        seen,
+        Ledgers(session, [rule.copy_id for rule in rules]),
         now=now.timestamp(),
         options=options,
         zone=scope.time_zone,
-        source_names=source_names,
+        calendar=scope.calendar,
+        source_names={copy.id: copy.name for copy in scope.copies.values()},
+        completed_by=(asked_at or now).timestamp() if is_fixed else None,
     )
 
 
@@ -172,87 +220,3 @@ def stream_limits(scope: Scope) -> dict[str, int]:
     every = "MediaAgent " + ", ".join(sorted(name for name, _ in scope.agents.values()))
     limits[every] = sum(streams for _, streams in scope.agents.values())
     return limits
-
-
-def streams_of(scope: Scope, plan: Plan, options: RunOptions) -> StreamNumber:
-    """The number of streams of a run on an idle host, and the limit that binds."""
-    taken = {line.copy_id for line in plan.lines if line.verdict is Verdict.TAKEN}
-    libraries = {}
-    for copy_id in taken or {copy.id for copy in chosen_copies(scope, options)}:
-        library = scope.library_of(copy_id)
-        if library is not None:
-            libraries[library.name] = library.writers
-    return number_of_streams(
-        StreamLimits(
-            asked=options.streams,
-            media_agents=_agents_for(scope, options),
-            libraries=libraries,
-            bytes_to_copy=plan.bytes_total,
-            backup_jobs=len({line.backup_job_id for line in plan.taken}),
-        )
-    )
-
-
-def _agents_for(scope: Scope, options: RunOptions) -> dict[str, int]:
-    named = dict(scope.agents.values())
-    if options.source_media_agent:
-        if options.source_media_agent not in named:
-            raise NotFoundError(
-                f"there is no MediaAgent {options.source_media_agent}",
-                hint=f"known: {', '.join(sorted(named))}",
-            )
-        return {options.source_media_agent: named[options.source_media_agent]}
-    return named
-
-
-def plan_document(
-    scope: Scope, plan: Plan, options: RunOptions, session: Session
-) -> dict[str, Any]:
-    """The plan as the JSON document of the command line, with totals per copy."""
-    names = {copy.id: copy.name for copy in scope.copies.values()}
-    jobs = ledger.backup_job_names(session, scope.policy.id)
-    streams = streams_of(scope, plan, options)
-    return {
-        "policy": scope.policy.name,
-        "copies": [copy.name for copy in chosen_copies(scope, options)],
-        "bytes_total": plan.bytes_total,
-        "fits_before": None,
-        "streams": streams.streams,
-        "streams_limited_by": streams.limited_by,
-        "copy_totals": _copy_totals(plan, names),
-        "backup_jobs": [
-            {
-                "backup_job_id": line.backup_job_id,
-                "client": jobs[line.backup_job_id].client,
-                "subclient": jobs[line.backup_job_id].subclient,
-                "level": jobs[line.backup_job_id].level,
-                "copy": names[line.copy_id],
-                "taken": line.verdict is Verdict.TAKEN,
-                "verdict": line.verdict.value,
-                "state": line.state.value,
-                "reason": line.reason,
-                "next_step": line.next_step,
-                "bytes": line.size_bytes,
-            }
-            for line in plan.lines
-        ],
-    }
-
-
-def _copy_totals(plan: Plan, names: dict[int, str]) -> list[dict[str, Any]]:
-    counts: dict[int, Counter[str]] = {}
-    for line in plan.lines:
-        count = counts.setdefault(line.copy_id, Counter())
-        count[line.verdict.value] += 1
-        if line.verdict is Verdict.TAKEN:
-            count["bytes"] += line.size_bytes
-    return [
-        {
-            "copy": names[copy_id],
-            "taken": count["taken"],
-            "skipped": count["skipped"],
-            "blocked": count["blocked"],
-            "bytes": count["bytes"],
-        }
-        for copy_id, count in counts.items()
-    ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any, Protocol
 
 from engine.catalog import jobs, ledger
 from engine.catalog.values import StreamValue
 from engine.operations.context import JobContext
+from engine.operations.copying import Copying
 from engine.transfer.progress import RunSnapshot
-from engine.transfer.run import TransferRun
 
 INTERVAL_S = 0.5
 SAMPLE_EVERY = 10  # ticks between two samples of the rate history: 5 s
@@ -32,17 +32,14 @@ class Tally(Protocol):
     @property
     def blocked(self) -> Sized: ...
 
-    @property
-    def streams(self) -> Mapping[str, Any]: ...
-
 
 class Progress:
-    """The reporter of one transfer run."""
+    """The reporter of one stretch of copying."""
 
     def __init__(
         self,
         context: JobContext,
-        run: TransferRun,
+        copying: Copying,
         tally: Tally,
         copy_ids: Mapping[str, int],
         *,
@@ -50,7 +47,7 @@ class Progress:
         on_tick: Callable[[], object],
     ) -> None:
         self.context = context
-        self.run = run
+        self.copying = copying
         self.tally = tally
         self.copy_ids = copy_ids
         self._stopped = asyncio.Event()
@@ -71,34 +68,38 @@ class Progress:
             except TimeoutError:
                 pass
             self._on_tick()
-            await self._report(final=self._stopped.is_set())
+            if self.copying.is_under_way:
+                await self._report(final=self._stopped.is_set())
 
     async def _report(self, *, final: bool) -> None:
-        snapshot = self.run.snapshot()
+        runs, tally = self.copying.snapshots(), self.tally
+        in_flight = [entry for _, run in runs for entry in run.in_flight]
         context, now = self.context, self.context.clock()
         self._ticks += 1
-        in_flight = sum(entry.bytes_moved for entry in snapshot.in_flight)
+        moved = sum(entry.bytes_moved for entry in in_flight)
         # What is on its way may be thrown away by an error: a bar never steps back for that.
-        self._shown_bytes = max(self._shown_bytes, sum(self.tally.done.values()) + in_flight)
-        settled = sum(self.tally.done.values()) + sum(self.tally.partial.values())
+        self._shown_bytes = max(self._shown_bytes, sum(tally.done.values()) + moved)
+        settled = sum(tally.done.values()) + sum(tally.partial.values())
         done = settled if final else self._shown_bytes
+        rate_bps = sum(run.bytes_per_second for _, run in runs)
+        reused = self.copying.bytes_reused + sum(run.bytes_reused for _, run in runs)
         columns: dict[str, Any] = {
             "bytes_done": done,
-            "bytes_per_second": 0 if final else int(snapshot.bytes_per_second),
-            "bytes_reused": snapshot.bytes_reused,
-            "backup_jobs_done": len(self.tally.done),
-            "backup_jobs_failed": len(self.tally.failures) + len(self.tally.blocked),
-            "errors": len(self.tally.failures) + len(self.tally.blocked),
-            **self.tally.streams,
+            "bytes_per_second": 0 if final else int(rate_bps),
+            "bytes_reused": reused,
+            "backup_jobs_done": len(tally.done),
+            "backup_jobs_failed": len(tally.failures) + len(tally.blocked),
+            "errors": len(tally.failures) + len(tally.blocked),
+            **self.copying.columns,
         }
-        rows = [] if final else stream_rows(context.job_id, snapshot)
+        rows = [] if final else stream_rows(context.job_id, runs)
 
         def write(session: Any) -> None:
             total = jobs.load_job(session, context.job_id).bytes_total
-            columns["seconds_left"] = seconds_left(total - done, snapshot.bytes_per_second)
+            columns["seconds_left"] = seconds_left(total - done, rate_bps)
             jobs.update_job(session, context.job_id, **columns)
             jobs.replace_streams(session, context.job_id, rows)
-            for entry in snapshot.in_flight:
+            for entry in in_flight:
                 ledger.set_progress(
                     session,
                     self.copy_ids[entry.copy_name],
@@ -119,15 +120,21 @@ def seconds_left(bytes_left: int, bytes_per_second: float) -> int | None:
     return None if bytes_per_second <= 0 else math.ceil(bytes_left / bytes_per_second)
 
 
-def stream_rows(job_id: int, snapshot: RunSnapshot) -> list[StreamValue]:
-    """The rows of the streams as they are now."""
+def stream_rows(job_id: int, runs: Sequence[tuple[str, RunSnapshot]]) -> list[StreamValue]:
+    """The rows of the streams as they are now.
+
+    Args:
+        job_id: whose streams.
+        runs: the MediaAgent of each lane, with what its streams do.
+    """
+    streams = [(agent, stream) for agent, run in runs for stream in run.streams]
     return [
         StreamValue(
             job_id=job_id,
-            number=stream.number,
+            number=number,
             state=stream.state,
             backup_job_id=stream.backup_job_id,
-            media_agent="",
+            media_agent=agent,
             copies=", ".join(stream.copies),
             path=stream.path,
             file_bytes=stream.file_bytes,
@@ -135,5 +142,5 @@ def stream_rows(job_id: int, snapshot: RunSnapshot) -> list[StreamValue]:
             bytes_done=stream.bytes_done,
             bytes_per_second=int(stream.bytes_per_second),
         )
-        for stream in snapshot.streams
+        for number, (agent, stream) in enumerate(streams, start=1)
     ]

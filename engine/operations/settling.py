@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from engine.catalog import jobs, ledger
+from engine.catalog import decisions, jobs, ledger
 from engine.catalog.values import JobItem
 from engine.model.errors import (
     AuxError,
@@ -20,10 +20,8 @@ from engine.model.names import shown
 from engine.model.states import JobCopyState, Severity, Verification
 from engine.operations.context import JobContext
 from engine.operations.ordering import OrderQueue
-from engine.transfer.orders import DestinationOutcome, TransferResult
-
-Pair = tuple[int, int]
-"""A copy id and a backup job id."""
+from engine.operations.room import Pair
+from engine.transfer.orders import DestinationOutcome, OutcomeState, TransferResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class Settling:
         order = result.order
         for outcome in result.outcomes:
             pair = (outcome.copy_id, order.backup_job_id)
-            queue.ended(pair)
+            queue.ended(pair, is_cut=outcome.state is OutcomeState.CANCELLED)
             if outcome.state == "published" and outcome.manifest_digest is not None:
                 await self._available(
                     pair,
@@ -110,6 +108,7 @@ class Settling:
                 by_job=context.job_id,
                 now=now,
             )
+            decisions.is_done(session, *pair, "recopy")
             jobs.add_items(session, [item])
 
         await context.store.write(write)
@@ -158,9 +157,15 @@ class Settling:
         reason = outcome.error.message if outcome.error else self.context.cancel.reason
         hint = outcome.error.hint if outcome.error else "continues where it stopped"
 
+        failed = outcome.state is OutcomeState.FAILED
+
         def write(session: Any) -> None:
             line = ledger.job_copy(session, *pair)
-            failed = outcome.error is not None
+            tries = (line.tries if line else 0) + failed
+            if line is not None and line.state is JobCopyState.AVAILABLE:
+                # To be replaced: what is there stays good until it is.
+                ledger.set_state(session, *pair, line.state, reason, hint, tries=tries)
+                return
             ledger.set_state(
                 session,
                 *pair,
@@ -169,7 +174,7 @@ class Settling:
                 hint,
                 chunks_done=outcome.chunks_done,
                 bytes_done=outcome.bytes_done,
-                tries=(line.tries if line else 0) + failed,
+                tries=tries,
             )
 
         await self.context.store.write(write)

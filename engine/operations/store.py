@@ -27,6 +27,7 @@ class Store:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="catalog-write")
         self._live: LiveCatalog | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="catalog-read")
+        self._planner = ThreadPoolExecutor(1, thread_name_prefix="catalog-plan")
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """Runs `work` in one BEGIN IMMEDIATE transaction; committed on return."""
@@ -37,6 +38,11 @@ class Store:
         """Runs `work` with a read-only session."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reader, self._read, work)
+
+    async def read_long(self, work: Callable[[Session], T]) -> T:
+        """As `read`, for what takes more than a moment: requests are not held up by it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._planner, self._read, work)
 
     async def data_version(self) -> int:
         """A number that changes when anyone commits to the catalog."""
@@ -49,6 +55,7 @@ class Store:
         if self._live is not None:
             self._reader.submit(self._live.close).result()
         self._reader.shutdown(wait=True)
+        self._planner.shutdown(wait=True)
 
     def _data_version(self) -> int:
         if self._live is None:  # made in the thread that uses it, as SQLite asks

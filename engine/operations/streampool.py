@@ -28,6 +28,8 @@ class StreamPool:
     def __init__(self) -> None:
         self._seats: dict[tuple[int, int], Seat] = {}
         self._limits: dict[str, int] = {}
+        self._priorities: dict[int, int] = {}
+        """Of jobs whose priority was changed since they came."""
 
     def join(self, claim: Claim, limits: Mapping[str, int]) -> Seat:
         """Takes a place, or asks for another number of streams in it; its share may be 0 at first.
@@ -36,6 +38,7 @@ class StreamPool:
             limits: of the claim's resources, as the configuration says now.
         """
         self._limits.update(limits)
+        claim = claim._replace(priority=self._priorities.get(claim.job_id, claim.priority))
         seat = self._seats.setdefault(claim.key, Seat(claim))
         seat.claim = claim
         self._divide()
@@ -47,6 +50,8 @@ class StreamPool:
         Args:
             part: of the job; None: all that it has.
         """
+        if part is None:
+            self._priorities.pop(job_id, None)
         gone = [key for key in self._seats if key[0] == job_id and part in (None, key[1])]
         for key in gone:
             del self._seats[key]
@@ -57,6 +62,7 @@ class StreamPool:
         """Another priority takes effect at once."""
         for key, seat in self._seats.items():
             if key[0] == job_id:
+                self._priorities[job_id] = priority
                 seat.claim = seat.claim._replace(priority=priority)
         self._divide()
 
@@ -80,10 +86,10 @@ class StreamPool:
 
     def _divide(self) -> None:
         shares = share_streams([seat.claim for seat in self._seats.values()], self._limits)
-        for key, seat in list(self._seats.items()):
-            if seat.share == shares[key]:
-                continue
-            seat.share = shares[key]
+        changed = [seat for key, seat in self._seats.items() if seat.share != shares[key]]
+        for seat in changed:
+            seat.share = shares[seat.claim.key]
             seat.woken.set()
+        for seat in changed:
             if seat.changed is not None:
                 seat.changed(seat.share)

@@ -82,7 +82,7 @@ def test_suspend_keeps_what_was_copied_and_resume_goes_on(cell: Cell) -> None:
     cell.apply()
     cell.scan()
     job_id = cell.start(throttle_bps=40 << 20)
-    cell.until(job_id, lambda job: job.bytes_done > 40 << 20)
+    cell.until(job_id, lambda job: job.bytes_done > 70 << 20)
 
     frontdoor.request(cell.home, RequestKind.SUSPEND, job_id, {}, by="test")
     suspended = cell.until(job_id, lambda job: job.state == "suspended")

@@ -1,0 +1,91 @@
+"""The plan as a document: the preview, `--dry-run`, and the record of a job are this one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.catalog import ledger
+from engine.operations.planning import Scope, chosen_copies
+from engine.operations.routing import Lane, Routes, idle_streams, streams_of_work
+from engine.policy.plan import Plan
+from engine.policy.streams import StreamNumber
+from engine.policy.values import RunOptions, Verdict
+
+
+def plan_document(
+    session: Session, scope: Scope, plan: Plan, options: RunOptions, now: datetime
+) -> dict[str, Any]:
+    """The plan as the JSON document of the command line, with totals per copy."""
+    names = {copy.id: copy.name for copy in scope.copies.values()}
+    streams = expected_streams(scope, plan, options)
+    return {
+        "policy": scope.policy.name,
+        "copies": [copy.name for copy in chosen_copies(scope, options)],
+        "bytes_total": plan.bytes_total,
+        "fits_before": None,
+        "streams": streams.streams,
+        "streams_limited_by": streams.limited_by,
+        "copy_totals": [
+            {
+                "copy": totals.copy,
+                "taken": totals.taken,
+                "skipped": totals.skipped,
+                "blocked": totals.blocked,
+                "bytes": totals.bytes,
+            }
+            for totals in plan.totals
+        ],
+        "backup_jobs": _backup_jobs(session, scope, plan, names),
+    }
+
+
+def _backup_jobs(
+    session: Session, scope: Scope, plan: Plan, names: dict[int, str]
+) -> list[dict[str, Any]]:
+    jobs = ledger.backup_job_names(session, scope.policy.id)
+    return [
+        {
+            "backup_job_id": line.backup_job_id,
+            "client": jobs[line.backup_job_id].client,
+            "subclient": jobs[line.backup_job_id].subclient,
+            "level": jobs[line.backup_job_id].level,
+            "copy": names[line.copy_id],
+            "taken": line.verdict is Verdict.TAKEN,
+            "verdict": line.verdict.value,
+            "state": line.state.value,
+            "reason": line.reason,
+            "next_step": line.next_step,
+            "bytes": line.size_bytes,
+        }
+        for line in plan.lines
+    ]
+
+
+def expected_streams(scope: Scope, plan: Plan, options: RunOptions) -> StreamNumber:
+    """The streams of a run on a host that does nothing else, and the limits that bind."""
+    routes = Routes.of(scope, options)
+    taken = [line.backup_job_id for line in plan.taken]
+    of_work = streams_of_work(options, len(set(taken)), plan.bytes_total)
+    lanes: list[Lane] = []
+    for source, copies in _by_source(scope, plan).items():
+        for _, libraries, agents in routes.split(source, copies):
+            lanes += [Lane(agent, libraries, len(lanes) + n) for n, agent in enumerate(agents)]
+    if not options.scalable:
+        lanes = lanes[:1]
+    return idle_streams(routes, lanes, of_work) if taken else of_work
+
+
+def _by_source(scope: Scope, plan: Plan) -> dict[str, list[tuple[int, str]]]:
+    """Library of the source -> copies that get something from it, with their libraries."""
+    by_source: dict[str, list[tuple[int, str]]] = {}
+    rules = {copy.copy_id: copy for copy in plan.copies}
+    for totals in plan.totals:
+        library, source_id = scope.library_of(totals.copy_id), rules[totals.copy_id].source_copy_id
+        if totals.taken and library is not None:
+            source = None if source_id is None else scope.library_of(source_id)
+            name = source.name if source else ""
+            by_source.setdefault(name, []).append((totals.copy_id, library.name))
+    return by_source
