@@ -15,6 +15,7 @@ from engine.control.admission import Hold, hold_of
 from engine.model.clock import Clock
 from engine.model.errors import EXIT_KILLED, AuxError
 from engine.model.states import JobState, Operation, Phase, Severity
+from engine.operations.aging import DataAging
 from engine.operations.auxcopy import AuxCopy
 from engine.operations.context import AttemptEnd, Attempts, JobContext
 from engine.operations.repair import Repair
@@ -37,6 +38,7 @@ OPERATIONS: dict[Operation, Callable[[JobContext, JobValue], Attempts]] = {
     Operation.RESTORE: Restore,
     Operation.VERIFICATION: DataVerification,
     Operation.REPAIR: Repair,
+    Operation.AGING: DataAging,
 }
 
 

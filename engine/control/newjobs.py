@@ -147,6 +147,22 @@ def _check_repairable(
         )
 
 
+def _check_aging(session: Session, payload: Payload) -> NewJob:
+    name = payload.get("policy")
+    policy = None if name is None else config.policy(session, str(name))
+    return NewJob(
+        policy_id=None if policy is None else policy.id,
+        policy="" if policy is None else policy.name,
+        copies=(),
+        options={
+            "policy": None if policy is None else policy.name,
+            "dry_run": bool(payload.get("dry_run")),
+            "confirm": bool(payload.get("confirm")),
+            "retries": 0,
+        },
+    )
+
+
 def _priority(payload: Payload) -> int:
     priority = int(payload.get("priority", 5))
     if not 0 <= priority <= 9:
@@ -157,4 +173,5 @@ def _priority(payload: Payload) -> int:
 CHECKS: dict[Operation, Callable[[Session, Payload], NewJob]] = {
     Operation.VERIFICATION: _check_verification,
     Operation.REPAIR: _check_repair,
+    Operation.AGING: _check_aging,
 }

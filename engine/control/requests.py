@@ -22,9 +22,11 @@ from engine.model.errors import (
     UsageError,
 )
 from engine.model.states import CopyKind, JobState, Operation, RequestKind
+from engine.operations import releasing
 from engine.operations.deciding import decide, settle_policy
 from engine.operations.options import options_from_json, options_to_json
 from engine.operations.planning import chosen_copies, load_scope
+from engine.operations.promotion import promote
 from engine.operations.restore import check_restore
 from engine.operations.scan import scan_policy_landings
 from engine.policy.values import RunOptions
@@ -54,6 +56,9 @@ class Requests:
             RequestKind.DECIDE: self._decide,
             RequestKind.SCHEDULE: self._schedule,
             RequestKind.ACTIVITY: self._activity,
+            RequestKind.RELEASE: self._release,
+            RequestKind.RETAIN: self._retain,
+            RequestKind.PROMOTE: self._promote,
             RequestKind.STOP_SERVICE: self._stop,
         }
 
@@ -296,6 +301,26 @@ class Requests:
         changed = await self.controller.store.write(write)
         self.controller.look_again()
         return {"changed": changed}
+
+    async def _release(self, request: RequestValue) -> Answer:
+        now = self.controller.clock()
+        released = await self.controller.store.write(
+            lambda s: releasing.release(s, request.payload, request.by, now)
+        )
+        return {"released": released}
+
+    async def _retain(self, request: RequestValue) -> Answer:
+        now = self.controller.clock()
+        await self.controller.store.write(
+            lambda s: releasing.retain(s, request.payload, request.by, now)
+        )
+        return {}
+
+    async def _promote(self, request: RequestValue) -> Answer:
+        now = self.controller.clock()
+        return await self.controller.store.write(
+            lambda s: promote(s, request.payload, request.by, now)
+        )
 
     async def _stop(self, _request: RequestValue) -> Answer:
         self._stop_service()

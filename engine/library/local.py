@@ -172,9 +172,10 @@ class LocalLibrary:
     def remove_job(self, place: Place, job_id: int) -> None:
         """See `Library`."""
         name, where = layout.job_directory(job_id), self._where(place, job_id)
-        os.close(self._open_job(place, job_id))
+        self._sweep_removed(place)
         with self._copy(place) as copy_fd, on_destination("remove", where):
-            if copy_fd is None:
+            # One whose manifest is lost can only be removed, or made anew.
+            if copy_fd is None or not exists(name, parent=copy_fd):
                 raise self._missing(where)
             removed_fd = make_durable_directory(layout.REMOVED, parent=copy_fd)
             try:

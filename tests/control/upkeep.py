@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from engine.catalog import events, jobs
 from engine.catalog.opening import open_catalog
@@ -49,5 +50,20 @@ def events_of(cell: Cell, code: str) -> list[EventValue]:
     try:
         with catalog.read() as session:
             return [event for event in events.events(session) if event.code == code]
+    finally:
+        catalog.close()
+
+
+def age(cell: Cell, *, dry_run: bool = False, confirm: bool = False) -> JobValue:
+    """Runs data aging to its end."""
+    return cell.wait(frontdoor.run_aging(cell.home, dry_run=dry_run, confirm=confirm, by="test"))
+
+
+def plan_of(cell: Cell, job_id: int) -> dict[str, Any]:
+    """The record of a job."""
+    catalog = open_catalog(cell.home)
+    try:
+        with catalog.read() as session:
+            return jobs.load_plan(session, job_id) or {}
     finally:
         catalog.close()

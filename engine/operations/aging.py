@@ -1,0 +1,297 @@
+"""The data aging operation: decides, says, and takes away what nothing keeps; or stops and asks.
+
+A job copy goes in two phases: the intent is in the catalog before its directory is renamed out of
+sight, and the ledger says aged only after that. A crash between is found by the intent, or by the
+next aging, which finds nothing on the media any more.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import aiofiles.os
+from sqlmodel import Session
+
+from engine.catalog import config, jobs, ledger, upkeep
+from engine.catalog.values import JobItem, JobValue
+from engine.library.interface import Library
+from engine.model.errors import EXIT_FAILED, AuxError, LibraryOffline, NotFoundError, UsageError
+from engine.model.states import JobCopyState, JobState, Phase, Severity
+from engine.operations.aging_decision import (
+    ON_MEDIA,
+    Decision,
+    decide_aging,
+    decision_document,
+    kept_columns,
+    located,
+    policies_of,
+)
+from engine.operations.context import AttemptEnd, JobContext
+from engine.operations.jobcopies import Located, Locator
+from engine.operations.planning import load_scope
+from engine.operations.probing import probe_one
+from engine.policy.durations import format_size
+
+AT_ONCE = 100  # job copies between two decisions: what is owed or pinned meanwhile stays
+INTENT, AGED = "aging", "aged"
+
+
+class DataAging:
+    """One run of data aging."""
+
+    def __init__(self, context: JobContext, job: JobValue) -> None:
+        self.context = context
+        self.job = job
+        self.is_dry = bool(job.options.get("dry_run"))
+        self.is_confirmed = bool(job.options.get("confirm"))
+        self.failures: dict[tuple[str, int], AuxError] = {}
+        self._libraries: dict[int, Library | LibraryOffline] = {}
+        self._aged: dict[tuple[int, int], JobItem] = {}
+
+    async def attempt(self) -> AttemptEnd:
+        """Decides and ages until nothing is left that may go."""
+        await self.context.update(phase=Phase.AGE)
+        self.failures, self._libraries = {}, {}
+        await self._finish_intents()
+        decisions = await self._decide(record=True)
+        await self._note_what_is_kept(decisions)
+        if self.is_dry:
+            return await self._would(decisions)
+        while not self._is_stopped():
+            going = await self._located(decisions)
+            if not going:
+                break
+            for one in going[:AT_ONCE]:
+                if self._is_stopped():
+                    break
+                await self._age(one)
+            decisions = await self._decide(record=False)
+        if self._is_stopped():
+            return AttemptEnd(kind="cancelled", reason=self.context.cancel.reason)
+        return await self._end(decisions)
+
+    def _is_stopped(self) -> bool:
+        return self.context.cancel.is_cancelled
+
+    async def conclude(self) -> None:
+        """Writes what could not be taken away, and why."""
+        now = self.context.clock()
+
+        def write(session: Session) -> None:
+            for (copy, backup_job_id), error in sorted(self.failures.items()):
+                jobs.add_error(
+                    session,
+                    self.context.job_id,
+                    backup_job_id=backup_job_id,
+                    copy_name=copy,
+                    path="",
+                    error=error.message,
+                    hint=error.hint,
+                    now=now,
+                )
+
+        await self.context.store.write(write)
+
+    async def _decide(self, *, record: bool) -> list[Decision]:
+        context, now = self.context, self.context.clock()
+        name = self.job.options.get("policy")
+
+        def read(session: Session) -> list[Decision]:
+            return [
+                decide_aging(session, context.home, policy.name, now, confirmed=self.is_confirmed)
+                for policy in policies_of(session, None if name is None else str(name))
+            ]
+
+        decisions = await context.store.read(read)
+        if record:
+            document = decision_document(decisions, dry_run=self.is_dry)
+            await context.store.write(lambda s: jobs.save_plan(s, context.job_id, document))
+        return decisions
+
+    async def _note_what_is_kept(self, decisions: list[Decision]) -> None:
+        """The ledger says of each job copy what keeps it; the job what it is about."""
+        going = [
+            one.lines[backup_job_id].size_bytes
+            for decision in decisions
+            for one in decision.copies
+            for backup_job_id in one.aging
+        ]
+        done = [item.size_bytes for item in self._aged.values()]
+
+        def write(session: Session) -> None:
+            for decision in decisions:
+                for one in decision.copies:
+                    upkeep.set_kept(session, one.copy.id, kept_columns(one))
+            jobs.update_job(
+                session,
+                self.context.job_id,
+                backup_jobs_total=len(done) + len(going),
+                backup_jobs_done=len(done),
+                bytes_total=sum(done) + sum(going),
+                bytes_done=sum(done),
+                backup_jobs_skipped=sum(
+                    len(one.left) for decision in decisions for one in decision.copies
+                ),
+            )
+
+        await self.context.store.write(write)
+
+    async def _located(self, decisions: list[Decision]) -> list[Located]:
+        """What goes now, without what has failed in this attempt."""
+        home = self.context.home
+
+        def read(session: Session) -> list[Located]:
+            return [
+                found
+                for decision in decisions
+                for one in decision.copies
+                for found in located(session, home, one, decision.scope)
+                if (one.copy.name, found.line.backup_job_id) not in self.failures
+            ]
+
+        return await self.context.store.read(read)
+
+    async def _finish_intents(self) -> None:
+        """What an earlier attempt had begun to take away is taken away, whatever came since."""
+        context = self.context
+
+        def read(session: Session) -> list[Located]:
+            every = jobs.items(session, context.job_id)
+            self._aged = {
+                (item.copy_id, item.backup_job_id): item for item in every if item.outcome == AGED
+            }
+            names = {policy.id: policy.name for policy in config.policies(session)}
+            found = []
+            for item in every:
+                if item.outcome == INTENT:
+                    policy_id = ledger.backup_job(session, item.backup_job_id).policy_id
+                    scope = load_scope(session, names[policy_id])
+                    locator = Locator(session, context.home, scope)
+                    found.append(locator.find(item.copy_id, item.backup_job_id))
+            return found
+
+        for one in await context.store.read(read):
+            await self._remove(one)
+
+    async def _age(self, one: Located) -> None:
+        """Takes one job copy away, unless something has changed since it was decided."""
+        now = self.context.clock()
+        intent = self._item(one, INTENT, now)
+
+        def intend(session: Session) -> bool:
+            line = ledger.job_copy(session, *one.pair)
+            still = (
+                line is not None
+                and line.state in ON_MEDIA
+                and (line.pinned_by, line.copied_at) == (one.line.pinned_by, one.line.copied_at)
+                and line.pinned_until == one.line.pinned_until
+            )
+            if still:
+                jobs.add_items(session, [intent])
+            return still
+
+        if await self.context.store.write(intend):
+            await self._remove(one)
+
+    async def _remove(self, one: Located) -> None:
+        """The media first, then the ledger."""
+        backup_job_id, was_there = one.line.backup_job_id, True
+        try:
+            library = await self._library(one)
+            await aiofiles.os.wrap(library.remove_job)(one.place, backup_job_id)
+        except NotFoundError:
+            was_there = False  # a crash came between the two phases, or somebody took it away
+        except AuxError as err:
+            self.failures[one.copy.name, backup_job_id] = err
+            return
+        now = self.context.clock()
+        item = self._item(one, AGED, now)
+        reason = "aged" if was_there else "aged; it was not on the media any more"
+        self._aged[one.pair] = item
+
+        def write(session: Session) -> None:
+            ledger.set_state(
+                session,
+                *one.pair,
+                JobCopyState.AGED,
+                reason,
+                now=now,
+                retained_by="",
+                retain_until=None,
+            )
+            jobs.add_items(session, [item])
+            jobs.update_job(
+                session,
+                self.context.job_id,
+                backup_jobs_done=len(self._aged),
+                bytes_done=sum(aged.size_bytes for aged in self._aged.values()),
+            )
+
+        await self.context.store.write(write)
+
+    async def _library(self, one: Located) -> Library:
+        """The open library of a job copy.
+
+        Raises:
+            LibraryOffline: it cannot be used now.
+            UsageError: it has none.
+        """
+        value = one.source.scope.library_of(one.copy.id)
+        if value is None or one.is_landing:
+            raise UsageError(f"copy {one.copy.name} has no library: nothing of it is taken away")
+        if value.id not in self._libraries:
+            context, commcell_id = self.context, one.source.scope.commcell_id
+            self._libraries[value.id] = await probe_one(
+                context.store, context.clock, value, commcell_id
+            )
+        library = self._libraries[value.id]
+        if isinstance(library, LibraryOffline):
+            raise library
+        return library
+
+    def _item(self, one: Located, outcome: str, now: datetime) -> JobItem:
+        return JobItem(
+            job_id=self.context.job_id,
+            backup_job_id=one.line.backup_job_id,
+            copy_id=one.copy.id,
+            outcome=outcome,
+            size_bytes=one.line.size_bytes,
+            ended_at=now,
+        )
+
+    async def _would(self, decisions: list[Decision]) -> AttemptEnd:
+        going = [
+            one.lines[job_id].size_bytes
+            for decision in decisions
+            for one in decision.copies
+            for job_id in one.aging
+        ]
+        fuses = sum(len(decision.fuses) for decision in decisions)
+        reason = f"{len(going)} job copies would go, {format_size(sum(going))}"
+        if fuses:
+            reason += f"; the deletion fuse would stop {fuses} more times"
+        return AttemptEnd(kind="ended", state=JobState.COMPLETED, reason=reason)
+
+    async def _end(self, decisions: list[Decision]) -> AttemptEnd:
+        done = sum(item.size_bytes for item in self._aged.values())
+        hint = "look at it with `auxtui aging --dry-run`; if it is right: auxtui aging --confirm"
+        stopped = [
+            (decision.scope.policy.name, fuse) for decision in decisions for fuse in decision.fuses
+        ]
+        for policy, fuse in stopped:
+            whose = f" for {fuse.subclient}" if fuse.subclient else ""
+            message = f"nothing is aged off {policy}/{fuse.copy}{whose}: {fuse.reason}"
+            self.failures[fuse.copy, 0] = UsageError(message, hint=hint)
+            await self.context.event("aging.fuse", f"{message}; {hint}", Severity.ERROR)
+        errors = len(self.failures)
+        await self.context.update(errors=errors, backup_jobs_failed=errors - len(stopped))
+        if not self.failures:
+            return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=done)
+        first = next(iter(self.failures.values()))
+        return AttemptEnd(
+            kind="ended",
+            state=JobState.COMPLETED_WITH_ERRORS,
+            reason=first.message,
+            exit_code=EXIT_FAILED,
+            bytes_done=done,
+        )

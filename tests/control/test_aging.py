@@ -1,0 +1,243 @@
+"""Data aging on the running service: retention, interlock, fuse, and a deletion that is never half."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from engine.control import frontdoor
+from engine.model.errors import UsageError
+from tests.cell import Cell
+from tests.control.upkeep import age, errors_of, events_of, plan_of, serving, verify
+
+START = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
+SHELF = """
+[policies.databases.copies.second]
+kind = "synchronous"
+library = "shelf"
+source = "offsite"
+{keys}
+"""
+
+
+def dumps(cell: Cell, count: int, *, size: int = 1000) -> None:
+    """One dump a day from START on."""
+    for day in range(count):
+        path = cell.dump(f"day{day:02}.dump", size)
+        at = (START + timedelta(days=day)).timestamp()
+        os.utime(path, (at, at))
+
+
+def later(days: float) -> datetime:
+    return START + timedelta(days=days)
+
+
+def states(cell: Cell, copy: str = "offsite") -> dict[str, str]:
+    return {os.fsdecode(name): line.state.value for name, line in cell.ledger(copy).items()}
+
+
+def filled(cell: Cell, count: int, *, offsite: str, extra: str = "") -> None:
+    dumps(cell, count)
+    cell.apply(extra, offsite=offsite)
+    with serving(cell, later(count)):
+        cell.scan()
+        assert cell.run().state == "completed"
+
+
+def test_what_is_over_goes_and_the_ledger_remembers(cell: Cell) -> None:
+    filled(cell, 4, offsite='retain = "10d"\nretain_cycles = 1')
+    with serving(cell, later(11.5)):
+        dry = age(cell, dry_run=True)
+        before = cell.on_media()
+        job = age(cell)
+        again = cell.run()
+
+    assert "2 job copies would go" in dry.reason
+    assert len(before) == 4
+    assert (job.state, job.backup_jobs_done, job.bytes_done) == ("completed", 2, 2000)
+    assert states(cell) == {
+        "day00.dump": "aged",
+        "day01.dump": "aged",
+        "day02.dump": "available",
+        "day03.dump": "available",
+    }
+    assert len(cell.on_media()) == 2
+    assert not list((cell.root / "vault/databases/offsite/.removed").iterdir())
+    assert (again.state, again.backup_jobs_total) == ("completed", 0)
+    kept = cell.ledger()
+    assert kept[b"day02.dump"].retained_by == "days"
+    assert kept[b"day02.dump"].retain_until == later(12)
+    assert kept[b"day03.dump"].retained_by == "cycles"
+    assert len(list(cell.landing.iterdir())) == 4
+    record = plan_of(cell, job.id)
+    assert sum(one["ages"] for one in record["job_copies"]) == 2
+
+
+def test_nothing_goes_while_an_active_copy_waits_for_it(cell: Cell) -> None:
+    filled(cell, 2, offsite='retain = "1d"')
+    cell.apply(SHELF.format(keys='defer = "60d"'), offsite='retain = "1d"')
+    with serving(cell, later(30)) as clock:
+        age(cell)
+        held = cell.ledger()[b"day00.dump"]
+        released = frontdoor.release(cell.home, "databases", by="ann")
+        job = age(cell)
+        clock.set(later(90))
+        cell.run()
+
+    assert (held.state, held.retained_by) == ("available", "copy second")
+    assert [(one["copy"], one["held_on"]) for one in released] == [("second", "offsite")] * 2
+    assert job.backup_jobs_done == 2
+    assert set(states(cell).values()) == {"aged"}
+    assert set(states(cell, "second").values()) == {"do_not_copy"}
+    assert cell.ledger("second")[b"day00.dump"].decided_by == "ann"
+    (event,) = events_of(cell, "aging.released")
+    assert "ann" in event.message
+
+
+def test_a_source_waits_until_its_copy_is_verified_where_that_is_asked(cell: Cell) -> None:
+    second = SHELF.format(keys='verify = "within 30d"')
+    filled(cell, 1, offsite='retain = "1d"', extra=second)
+    with serving(cell, later(10)):
+        held = age(cell)
+        verify(cell, copy="second")
+        job = age(cell)
+
+    assert (held.backup_jobs_done, job.backup_jobs_done) == (0, 1)
+
+
+def test_the_last_good_one_is_kept_for_a_copy_that_has_it_damaged(cell: Cell) -> None:
+    filled(cell, 1, offsite='retain = "1d"', extra=SHELF.format(keys='retain = "90d"'))
+    (directory,) = cell.on_media("shelf", "second").values()
+    (directory / "data/day00.dump").write_bytes(b"rotten")
+    (cell.landing / "day00.dump").unlink()
+    cell.dump("other.dump")
+    with serving(cell, later(10)):
+        cell.scan()
+        verify(cell, copy="second")
+        job = age(cell)
+        repaired = cell.wait(
+            frontdoor.repair(
+                cell.home,
+                "databases",
+                "second",
+                [cell.ledger()[b"day00.dump"].backup_job_id],
+                by="test",
+            )
+        )
+        after = age(cell)
+
+    assert (job.backup_jobs_done, repaired.state) == (0, "completed")
+    assert after.backup_jobs_done == 1
+
+
+def test_too_much_at_once_stops_and_asks(cell: Cell) -> None:
+    filled(cell, 14, offsite='retain = "2d"')
+    with serving(cell, later(30)):
+        job = age(cell)
+        kept = len(cell.on_media())
+        confirmed = age(cell, confirm=True)
+
+    assert (job.state, job.exit_code, kept) == ("completed_with_errors", 1, 14)
+    assert "14 of its 14 job copies would go at once" in job.reason
+    (error,) = errors_of(cell, job.id)
+    assert "auxtui aging --confirm" in error.hint
+    assert len(events_of(cell, "aging.fuse")) == 1
+    assert (confirmed.state, confirmed.backup_jobs_done) == ("completed", 14)
+    assert cell.on_media() == {}
+
+
+def test_a_source_that_shrank_or_vanished_stops_it(cell: Cell) -> None:
+    filled(cell, 4, offsite='retain = "2d"')
+    cell.dump("day99.dump", 10)
+    with serving(cell, later(30)):
+        cell.scan()
+        shrank = age(cell)
+        (cell.landing / "day99.dump").unlink()
+        os.rename(cell.landing, cell.root / "away")
+        cell.scan()
+        vanished = age(cell)
+
+    assert "its newest full has 10 B" in shrank.reason
+    assert "its source vanished" in vanished.reason
+    assert len(cell.on_media()) == 4
+
+
+def test_a_pin_outlives_retention(cell: Cell) -> None:
+    filled(cell, 3, offsite='retain = "2d"')
+    ids = [line.backup_job_id for _, line in sorted(cell.ledger().items())]
+    with serving(cell, later(20)) as clock:
+        frontdoor.retain(cell.home, "databases", "offsite", ids[:1], by="ann")
+        frontdoor.retain(cell.home, "databases", "offsite", ids[1:2], by="bob", until=later(25))
+        first = age(cell)
+        pinned = cell.ledger()
+        clock.set(later(26))
+        second = age(cell)
+        frontdoor.retain(cell.home, "databases", "offsite", ids[:1], by="ann", end=True)
+        third = age(cell)
+        with pytest.raises(UsageError, match="is not on copy offsite"):
+            frontdoor.retain(cell.home, "databases", "offsite", ids, by="ann")
+
+    assert [job.backup_jobs_done for job in (first, second, third)] == [1, 1, 1]
+    assert pinned[b"day00.dump"].retained_by == pinned[b"day01.dump"].retained_by == "pin"
+    assert pinned[b"day01.dump"].retain_until == later(25)
+
+
+def test_an_offline_library_keeps_everything(cell: Cell) -> None:
+    filled(cell, 2, offsite='retain = "1d"')
+    marker = cell.root / "vault/auxtui-library.json"
+    marker.rename(cell.root / "marker")
+    with serving(cell, later(20)):
+        job = age(cell)
+        (cell.root / "marker").rename(marker)
+        again = age(cell)
+
+    assert (job.state, job.backup_jobs_failed) == ("completed_with_errors", 2)
+    assert again.backup_jobs_done == 2
+
+
+@pytest.mark.parametrize("stage", ["renamed", "removed"])
+def test_a_crash_between_the_media_and_the_ledger_is_reconciled(cell: Cell, stage: str) -> None:
+    """What the first phase leaves: the directory out of sight or gone, the ledger still available."""
+    filled(cell, 1, offsite='retain = "1d"')
+    (directory,) = cell.on_media().values()
+    removed = cell.root / "vault/databases/offsite/.removed"
+    removed.mkdir(exist_ok=True)
+    directory.rename(removed / directory.name if stage == "renamed" else cell.root / "gone")
+    with serving(cell, later(20)):
+        job = age(cell)
+
+    assert (job.state, job.backup_jobs_done) == ("completed", 1)
+    line = cell.ledger()[b"day00.dump"]
+    assert (line.state, line.reason) == ("aged", "aged; it was not on the media any more")
+    assert not list(removed.iterdir())
+
+
+def test_a_copy_that_is_not_active_ages_too_and_by_itself(cell: Cell) -> None:
+    filled(cell, 1, offsite='retain = "1d"')
+    cell.apply(offsite='retain = "1d"\nactive = false')
+    with serving(cell, later(3).replace(hour=11)) as clock:
+        frontdoor.schedule(cell.home, "system-aging", "enable", by="test")
+        time.sleep(1.5)
+        clock.set(later(3).replace(hour=12, second=1))
+        wait_for_aged(cell)
+
+    assert set(states(cell).values()) == {"aged"}
+
+
+def wait_for_aged(cell: Cell) -> None:
+    end = time.monotonic() + 20
+    while set(states(cell).values()) != {"aged"}:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_promotion_is_refused_where_it_cannot_be(cell: Cell) -> None:
+    filled(cell, 1, offsite="")
+    with serving(cell):
+        with pytest.raises(UsageError, match="what lands for db1/pg is the primary"):
+            frontdoor.promote(cell.home, "databases", "offsite", by="test")
+        with pytest.raises(UsageError, match="already"):
+            frontdoor.promote(cell.home, "databases", "primary", by="test")
