@@ -233,13 +233,13 @@ class ConsoleApp(App[None]):
         self.feed.set_paused(self.state.paused)
         self._tell_frame()
 
-    async def go(self, mode: str) -> None:
+    def go(self, mode: str) -> None:
         """Shows one of the five views as it was left; its first screen when it is shown already."""
         if mode != self.current_mode:
-            await self.switch_mode(mode)
+            self.switch_mode(mode)
             return
         while len(self.screen_stack) > 1:
-            await self.pop_screen()
+            self.pop_screen()
 
     def step_back(self) -> bool:
         """Closes the screen on top; False when it is the first one of its view."""
@@ -272,7 +272,7 @@ class ConsoleApp(App[None]):
         self.theme = names[(place + 1) % len(names)]
         self.flash(Cell(f"theme {self.theme}"))
 
-    async def open_target(self, target: Target) -> None:
+    def open_target(self, target: Target) -> None:
         """Shows a thing in the screen that is made for it."""
         if target.kind == "job":
             from auxtui.screens.job import JobScreen
@@ -291,12 +291,12 @@ class ConsoleApp(App[None]):
 
             self.push_screen(TextScreen(target.name, target.value))
         else:
-            await self.open_node((target.kind, target.id))
+            self.open_node((target.kind, target.id))
 
-    async def open_node(self, key: tuple[str, int]) -> None:
+    def open_node(self, key: tuple[str, int]) -> None:
         """Shows a node of the tree on the first screen."""
-        await self.go("home")
-        await self.go("home")
+        self.go("home")
+        self.go("home")
         if isinstance(self.screen, HomeScreen):
             self.screen.select(key)
 

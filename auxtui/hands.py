@@ -1,11 +1,13 @@
 """What each action does: opens screens, asks the front door, and tells the outcome.
 
-Everything that waits runs as a worker of the screen; the engine's calls run in threads of their own.
+Whatever opens something does so at once, inside the handling of its key: the next keys may have
+been typed already, and belong to what it opens. What waits for the engine is a task of the app,
+and the engine's blocking calls run in threads of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auxtui import actions
@@ -23,78 +25,115 @@ if TYPE_CHECKING:
     from auxtui.screens.base import ConsoleScreen
 
 Targets = tuple[Target, ...]
-Hand = Callable[["ConsoleScreen", Targets], Awaitable[None]]
-MODES = {"go.home": "home", "go.jobs": "jobs", "go.history": "history", "go.storage": "storage",
-         "go.events": "events"}  # fmt: skip
+Hand = Callable[["ConsoleScreen", Targets], None]
+Task = Coroutine[Any, Any, str]
+"""Asks the engine; gives what to say when it is done."""
 
 
 def start(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
-    """Does an action: what only concerns the screen at once, the rest in a task that may wait.
+    """Does an action on some targets, after a question where one is due."""
+    if action.confirm is Confirm.NONE:
+        _do(screen, action, targets)
+        return
+    from auxtui.screens.ask import ConfirmScreen
 
-    At once, because the next keys may have been typed already and belong to what it opens.
-    """
+    def answered(yes: bool | None) -> None:
+        if yes:
+            _do(screen, action, targets)
+        else:
+            screen.flash(f"{action.label}: not done")
+
+    text = actions.consequence(action, targets)
+    screen.app.push_screen(ConfirmScreen(action.label, text), answered)
+
+
+def _do(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
     if action.id in OF_THE_SCREEN:
         getattr(screen, OF_THE_SCREEN[action.id])()
         return
-    screen.console.run_worker(_do(screen, action, targets), name=action.id, exit_on_error=False)
-
-
-async def _do(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
-    if action.confirm is Confirm.ASK:
-        from auxtui.screens.ask import ConfirmScreen
-
-        text = actions.consequence(action, targets)
-        if not await screen.app.push_screen_wait(ConfirmScreen(action.label, text)):
-            screen.flash(f"{action.label}: not done")
-            return
     try:
-        if action.id in MODES:
-            await screen.console.go(MODES[action.id])
-        else:
-            await HANDS[action.id](screen, targets)
+        HANDS[action.id](screen, targets)
     except AuxError as err:
-        hint = f" ({err.hint})" if err.hint else ""
-        screen.flash(f"{action.label}: {safe(err.message)}{safe(hint)}", Tone.BAD)
+        _tell_error(screen, action.label, err)
 
 
-async def _open(screen: ConsoleScreen, targets: Targets) -> None:
-    await screen.console.open_target(targets[0])
+def _tell_error(screen: ConsoleScreen, what: str, error: AuxError) -> None:
+    hint = f" ({error.hint})" if error.hint else ""
+    screen.flash(f"{what}: {safe(error.message)}{safe(hint)}", Tone.BAD)
 
 
-async def _menu(screen: ConsoleScreen, targets: Targets) -> None:
+def _begin(screen: ConsoleScreen, what: str, task: Task) -> None:
+    """Runs a task that asks the engine; says that it was asked, and then what came of it."""
+
+    async def run() -> None:
+        try:
+            said = await task
+        except AuxError as err:
+            _tell_error(screen, what, err)
+        else:
+            screen.console.feed.refresh()
+            if said:
+                screen.flash(said, Tone.OK)
+
+    screen.flash(f"{what}: requested {screen.look.glyphs.ellipsis}")
+    screen.console.run_worker(run(), name=what, exit_on_error=False)
+
+
+def _open(screen: ConsoleScreen, targets: Targets) -> None:
+    screen.console.open_target(targets[0])
+
+
+def _menu(screen: ConsoleScreen, targets: Targets) -> None:
     from auxtui.screens.menu import MenuScreen
 
     if not targets:
-        screen.flash("nothing is selected")
-        return
-    chosen = await screen.app.push_screen_wait(MenuScreen(targets, screen.console.world))
-    if chosen is not None:
-        await screen.do(chosen, targets)
+        raise UsageError("nothing is selected")
+
+    def chosen(action: Action | None) -> None:
+        if action is not None:
+            screen.do(action, targets)
+
+    screen.app.push_screen(MenuScreen(targets, screen.console.world), chosen)
 
 
-async def _run(screen: ConsoleScreen, targets: Targets) -> None:
+def _palette(screen: ConsoleScreen, targets: Targets) -> None:
+    from auxtui.screens.palette import PaletteScreen
+
+    def chosen(found: Action | Target | None) -> None:
+        if isinstance(found, Target):
+            screen.console.open_target(found)
+        elif found is not None:
+            screen.do(found, targets)
+
+    screen.app.push_screen(PaletteScreen(screen), chosen)
+
+
+def _run(screen: ConsoleScreen, targets: Targets) -> None:
     value = targets[0].value
-    policy = value.policy if isinstance(value, LiveCopy) else targets[0].name
+    policy = value.policy if isinstance(value, LiveCopy) else value.name
     copies = (value.name,) if isinstance(value, LiveCopy) else ()
-    await _dialog(screen, policy, {"copies": copies})
+    _dialog(screen, policy, {"copies": copies})
 
 
-async def _again(screen: ConsoleScreen, targets: Targets) -> None:
+def _again(screen: ConsoleScreen, targets: Targets) -> None:
     job = targets[0].value
-    await _dialog(screen, job.policy, job.options)
+    _dialog(screen, job.policy, job.options)
 
 
-async def _dialog(screen: ConsoleScreen, policy: str, options: Mapping[str, Any]) -> None:
+def _dialog(screen: ConsoleScreen, policy: str, options: Mapping[str, Any]) -> None:
     from auxtui.screens.run_auxcopy import RunAuxiliaryCopyScreen
 
     estate = screen.console.state.estate
     found = next((p for p in estate.policies if p.name == policy), None) if estate else None
     if estate is None or found is None:
         raise UsageError(f"policy {safe(policy)} is not there any more")
-    job_id = await screen.app.push_screen_wait(RunAuxiliaryCopyScreen(found, estate, options))
-    if job_id is not None:
-        screen.console.feed.refresh()
-        screen.flash(f"job {job_id} has started; it goes on when this console ends", Tone.OK)
+
+    def started(job_id: int | None) -> None:
+        if job_id is not None:
+            screen.console.feed.refresh()
+            screen.flash(f"job {job_id} has started; it goes on when this console ends", Tone.OK)
+
+    screen.app.push_screen(RunAuxiliaryCopyScreen(found, estate, options), started)
 
 
 async def _request(
@@ -103,88 +142,104 @@ async def _request(
     kind: RequestKind,
     payload: Mapping[str, Any],
     done: str,
-) -> None:
+) -> str:
     """Asks the service about each job; says what it answered."""
     door = screen.console.door
-    names = ", ".join(target.name for target in targets)
-    screen.flash(f"{kind.value} {names}: requested {screen.look.glyphs.ellipsis}")
     for target in targets:
-        job_id = target.id
-        await in_thread(lambda job_id=job_id: door.request(kind, job_id, payload))  # type: ignore[misc]
-    screen.console.feed.refresh()
-    screen.flash(f"{names}: {done}", Tone.OK)
+        await in_thread(lambda job_id=target.id: door.request(kind, job_id, payload))  # type: ignore[misc]
+    return f"{_names(targets)}: {done}"
 
 
-async def _suspend(screen: ConsoleScreen, targets: Targets) -> None:
-    await _request(screen, targets, RequestKind.SUSPEND, {}, "suspended at the next chunk")
+def _names(targets: Targets) -> str:
+    return ", ".join(target.name for target in targets)
 
 
-async def _resume(screen: ConsoleScreen, targets: Targets) -> None:
-    await _request(screen, targets, RequestKind.RESUME, {}, "resumed")
+def _suspend(screen: ConsoleScreen, targets: Targets) -> None:
+    done = "suspended at the next chunk"
+    task = _request(screen, targets, RequestKind.SUSPEND, {}, done)
+    _begin(screen, f"Suspend {_names(targets)}", task)
 
 
-async def _kill(screen: ConsoleScreen, targets: Targets) -> None:
-    await _request(screen, targets, RequestKind.KILL, {}, "killed")
+def _resume(screen: ConsoleScreen, targets: Targets) -> None:
+    task = _request(screen, targets, RequestKind.RESUME, {}, "resumed")
+    _begin(screen, f"Resume {_names(targets)}", task)
 
 
-async def _priority(screen: ConsoleScreen, targets: Targets) -> None:
+def _kill(screen: ConsoleScreen, targets: Targets) -> None:
+    task = _request(screen, targets, RequestKind.KILL, {}, "killed")
+    _begin(screen, f"Kill {_names(targets)}", task)
+
+
+def _priority(screen: ConsoleScreen, targets: Targets) -> None:
     from auxtui.screens.ask import PromptScreen
 
     def read(text: str) -> int:
         return fmt.whole_number(text, "Priority", least=0, most=9)
 
+    def given(value: int | None) -> None:
+        if value is not None:
+            done = f"priority {value}"
+            task = _request(screen, targets, RequestKind.PRIORITY, {"priority": value}, done)
+            _begin(screen, f"Change Priority of {_names(targets)}", task)
+
     job: JobValue = targets[0].value
-    asked = PromptScreen(
-        "Change Priority", "Priority, 0 (first) to 9 (last)", str(job.priority), read
-    )
-    priority = await screen.app.push_screen_wait(asked)
-    if priority is not None:
-        payload = {"priority": priority}
-        await _request(screen, targets, RequestKind.PRIORITY, payload, f"priority {priority}")
+    label = "Priority, 0 (first) to 9 (last)"
+    screen.app.push_screen(PromptScreen("Change Priority", label, str(job.priority), read), given)
 
 
-async def _throttle(screen: ConsoleScreen, targets: Targets) -> None:
+def _throttle(screen: ConsoleScreen, targets: Targets) -> None:
     from auxtui.screens.ask import PromptScreen
 
     def read(text: str) -> int:
         return fmt.whole_number(text or "0", "Throttle", least=0, most=1_000_000)
 
+    def given(mib: int | None) -> None:
+        if mib is not None:
+            payload = {"throttle_bps": mib * fmt.MIB or None}
+            done = f"at most {mib} MiB/s" if mib else "no limit"
+            task = _request(screen, targets, RequestKind.THROTTLE, payload, done)
+            _begin(screen, f"Change Throttle of {_names(targets)}", task)
+
     job: JobValue = targets[0].value
     now = str(job.throttle_bps // fmt.MIB) if job.throttle_bps else "0"
-    asked = PromptScreen("Change Throttle", "Throttle, MiB/s; 0 lifts the limit", now, read)
-    mib = await screen.app.push_screen_wait(asked)
-    if mib is not None:
-        payload = {"throttle_bps": mib * fmt.MIB or None}
-        said = f"at most {mib} MiB/s" if mib else "no limit"
-        await _request(screen, targets, RequestKind.THROTTLE, payload, said)
+    label = "Throttle, MiB/s; 0 lifts the limit"
+    screen.app.push_screen(PromptScreen("Change Throttle", label, now, read), given)
 
 
-async def _ledger(screen: ConsoleScreen, targets: Targets) -> None:
+def _ledger(screen: ConsoleScreen, targets: Targets) -> None:
     screen.console.open_ledger(targets[0])
 
 
-async def _why(screen: ConsoleScreen, targets: Targets) -> None:
+def _why(screen: ConsoleScreen, targets: Targets) -> None:
     screen.console.open_backup_job(targets[0].id)
 
 
-async def _scan(screen: ConsoleScreen, targets: Targets) -> None:
-    names = _subclients(targets[0])
+def _scan(screen: ConsoleScreen, targets: Targets) -> None:
+    _begin(screen, "Scan", _scanned(screen, targets[0]))
+
+
+async def _scanned(screen: ConsoleScreen, target: Target) -> str:
     adopted = left = 0
     troubles: list[str] = []
-    screen.flash(f"scan: requested {screen.look.glyphs.ellipsis}")
-    for name in names:
-        found = await in_thread(lambda name=name: screen.console.door.scan(name))  # type: ignore[misc]
+    door = screen.console.door
+    for name in _subclients(target):
+        found = await in_thread(lambda name=name: door.scan(name))  # type: ignore[misc]
         adopted += len(found.get("adopted", ()))
         left += len(found.get("left", ()))
-        troubles += [str(entry) for key in ("bad", "offline") for entry in found.get(key, ())]
+        troubles += [_told(one) for key in ("bad", "offline") for one in found.get(key, ())]
     screen.console.feed.refresh()
     text = f"scan: {fmt.count(adopted, 'new backup job')}, {left} left for later"
-    if troubles:
-        screen.flash(
-            f"{text}; {fmt.count(len(troubles), 'trouble')}: {safe(troubles[0])}", Tone.WARN
-        )
-    else:
-        screen.flash(text, Tone.OK)
+    if not troubles:
+        return text
+    screen.flash(f"{text}; {fmt.count(len(troubles), 'trouble')}: {troubles[0]}", Tone.WARN)
+    return ""
+
+
+def _told(entry: object) -> str:
+    """What a scan says of one thing that is not well."""
+    if isinstance(entry, Mapping):
+        return safe(": ".join(str(entry[key]) for key in ("subclient", "reason") if key in entry))
+    return safe(str(entry))
 
 
 def _subclients(target: Target) -> list[str | None]:
@@ -195,71 +250,65 @@ def _subclients(target: Target) -> list[str | None]:
     return [None]
 
 
-async def _start_service(screen: ConsoleScreen, targets: Targets) -> None:
-    screen.flash(f"service: starting {screen.look.glyphs.ellipsis}")
-    await in_thread(screen.console.door.ensure_service)
-    screen.console.feed.refresh()
-    screen.flash("the service runs; it goes on when this console ends", Tone.OK)
+def _start_service(screen: ConsoleScreen, targets: Targets) -> None:
+    async def started() -> str:
+        await in_thread(screen.console.door.ensure_service)
+        return "the service runs; it goes on when this console ends"
+
+    _begin(screen, "Start the Service", started())
 
 
-async def _stop_service(screen: ConsoleScreen, targets: Targets) -> None:
-    screen.flash(f"service: stopping {screen.look.glyphs.ellipsis}")
-    await in_thread(lambda: screen.console.door.request(RequestKind.STOP_SERVICE, None, {}))
-    screen.console.feed.refresh()
-    screen.flash("the service stops at a chunk boundary; jobs go on at its next start", Tone.OK)
+def _stop_service(screen: ConsoleScreen, targets: Targets) -> None:
+    async def stopped() -> str:
+        await in_thread(lambda: screen.console.door.request(RequestKind.STOP_SERVICE, None, {}))
+        return "the service stops at a chunk boundary; jobs go on at its next start"
+
+    _begin(screen, "Stop the Service", stopped())
 
 
-async def _yank(screen: ConsoleScreen, targets: Targets) -> None:
+def _yank(screen: ConsoleScreen, targets: Targets) -> None:
     text = "\n".join(safe(target.name) for target in targets)
     screen.app.copy_to_clipboard(text)
     screen.flash(f"in the clipboard of your terminal: {text.splitlines()[0]}")
 
 
-async def _refresh(screen: ConsoleScreen, targets: Targets) -> None:
+def _refresh(screen: ConsoleScreen, targets: Targets) -> None:
     screen.console.feed.refresh()
     screen.flash("looked at the catalog")
 
 
-async def _pause(screen: ConsoleScreen, targets: Targets) -> None:
+def _pause(screen: ConsoleScreen, targets: Targets) -> None:
     screen.console.toggle_pause()
 
 
-async def _palette(screen: ConsoleScreen, targets: Targets) -> None:
-    from auxtui.screens.palette import PaletteScreen
-
-    found = await screen.app.push_screen_wait(PaletteScreen(screen))
-    if found is None:
-        return
-    if isinstance(found, Target):
-        await screen.console.open_target(found)
-    else:
-        await screen.do(found, targets)
-
-
-async def _help(screen: ConsoleScreen, targets: Targets) -> None:
+def _help(screen: ConsoleScreen, targets: Targets) -> None:
     from auxtui.screens.help import HelpScreen
 
     screen.app.push_screen(HelpScreen(screen))
 
 
-async def _troubles(screen: ConsoleScreen, targets: Targets) -> None:
+def _troubles(screen: ConsoleScreen, targets: Targets) -> None:
     from auxtui.screens.help import TroublesScreen
 
     screen.app.push_screen(TroublesScreen(screen.console.state.troubles))
 
 
-async def _back(screen: ConsoleScreen, targets: Targets) -> None:
+def _back(screen: ConsoleScreen, targets: Targets) -> None:
     if not screen.back():
         screen.console.step_back()
 
 
-async def _leave(screen: ConsoleScreen, targets: Targets) -> None:
+def _leave(screen: ConsoleScreen, targets: Targets) -> None:
     if not screen.console.step_back():
         screen.console.leave()
 
 
-async def _theme(screen: ConsoleScreen, targets: Targets) -> None:
+def _theme(screen: ConsoleScreen, targets: Targets) -> None:
     screen.console.next_theme()
+
+
+def _mode(name: str) -> Hand:
+    return lambda screen, targets: screen.console.go(name)
 
 
 OF_THE_SCREEN = {
@@ -291,6 +340,11 @@ HANDS: dict[str, Hand] = {
     "view.refresh": _refresh,
     "view.pause": _pause,
     "view.theme": _theme,
+    "go.home": _mode("home"),
+    "go.jobs": _mode("jobs"),
+    "go.history": _mode("history"),
+    "go.storage": _mode("storage"),
+    "go.events": _mode("events"),
     "go.palette": _palette,
     "go.help": _help,
     "go.troubles": _troubles,

@@ -18,6 +18,7 @@ from auxtui.widgets.line_table import LineTable
 from engine.catalog.live import LiveCatalog
 
 FIRST_ROWS = 60  # read with the ids, so that the first screen is there at once
+KEPT_ROWS = 5000  # those far from the screen are read again when it comes back
 IdsQuery = Callable[[LiveCatalog], "array[int]"]
 RowsQuery = Callable[[LiveCatalog, Sequence[int]], Mapping[int, Any]]
 
@@ -72,6 +73,7 @@ class Pager:
         self._window: tuple[int, ...] = ()
         self.ids: array[int] | None = None
         self.values: dict[int, Any] = {}
+        self._rows: dict[int, Row] = {}
 
     def watches(self) -> tuple[Watch, ...]:
         """What the feed shall follow for it."""
@@ -87,11 +89,9 @@ class Pager:
             ids, first = message.value
             self.ids = ids
             self._add(first)
-            self._table.show_source(PagedRows(ids, self._drawn()))
+            self._table.show_source(PagedRows(ids, self._rows))
         elif name == f"{self._topic}:rows":
             self._add(message.value)
-            if isinstance(self._table.source, PagedRows):
-                self._table.source.rows = self._drawn()
             self._table.rows_arrived()
         else:
             return False
@@ -114,9 +114,10 @@ class Pager:
         return self._rows_query(live, self._window)
 
     def _add(self, values: Mapping[int, Any]) -> None:
-        if len(self.values) > 5000:  # far behind the screen: read again when it comes back
+        if len(self.values) > KEPT_ROWS:
             self.values.clear()
-        self.values.update(values)
-
-    def _drawn(self) -> dict[int, Row]:
-        return {key: self._to_row(value) for key, value in self.values.items()}
+            self._rows.clear()
+        for key, value in values.items():
+            if self.values.get(key) != value:
+                self.values[key] = value
+                self._rows[key] = self._to_row(value)

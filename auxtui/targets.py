@@ -11,22 +11,20 @@ from engine.catalog.live_values import Estate, LiveBackupJob, LiveJobCopy
 from engine.catalog.values import JobValue
 
 
-def job_target(job: JobValue) -> Target:
-    """A job."""
-    return Target(kind="job", id=job.id, name=f"job {job.id}", value=job)
+def job_target(job_id: int, job: JobValue | None) -> Target:
+    """A job; None while it has not been read."""
+    return Target(kind="job", id=job_id, name=f"job {job_id}", value=job)
 
 
 def job_targets(jobs: Iterable[JobValue], keys: Iterable[Hashable]) -> tuple[Target, ...]:
     """The jobs of these keys, in the order of the list."""
     wanted = set(keys)
-    return tuple(job_target(job) for job in jobs if job.id in wanted)
+    return tuple(job_target(job.id, job) for job in jobs if job.id in wanted)
 
 
-def job_copy_target(line: LiveJobCopy) -> Target:
-    """A backup job on a copy."""
-    return Target(
-        kind="job-copy", id=line.backup_job_id, name=f"backup job {line.backup_job_id}", value=line
-    )
+def job_copy_target(backup_job_id: int, line: LiveJobCopy | None) -> Target:
+    """A backup job on a copy; None while it has not been read."""
+    return Target(kind="job-copy", id=backup_job_id, name=f"backup job {backup_job_id}", value=line)
 
 
 def backup_job_target(job: LiveBackupJob) -> Target:

@@ -19,9 +19,9 @@ class ConfirmScreen(Dialog[bool]):
 
     KEYS = "y Yes   n or esc No"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", show=False),
-        Binding("n", "answer(False)", show=False),
-        Binding("left,right", "app.focus_next", show=False),
+        Binding("y", "answer(True)", show=False, priority=True),
+        Binding("n", "answer(False)", show=False, priority=True),
+        Binding("left,right", "app.focus_next", show=False, priority=True),
     ]
     DEFAULT_CSS = """
     ConfirmScreen Horizontal { height: 1; margin-bottom: 1; }

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from auxtui import actions, hands
 from auxtui.actions import Action, Target
 from auxtui.feed import Answer, Fresh, Watch
 from auxtui.frame import hint_cells, status_cells, title_cells
 from auxtui.present import Cell, Look, Tone
+from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.one_line import OneLine
 
 if TYPE_CHECKING:
@@ -24,22 +26,34 @@ if TYPE_CHECKING:
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 WIDE = 110  # from here on two panes have room
+WHILE_TYPING = ("go.back", "tab.next", "tab.previous")  # all that is done while a text is typed
 FLASH_S = 8.0  # so long the answer to an action stays in the status line
 
 
 def bindings() -> list[BindingType]:
-    """A binding for each action that has keys; its id can be given other keys by the user."""
+    """A binding for each action that has keys; its id can be given other keys by the user.
+
+    They have priority, as those of the tables and dialogs have: such keys are handled in the order
+    in which they were typed, whatever each of them opens. Enter is a matter of the tables.
+    """
     return [
-        Binding(action.keys, f"do({action.id!r})", action.label, id=action.id, show=False)
+        Binding(
+            action.keys, f"do({action.id!r})", action.label, id=action.id, show=False, priority=True
+        )
         for action in actions.ACTIONS
-        if action.keys
+        if action.keys and action.id != "thing.open"
     ]
 
 
 class ConsoleScreen(Screen[None]):
     """A screen of the console."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings()
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(),
+        Binding("enter", "enter", show=False, system=True, priority=True),
+        Binding("tab", "pane(1)", show=False, system=True, priority=True),
+        Binding("shift+tab", "pane(-1)", show=False, system=True, priority=True),
+    ]
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - an instance variable in Textual
         (0, "-narrow"),
         (WIDE, "-wide"),
@@ -160,16 +174,43 @@ class ConsoleScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Lets a key through only to an action that makes sense here, so that keys can be shared."""
+        if action == "enter":
+            return isinstance(self.focused, LineTable)
         if action != "do":
             return True
+        if isinstance(self.focused, Input) and parameters[0] not in WHILE_TYPING:
+            return False
         return any(one.id == parameters[0] for one in self.applicable())
 
-    async def action_do(self, action_id: str) -> None:
+    def action_do(self, action_id: str) -> None:
         """Does an action on the present targets, or says why not."""
-        await self.do(actions.BY_ID[action_id], self.targets())
+        self.do(actions.BY_ID[action_id], self.targets())
 
-    async def do(self, action: Action, targets: tuple[Target, ...]) -> None:
+    def action_enter(self) -> None:
+        """Opens the row under the cursor."""
+        if isinstance(self.focused, LineTable):
+            self.row_chosen(self.focused)
+
+    @on(LineTable.Chosen)
+    def _row_clicked(self, message: LineTable.Chosen) -> None:
+        self.row_chosen(message.table)
+
+    def row_chosen(self, table: LineTable) -> None:
+        """Opens the row under the cursor of a table."""
+        self.action_do("thing.open")
+
+    def action_pane(self, step: int) -> None:
+        """Goes to the next pane or field, or to the previous one."""
+        if step > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
+
+    def do(self, action: Action, targets: tuple[Target, ...]) -> None:
         """Does an action on some targets, after a question where one is due, or says why not."""
+        if action.kinds and not targets:
+            self.flash(f"{action.label}: nothing is selected", Tone.WARN)
+            return
         possible = [t for t in targets if not action.disabled_because(t, self.console.world)]
         if (action.kinds and not possible) or not action.kinds:
             reason = action.disabled_because(targets[0] if targets else None, self.console.world)

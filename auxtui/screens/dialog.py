@@ -21,7 +21,7 @@ R = TypeVar("R")
 class Dialog(ModalScreen[R | None]):
     """A dialog; escape closes it and changes nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", show=False, priority=True)]
     KEYS: ClassVar[str] = "esc Cancel"
     DEFAULT_CSS = """
     Dialog { align: center middle; background: transparent; }

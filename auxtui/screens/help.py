@@ -32,11 +32,11 @@ class TextScreen(Dialog[None]):
 
     KEYS = "up down Scroll   esc Close"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,enter", "cancel", show=False),
-        Binding("down,j", "scroll(1)", show=False),
-        Binding("up,k", "scroll(-1)", show=False),
-        Binding("pagedown,space", "scroll(10)", show=False),
-        Binding("pageup", "scroll(-10)", show=False),
+        Binding("q,enter", "cancel", show=False, priority=True),
+        Binding("down,j", "scroll(1)", show=False, priority=True),
+        Binding("up,k", "scroll(-1)", show=False, priority=True),
+        Binding("pagedown,space", "scroll(10)", show=False, priority=True),
+        Binding("pageup", "scroll(-10)", show=False, priority=True),
     ]
     DEFAULT_CSS = """
     TextScreen > #box { width: 96; height: 90%; }
@@ -64,7 +64,9 @@ class TextScreen(Dialog[None]):
 class HelpScreen(TextScreen):
     """What a screen is, and every key on it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,f1", "cancel", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1", "cancel", show=False, priority=True)
+    ]
 
     def __init__(self, screen: ConsoleScreen) -> None:
         super().__init__("Help", help_facts(screen.ABOUT, screen.applicable()))

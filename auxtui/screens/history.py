@@ -50,8 +50,9 @@ class HistoryScreen(ListScreen):
 
     def targets(self) -> tuple[Target, ...]:
         key = self.table.cursor_key
-        job = self.pager.values.get(key) if self.pager and isinstance(key, int) else None
-        return (job_target(job),) if job is not None else ()
+        if self.pager is None or not isinstance(key, int):
+            return ()
+        return (job_target(key, self.pager.values.get(key)),)
 
     def take(self, message: Fresh | Answer) -> None:
         super().take(message)

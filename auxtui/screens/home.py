@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
@@ -31,7 +30,7 @@ from auxtui.targets import (
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.tree_table import TreeTable
-from engine.catalog.live_values import LiveJobCopy
+from engine.catalog.live_values import LiveBackupJob
 from engine.catalog.values import JobValue
 
 JOB_LINES = 5  # at most so many jobs at the bottom; the job controller has them all
@@ -57,10 +56,6 @@ class HomeScreen(ConsoleScreen):
     HomeScreen #right { width: 1fr; }
     HomeScreen #jobs { height: 2; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "pane(1)", show=False, system=True),
-        Binding("shift+tab", "pane(-1)", show=False, system=True),
-    ]
 
     def compose_body(self) -> ComposeResult:
         glyphs = self.look.glyphs
@@ -157,24 +152,17 @@ class HomeScreen(ConsoleScreen):
     def _row_changed(self) -> None:
         self.refresh_frame()
 
-    @on(LineTable.Chosen, "#tree")
-    def _node_chosen(self) -> None:
-        table = self.query_one(TreeTable)
-        if table.node is not None and table.node.has_children and table.node.depth < 3:
-            table.action_fold_or_unfold()
+    def row_chosen(self, table: LineTable) -> None:
+        key = table.cursor_key
+        if isinstance(table, TreeTable):
+            if table.node is not None and table.node.has_children and table.node.depth < 3:
+                table.action_fold_or_unfold()
+            else:
+                self._focus_pane("content")
+        elif table.id == "content" and isinstance(key, tuple):
+            self.select(key)
         else:
-            self._focus_pane("content")
-
-    @on(LineTable.Chosen, "#content")
-    async def _content_chosen(self, message: LineTable.Chosen) -> None:
-        if isinstance(message.key, tuple):
-            self.select(message.key)
-        else:
-            await self.action_do("thing.open")
-
-    @on(LineTable.Chosen, "#jobs")
-    async def _job_chosen(self) -> None:
-        await self.action_do("thing.open")
+            self.action_do("thing.open")
 
     @on(LineTable.Wanted, "#content")
     def _rows_wanted(self, message: LineTable.Wanted) -> None:
@@ -201,12 +189,12 @@ class HomeScreen(ConsoleScreen):
         key = self.query_one("#content", LineTable).cursor_key
         if isinstance(key, tuple):
             return node_target(self.console.state.estate, key)
-        value = self._pager.values.get(key) if self._pager and isinstance(key, int) else None
-        if value is None:
+        if self._pager is None or not isinstance(key, int):
             return ()
-        if isinstance(value, LiveJobCopy):
-            return (job_copy_target(value),)
-        return (backup_job_target(value),)
+        value = self._pager.values.get(key)
+        if isinstance(value, LiveBackupJob):
+            return (backup_job_target(value),)
+        return (job_copy_target(key, value),)
 
     def _show_content(self) -> None:
         estate = self.console.state.estate

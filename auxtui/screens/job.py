@@ -107,7 +107,7 @@ class JobScreen(ConsoleScreen):
 
     def targets(self) -> tuple[Target, ...]:
         job = self._details.job if self._details else None
-        return (job_target(job),) if job else ()
+        return (job_target(self._job_id, job),)
 
     def take(self, message: Fresh | Answer) -> None:
         if isinstance(message, Fresh) and message.topic == "job":
@@ -126,25 +126,24 @@ class JobScreen(ConsoleScreen):
     def _tab_changed(self) -> None:
         self._draw()
 
-    @on(LineTable.Chosen)
-    async def _row_chosen(self, message: LineTable.Chosen) -> None:
-        details, tab = self._details, self.query_one(TabStrip).current
+    def row_chosen(self, table: LineTable) -> None:
+        key, details, tab = table.cursor_key, self._details, self.query_one(TabStrip).current
         if details is None:
             return
         if tab == "Events":
             for event in details.events:
-                if event.id == message.key:
-                    await self.console.open_target(event_target(event, self.look))
+                if event.id == key:
+                    self.console.open_target(event_target(event, self.look))
         elif tab == "Errors":
             for error in details.errors:
-                if error.id == message.key:
-                    await self.console.open_target(self._error_target(error))
+                if error.id == key:
+                    self.console.open_target(self._error_target(error))
         elif tab == "Streams":
             for stream in details.streams:
-                if stream.number == message.key and stream.backup_job_id:
+                if stream.number == key and stream.backup_job_id:
                     self.console.open_backup_job(stream.backup_job_id)
-        elif tab in ("General", "Progress") and isinstance(message.key, tuple):
-            self.console.open_backup_job(message.key[0])
+        elif tab in ("General", "Progress") and isinstance(key, tuple):
+            self.console.open_backup_job(key[0])
 
     def _read(self, live: LiveCatalog) -> _Details:
         number = self._job_id

@@ -79,8 +79,9 @@ class LedgerScreen(ListScreen):
 
     def targets(self) -> tuple[Target, ...]:
         key = self.table.cursor_key
-        line = self.pager.values.get(key) if self.pager and isinstance(key, int) else None
-        return (job_copy_target(line),) if line is not None else ()
+        if self.pager is None or not isinstance(key, int):
+            return ()
+        return (job_copy_target(key, self.pager.values.get(key)),)
 
     def take(self, message: Fresh | Answer) -> None:
         super().take(message)

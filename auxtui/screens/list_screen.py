@@ -89,10 +89,6 @@ class ListScreen(ConsoleScreen):
     def _cursor_moved(self) -> None:
         self.refresh_frame()
 
-    @on(LineTable.Chosen)
-    async def _row_chosen(self) -> None:
-        await self.action_do("thing.open")
-
     @on(LineTable.Wanted)
     def _rows_wanted(self, message: LineTable.Wanted) -> None:
         if self.pager is not None:

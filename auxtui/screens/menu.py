@@ -27,7 +27,7 @@ class MenuScreen(Dialog[Action]):
     """The All Tasks menu of a thing, or of several of a kind."""
 
     KEYS = "enter Do it   a letter does it at once   esc Close"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("m", "cancel", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("m", "cancel", show=False, priority=True)]
     DEFAULT_CSS = """
     MenuScreen LineTable { background: $surface; }
     """

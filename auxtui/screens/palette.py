@@ -128,7 +128,7 @@ def _things(screen: ConsoleScreen) -> list[Candidate]:
         found += _estate_things(state.estate)
     if state.pulse is not None:
         found += [
-            Candidate("job", f"{job.id} {job.policy}", job.state, job_target(job))
+            Candidate("job", f"{job.id} {job.policy}", job.state, job_target(job.id, job))
             for job in (*state.pulse.active, *state.pulse.recent)
         ]
     return found

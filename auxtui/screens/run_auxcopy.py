@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -56,7 +57,9 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
     """The dialog; gives the job id, or None when it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", show=False),
+        Binding("escape", "cancel", show=False),  # without priority: an open list closes first
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
         Binding("f2,ctrl+s", "start", show=False, priority=True),
         Binding("f6", "tab(1)", show=False, priority=True),
         Binding("shift+f6", "tab(-1)", show=False, priority=True),
@@ -171,11 +174,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
 
     def action_start(self) -> None:
         """Starts the run, when every field is right."""
-        options = self._read()
-        if options is not None and not self._starting:
-            self._starting = True
-            self._say(Cell("starting: asking the service"))
-            self.run_worker(self._start(options))
+        self.run_worker(self._start(), exclusive=True, group="start")
 
     @on(TabStrip.Changed)
     def _tab_clicked(self) -> None:
@@ -197,9 +196,9 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
     def _entered(self) -> None:
         self.focus_next()
 
-    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
-        if isinstance(event.widget, Input):
-            self._preview()
+    @on(Input.Blurred)
+    def _left_field(self) -> None:
+        self._preview()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         found = next((f for f in self._fields if f.name == event.widget.id), None)
@@ -265,7 +264,16 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
         self.query_one("#totals", Facts).show(plan_facts(plan))
         self.query_one("#lines", LineTable).show_rows(plan_rows(plan, look))
 
-    async def _start(self, options: RunOptions) -> None:
+    async def _start(self) -> None:
+        for field in self.query(Input):
+            typed = asyncio.Event()  # what was typed into it before the key that starts has arrived
+            field.call_later(typed.set)
+            await typed.wait()
+        options = self._read()
+        if options is None or self._starting:
+            return
+        self._starting = True
+        self._say(Cell("starting: asking the service"))
         door, name = self.console.door, self._policy.name
         try:
             job_id = await in_thread(lambda: door.run_auxcopy(name, options))

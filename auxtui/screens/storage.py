@@ -61,7 +61,3 @@ class StorageScreen(ConsoleScreen):
     @on(LineTable.Highlighted)
     def _cursor_moved(self) -> None:
         self.refresh_frame()
-
-    @on(LineTable.Chosen)
-    async def _row_chosen(self) -> None:
-        await self.action_do("thing.open")

@@ -18,7 +18,9 @@ from auxtui.widgets.line_table import fit
 class Check(Widget, can_focus=True):
     """Space or enter changes it; so does a click."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space,enter", "flip", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space,enter", "flip", show=False, priority=True)
+    ]
     DEFAULT_CSS = """
     Check { width: 40; height: 1; background: $panel; color: $foreground; }
     Check:focus { background: $cursor-back; color: $cursor-text; }

@@ -23,6 +23,8 @@ from auxtui.columns import GAP, Column, lay_out
 from auxtui.glyphs import UNICODE, Glyphs
 from auxtui.present import Cell, Row, Tone
 
+PLAIN = ""  # the table's own style, among those of its parts
+
 
 class RowSource(Protocol):
     """Rows of a table: all there, or read when they are looked at."""
@@ -97,13 +99,13 @@ class LineTable(ScrollView, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", system=True),
-        Binding("down,j", "move(1)", "Down", system=True),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", system=True),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", system=True),
-        Binding("home,g", "edge(0)", "First", system=True),
-        Binding("end,G", "edge(1)", "Last", system=True),
-        Binding("enter", "choose", "Open", system=True),
+        Binding("up,k", "move(-1)", "Up", system=True, priority=True),
+        Binding("down,j", "move(1)", "Down", system=True, priority=True),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", system=True, priority=True),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", system=True, priority=True),
+        Binding("home,g", "edge(0)", "First", system=True, priority=True),
+        Binding("end,G", "edge(1)", "Last", system=True, priority=True),
+        Binding("enter", "choose", "Open", system=True, priority=True),
     ]
 
     class Highlighted(Message):
@@ -305,7 +307,7 @@ class LineTable(ScrollView, can_focus=True):
             text = fit(f" {self.empty}", width, ellipsis=self._glyphs.ellipsis)
             return Strip([Segment(text, self._style("tone--muted"))], width)
         if not 0 <= place < len(self.source):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._style(PLAIN))
         return self._row_line(place, width)
 
     def _header_line(self, width: int) -> Strip:
@@ -321,7 +323,7 @@ class LineTable(ScrollView, can_focus=True):
         over = self._cursor_style() if place == self.cursor else None
         mark = self._glyphs.mark if key in self.marked else " "
         segments = [Segment(mark, over or self._style("tone--warn"))]
-        base = over or self.rich_style
+        base = over or self._style(PLAIN)
         if row is None:
             self._want(place)
             segments.append(Segment(fit(f"{key} {self._glyphs.ellipsis}", width - 1), base))
@@ -344,8 +346,11 @@ class LineTable(ScrollView, can_focus=True):
         return self._layout_for[1]
 
     def _style(self, name: str) -> Style:
+        """A style of the theme; asked for once, because Textual works it out anew each time."""
         if name not in self._styles_by_name:
-            self._styles_by_name[name] = self.get_component_rich_style(name)
+            plain = name == PLAIN
+            style = self.rich_style if plain else self.get_component_rich_style(name)
+            self._styles_by_name[name] = style
         return self._styles_by_name[name]
 
     def _cursor_style(self) -> Style:
@@ -353,7 +358,7 @@ class LineTable(ScrollView, can_focus=True):
         return self._style(f"line-table--cursor{blurred}")
 
     def _cell_style(self, tone: Tone, over: Style | None) -> Style:
-        style = self.rich_style if tone is Tone.PLAIN else self._style(f"tone--{tone}")
+        style = self._style(PLAIN if tone is Tone.PLAIN else f"tone--{tone}")
         if over is None:
             return style
         return over if self.has_focus else style + Style(bgcolor=over.bgcolor)

@@ -20,9 +20,9 @@ class TreeTable(LineTable):
     """Left folds or goes to the parent, right unfolds or goes to the first child."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "fold", "Fold", system=True),
-        Binding("right,l", "unfold", "Unfold", system=True),
-        Binding("space", "fold_or_unfold", "Fold or unfold", system=True),
+        Binding("left,h", "fold", "Fold", system=True, priority=True),
+        Binding("right,l", "unfold", "Unfold", system=True, priority=True),
+        Binding("space", "fold_or_unfold", "Fold or unfold", system=True, priority=True),
     ]
 
     def __init__(self, *, glyphs: Glyphs, id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from textual.events import Key
 from textual.pilot import Pilot
 
 from auxtui.app import ConsoleApp
@@ -48,3 +49,9 @@ async def lacks(pilot: Pilot[None], *texts: str) -> None:
     await until(
         pilot, lambda: not any(text in screen_text(app) for text in texts), f"free of {texts}"
     )
+
+
+def type_ahead(app: ConsoleApp, *keys: str) -> None:
+    """Types keys faster than anything can be drawn: all are in the queue before the first is handled."""
+    for key in keys:
+        app.post_message(Key(key, key if len(key) == 1 else None))

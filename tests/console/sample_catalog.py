@@ -352,7 +352,7 @@ def _jobs(s: Session, now: datetime, bad: str) -> None:
 def grow_ledger(path: Path, *, rows: int, copy_id: int = 2) -> None:
     """Adds backup jobs, all owed to one copy, quickly: copies of one row with other ids."""
     engine = create_engine(f"sqlite:///{path}")
-    numbers = f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})"
+    numbers = f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})"  # noqa: S608
     changed = {
         "backup_job": {"id": "n + 10000", "name": "CAST('dump-' || n AS BLOB)", "size_bytes": "n"},
         "job_copy": {"backup_job_id": "n + 10000", "state": "'to_be_copied'", "reason": "'waits'"},

@@ -77,7 +77,7 @@ def test_an_auxiliary_copy_is_run_watched_suspended_left_and_found_completed(
     terminal.open(cell.home.path)
     terminal.sees("Storage Policies")
     terminal.keys("3")
-    terminal.sees("completed", str(job_id))
+    terminal.sees("Job history", "1 job; every outcome", "completed")
     terminal.keys("Enter", "F6")
     terminal.sees("4 of 4 done", "100%")
     cell.assert_copied()
@@ -133,7 +133,7 @@ def test_a_small_terminal_becomes_usable_again(cell: Cell, terminal: Terminal):
 
 def test_names_from_disks_do_nothing_to_the_terminal(cell: Cell, terminal: Terminal):
     cell.apply()
-    cell.dump("[/red]\x1b]0;owned\x07[bold]x.dump", 1000)
+    cell.dump("[red]\x1b]0;owned\x07[bold]x.dump", 1000)
     cell.scan()
     job = cell.run()
     assert job.state is JobState.COMPLETED
@@ -144,4 +144,4 @@ def test_names_from_disks_do_nothing_to_the_terminal(cell: Cell, terminal: Termi
     terminal.keys(*TO_POLICY, "Right", "Down", "Down", "b")
     terminal.sees("1 backup job", "available")
     terminal.keys("w")
-    terminal.sees("Available on", "[/red]\\x1b]0;owned\\x07[bold]x.dump")
+    terminal.sees("Available on", "[red]\\x1b]0;owned\\x07[bold]x.dump")
