@@ -150,6 +150,21 @@ async def test_a_link_in_the_target_is_not_followed(estate, to, tmp_path):
     assert list(outside.iterdir()) == []
 
 
+async def test_a_file_below_a_link_in_the_target_is_refused_before_anything_is_written(
+    estate, to, tmp_path
+):
+    os.makedirs(to + b"/dump")
+    os.symlink(os.fsencode(tmp_path), to + b"/dump/nested")
+    before = described(to)
+
+    result = await restore(
+        reader_of(estate), to, only=wants(b"dump/nested/-rf", b"dump/large"), overwrite=True
+    )
+
+    assert result.refused == (b"dump/nested/-rf",)
+    assert described(to) == before
+
+
 async def test_a_link_that_appears_during_the_restore_is_not_followed(to, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
