@@ -122,10 +122,11 @@ class _Stage:
                 self._fail_if_asked(name)
             if number == self._kill.get("nth") and not self._kill.get("after"):
                 _die()
-            result = call(*args, **kwargs)
-            if number == self._kill.get("nth"):
-                _die()
-            return result
+            try:
+                return call(*args, **kwargs)
+            finally:
+                if number == self._kill.get("nth"):  # also when the call has failed
+                    _die()
 
         return staged
 
