@@ -24,6 +24,7 @@ from engine.site.applying import apply_site
 SITE = """
 [commcell]
 name = "test"
+{commcell}
 
 [media_agents.here]
 max_streams = {streams}
@@ -71,12 +72,19 @@ class Cell:
         self.landing.mkdir(parents=True)
 
     def apply(
-        self, extra: str = "", *, offsite: str = "", streams: int = 2, pattern: str = "*"
+        self,
+        extra: str = "",
+        *,
+        commcell: str = "",
+        offsite: str = "",
+        streams: int = 2,
+        pattern: str = "*",
     ) -> None:
-        """Applies the test's site file, with further tables."""
-        text = (
-            SITE.format(root=self.root, offsite=offsite, streams=streams, pattern=pattern) + extra
+        """Applies the test's site file, with further tables and keys."""
+        text = SITE.format(
+            root=self.root, commcell=commcell, offsite=offsite, streams=streams, pattern=pattern
         )
+        text += extra
         self.home.make()
         catalog = open_catalog(self.home, create=True)
         try:

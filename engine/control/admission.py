@@ -13,11 +13,11 @@ from engine.catalog.values import ActivityValue, JobValue
 from engine.control.conflicts import conflict_of
 from engine.model.errors import NotFoundError
 from engine.model.states import Operation
-from engine.operations.gates import load_windows
+from engine.operations.gates import Gates, load_windows
 from engine.policy.windows import Window, blocked, node_path
 
 COMMCELL = "commcell"
-_OF_MEDIA_AGENTS = frozenset({Operation.AUXCOPY, Operation.VERIFICATION, Operation.REPAIR})
+_OF_MEDIA_AGENTS = frozenset({Operation.VERIFICATION, Operation.REPAIR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Hold:
 
 def hold_of(session: Session, job: JobValue, now: datetime) -> Hold | None:
     """Why a job is held back now; None when it may run."""
+    if job.operation == Operation.AUXCOPY:
+        return _agents_hold(session, job, now) or _conflict_hold(session, job)
     return (
         _activity_hold(activity.switched_off(session, now), _nodes_of(session, job))
         or _window_hold(load_windows(session), _nodes_of(session, job), job.operation, now)
@@ -78,6 +80,37 @@ def _window_hold(
     if found is None:
         return None
     return Hold(found.reason, found.until, stops_running=not found.let_running_jobs_finish)
+
+
+def _agents_hold(session: Session, job: JobValue, now: datetime) -> Hold | None:
+    """Holds an auxiliary copy back only while every MediaAgent that could do some of it is closed.
+
+    What the CommCell says holds for each of them. Those that are open go on alone.
+    """
+    gates = Gates.load(session, now)
+    found = [gates.closed_agent(name, now) for name in _agents_of(session, job)]
+    closed = [one for one in found if one is not None]
+    if not closed or len(closed) < len(found):
+        return None
+    times = [one.until for one in closed if one.until is not None]
+    stops = any(one.stops_running for one in closed)
+    return Hold(closed[0].reason, min(times, default=None), stops_running=stops)
+
+
+def _agents_of(session: Session, job: JobValue) -> list[str]:
+    """The MediaAgents that reach a library of the job, the default ones first."""
+    asked = str(job.options.get("source_media_agent", ""))
+    if asked:
+        return [asked]
+    try:
+        copies = config.copies(session, config.policy(session, job.policy).id)
+    except NotFoundError:
+        return []
+    libraries = {copy.library_id for copy in copies if copy.name in job.copies}
+    names = {agent.id: agent.name for agent in config.media_agents(session)}
+    paths = [path for path in config.data_paths(session) if path.library_id in libraries]
+    paths.sort(key=lambda path: path.position)
+    return list(dict.fromkeys(names[path.media_agent_id] for path in paths))
 
 
 def _nodes_of(session: Session, job: JobValue) -> list[str]:

@@ -289,6 +289,7 @@ class OrderQueue:
         groups = self.routes.split(
             source.name if source else "",
             [(copy, libraries[self.scope.library_id(copy)].name) for copy in order.copy_ids],
+            closed=self._closed_agents,
         )
         for copies, names, agents in groups:
             key = (order.backup_job_id, copies[0])

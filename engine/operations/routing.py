@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,22 +74,34 @@ class Routes:
         return tuple(agent for agent in found if agent in self.streams)
 
     def split(
-        self, source: str, destinations: Sequence[tuple[int, str]]
+        self,
+        source: str,
+        destinations: Sequence[tuple[int, str]],
+        *,
+        closed: Collection[str] = (),
     ) -> list[tuple[tuple[int, ...], frozenset[str], tuple[str, ...]]]:
         """Copies that one MediaAgent can write in one go, with their libraries and its likes.
 
         Args:
             source: library that is read; empty: a landing directory.
             destinations: copy ids with the names of their libraries.
+            closed: MediaAgents that must not work now: what only they reach waits by itself.
 
         Returns:
             Groups of copies; one that nobody reaches has no MediaAgents.
         """
         begin = [source] if source else []
         groups: list[tuple[list[int], list[str]]] = []
+
+        def is_open(libraries: Sequence[str]) -> bool:
+            return not set(self.agents([*libraries, *begin])) <= set(closed)
+
         for copy_id, library in destinations:
             for copies, libraries in groups:
-                if self.agents([*libraries, library, *begin]):
+                together = [*libraries, library]
+                if not self.agents([*together, *begin]):
+                    continue
+                if is_open(together) or not (is_open(libraries) or is_open([library])):
                     copies.append(copy_id)
                     libraries.append(library)
                     break
