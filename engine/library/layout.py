@@ -37,6 +37,14 @@ def directory_name(name: str) -> bytes:
     return name.encode()
 
 
+def is_directory_name(name: bytes) -> bool:
+    """True for what `directory_name` can give."""
+    try:
+        return directory_name(name.decode("ascii")) == name
+    except (UnicodeDecodeError, UnsafeName):
+        return False
+
+
 def directories_of(place: Place) -> tuple[bytes, bytes]:
     """The two directories below the root that lead to the job copies of a copy.
 

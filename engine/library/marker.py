@@ -16,7 +16,7 @@ from engine.model.errors import LibraryOffline
 from engine.model.names import shown
 
 FORMAT = 1
-_MAX_BYTES = 64 * 1024
+MAX_MARKER_BYTES = 64 * 1024
 _ASIDE_PREFIX = b"." + MARKER + b"."
 _OFFLINE_HINT = "mount the disk of this library, then try again"
 
@@ -46,13 +46,13 @@ class Marker:
         try:
             fd = open_for_reading(MARKER, parent=root_fd)
             with open(fd, "rb") as stream:
-                text = stream.read(_MAX_BYTES)
+                text = stream.read(MAX_MARKER_BYTES)
         except FileNotFoundError:
             return None
         except OSError as err:
             why = (err.strerror or str(err)).lower()
             raise self._offline(f"its marker cannot be read: {why}", _OFFLINE_HINT) from err
-        identity = _identity_of(text)
+        identity = identity_of(text)
         if identity is None:
             raise self._offline(
                 "its marker is damaged",
@@ -115,7 +115,7 @@ class Marker:
         )
 
 
-def _identity_of(text: bytes) -> LibraryIdentity | None:
+def identity_of(text: bytes) -> LibraryIdentity | None:
     """The identity in a marker; None when it is damaged. Members of later versions are passed over."""
     try:
         record = json.loads(text)
