@@ -110,7 +110,8 @@ class ConsoleApp(App[None]):
         """Our tokens for themes that do not name them."""
         theme = self.current_theme
         fallback = theme.foreground or theme.primary
-        return {key: getattr(theme, base) or fallback for key, base in themes.VARIABLES.items()}
+        tokens = {key: getattr(theme, base) or fallback for key, base in themes.VARIABLES.items()}
+        return {**tokens, "cursor-style": "bold"}
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The filters of Textual, and the net that no control character passes."""

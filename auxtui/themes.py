@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.color import Color, ColorParseError
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 from engine.model.errors import UsageError
 
@@ -96,7 +96,9 @@ def mono_theme(*, dark: bool) -> Theme:
     """Only the terminal's own two colours; bold and reverse carry the rest. For NO_COLOR."""
     back, text = "ansi_default", "ansi_default"
     colors = dict.fromkeys(COLORS, text) | dict.fromkeys((*GROUNDS, "boost"), back)
-    options: dict[str, Any] = {"variables": dict.fromkeys(VARIABLES, text), **colors}
+    variables = BUILTIN_THEMES["ansi-dark"].variables | dict.fromkeys(VARIABLES, text)
+    variables["cursor-style"] = "bold reverse"
+    options: dict[str, Any] = {"variables": variables, **colors}
     return Theme(name="mono", dark=dark, ansi=True, **options)
 
 

@@ -23,7 +23,7 @@ class Check(Widget, can_focus=True):
     ]
     DEFAULT_CSS = """
     Check { width: 40; height: 1; background: $panel; color: $foreground; }
-    Check:focus { background: $cursor-back; color: $cursor-text; }
+    Check:focus { background: $cursor-back; color: $cursor-text; text-style: $cursor-style; }
     """
 
     value = reactive(False)

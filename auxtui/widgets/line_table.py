@@ -87,7 +87,7 @@ class LineTable(ScrollView, can_focus=True):
         background: $background; color: $foreground; height: 1fr;
         scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0;
         & > .line-table--header { color: $tone-head; background: $panel; text-style: bold; }
-        & > .line-table--cursor { color: $cursor-text; background: $cursor-back; text-style: bold; }
+        & > .line-table--cursor { color: $cursor-text; background: $cursor-back; text-style: $cursor-style; }
         & > .line-table--cursor-blurred { background: $panel; }
         & > .tone--muted { color: $tone-muted; }
         & > .tone--strong { text-style: bold; }

@@ -20,7 +20,7 @@ class TabStrip(Widget):
     DEFAULT_CSS = """
     TabStrip {
         height: 1; background: $background; color: $tone-muted;
-        & > .tab--current { background: $cursor-back; color: $cursor-text; text-style: bold; }
+        & > .tab--current { background: $cursor-back; color: $cursor-text; text-style: $cursor-style; }
         & > .tab--badge { color: $tone-bad; text-style: bold; }
     }
     """

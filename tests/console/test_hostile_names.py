@@ -1,0 +1,45 @@
+"""Names that try to break the screen, on every screen: shown as text, never interpreted."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.console.driving import screen_text, sees
+
+COPY = ["down"] * 4 + ["right", "down", "down"]
+WALKS = {
+    "home": [],
+    "copy": [*COPY, "tab"],
+    "ledger": [*COPY, "b"],
+    "why": [*COPY, "b", "w"],
+    "dialog": [*COPY, "r"],
+    "plan": [*COPY, "r", "f6", "f6"],
+    "menu": [*COPY, "m"],
+    "jobs": ["2"],
+    "job": ["2", "enter"],
+    "streams": ["2", "enter", "f6", "f6"],
+    "errors": ["2", "enter", "f6", "f6", "f6", "f6", "f6"],
+    "history": ["3"],
+    "storage": ["4"],
+    "library": ["4", "down", "enter"],
+    "events": ["5"],
+    "event": ["5", "enter"],
+    "palette": ["ctrl+p"],
+    "help": ["question_mark"],
+    "troubles": ["exclamation_mark"],
+}
+
+
+@pytest.mark.parametrize("walk", WALKS)
+async def test_no_name_is_interpreted_or_sent_raw(hostile_home, make_console, walk):
+    app = make_console(hostile_home)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await sees(pilot, "Storage Policies", "[/red]x")
+        for key in WALKS[walk]:
+            await pilot.press(key)
+        await pilot.pause(0.1)
+        text = screen_text(app)
+
+        assert app.return_code is None
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert "[/red]x" in text

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from auxtui.themes import load_themes, own_folder, theme_from_toml, weak_pairs
+from engine.model.errors import UsageError
+from tests.console.driving import sees
+
+OURS, WRONG = load_themes([own_folder()])
+GOOD = '[colors]\nprimary = "#4FA3FF"\nforeground = "#FFFFFF"\nbackground = "#000000"\n'
+
+
+def test_our_themes_load():
+    assert WRONG == []
+    assert {"dark", "light", "contrast"} <= {theme.name for theme in OURS}
+
+
+@pytest.mark.parametrize("theme", OURS, ids=lambda theme: theme.name)
+def test_text_has_enough_contrast_on_every_ground(theme):
+    assert weak_pairs(theme) == []
+
+
+def test_weak_text_is_found():
+    theme = theme_from_toml(GOOD + '[variables]\ntone-bad = "#222222"\n', "weak")
+
+    assert ("tone-bad", "background") in {pair[:2] for pair in weak_pairs(theme)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("colors = [", "theme mine"),
+        ("colours = 1", "unknown key 'colours'"),
+        (GOOD.replace("primary", "primry"), "unknown key 'primry'"),
+        (GOOD.replace("#000000", "blackish!"), "is not a colour"),
+        ("[colors]\nprimary = '#000000'", "has no foreground"),
+    ],
+)
+def test_wrong_themes_are_refused_with_the_reason(text, message):
+    with pytest.raises(UsageError, match=message):
+        theme_from_toml(text, "mine")
+
+
+async def test_user_themes_are_used_and_wrong_ones_said(home, make_console, tmp_path):
+    folder = tmp_path / "themes"
+    folder.mkdir()
+    (folder / "mine.toml").write_text(GOOD)
+    (folder / "bad.toml").write_text("colours = 1")
+    app = make_console(home, theme="mine", theme_dirs=(folder,))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await sees(pilot, "unknown key 'colours'")
+        assert app.theme == "mine"
+
+
+async def test_no_color_uses_only_the_colours_of_the_terminal(home, make_console):
+    app = make_console(home, no_color=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "905")
+        assert app.theme == "mono"
