@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from engine.catalog.live import LiveCatalog
+from engine.catalog.live_documents import job_copy_document, job_document
+from engine.catalog.live_values import HistoryFilter, LedgerFilter, LedgerOrder
+from engine.model.errors import CatalogCorrupt, NotFoundError
+from engine.model.states import JobCopyState, JobState, RequestKind
+from tests.console.sample_catalog import NOW, make_catalog
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return make_catalog(tmp_path_factory.mktemp("live") / "catalog.db")
+
+
+@pytest.fixture
+def live(path):
+    with LiveCatalog(path) as opened:
+        yield opened
+
+
+def test_absent_and_damaged_catalogs_are_told_apart(tmp_path):
+    with pytest.raises(NotFoundError):
+        LiveCatalog(tmp_path / "none.db")
+    (tmp_path / "bad.db").write_bytes(b"no database" * 500)
+    with LiveCatalog(tmp_path / "bad.db") as bad, pytest.raises(CatalogCorrupt):
+        bad.active_jobs()
+
+
+def test_active_and_recent_jobs(live):
+    assert [job.id for job in live.active_jobs()] == [905, 906]
+    assert [job.id for job in live.recent_jobs(NOW - timedelta(minutes=5))] == [902]
+
+
+def test_history_filters(live):
+    failed = HistoryFilter(states=(JobState.COMPLETED_WITH_ERRORS,))
+    assert [job.id for job in live.history(failed)] == [902]
+    assert [job.id for job in live.history(HistoryFilter(active=False))] == [902, 901]
+    assert live.history(HistoryFilter(active=True, states=(JobState.COMPLETED,))) == ()
+
+
+def test_pages_follow_one_another_in_the_order_of_the_ids(live):
+    pages = [live.job_copies_page(2, offset=start, limit=15) for start in range(0, 45, 15)]
+    ids = [line.backup_job_id for page in pages for line in page]
+    assert ids == list(live.job_copy_ids(2)) == list(range(139, 99, -1))
+
+
+@pytest.mark.parametrize("order", LedgerOrder)
+def test_every_order_lists_every_backup_job_once(live, order):
+    assert sorted(live.job_copy_ids(2, order=order)) == list(range(100, 140))
+
+
+def test_counts_agree_with_the_filtered_list(live):
+    counts = live.copy_counts()[2]
+    for state in JobCopyState:
+        assert live.job_copies_count(2, LedgerFilter(states=(state,))) == counts.of(state)
+
+
+def test_a_filed_request_is_unanswered_and_changes_the_data_version(path, live):
+    before = live.data_version()
+    number = live.file_request(RequestKind.SUSPEND, by="me@here", job_id=905)
+    assert live.answer_to(number) is None
+    assert live.data_version() != before
+
+
+def test_documents_have_the_keys_of_the_contract(live):
+    document = job_document(live.job(905), live.errors(905))
+    assert document["job_id"] == 905
+    assert document["created_at"].endswith("+00:00")
+    assert document["errors"][0]["backup_job_id"] == 127
+    line = job_copy_document(live.job_copies_page(2, limit=1)[0])
+    assert {"bytes", "next_step", "retain_until", "chunks_done", "verified_at"} <= set(line)
