@@ -105,7 +105,7 @@ def decide_aging(
         }
         for copy in scope.copies.values()
     }
-    clock = _Clock(now, scope.time_zone, calendar_of(session))
+    clock = _Clock(now, scope.time_zone, scope.calendar)
     first = {
         copy.id: _verdicts(copy, held[copy.id], clock, owed.get(copy.id, {}), {})
         for copy in scope.copies.values()
@@ -152,16 +152,6 @@ class _Clock(NamedTuple):
     now: datetime
     zone: str
     calendar: Calendar
-
-
-def calendar_of(session: Session) -> Calendar:
-    """Where days, weeks and months of the CommCell begin."""
-    cell = config.commcell(session)
-    return Calendar(
-        day_start_s=cell.day_start_s,
-        week_start=cell.week_start,
-        month_start_day=cell.month_start_day,
-    )
 
 
 def _verdicts(
@@ -367,7 +357,7 @@ class HeldForCopy(NamedTuple):
 def held_for_copies(session: Session, scope: Scope, now: datetime) -> list[HeldForCopy]:
     """What would go if no copy waited for it."""
     by_name = {copy.name: copy.id for copy in scope.copies.values()}
-    owed, clock = _owed(session, scope, now), _Clock(now, scope.time_zone, calendar_of(session))
+    owed, clock = _owed(session, scope, now), _Clock(now, scope.time_zone, scope.calendar)
     found = []
     for copy in scope.copies.values():
         waiting = owed.get(copy.id, {})

@@ -30,6 +30,7 @@ from engine.operations.plandocument import plan_document
 from engine.operations.planning import Scope, chosen_copies, load_scope, plan_run
 from engine.operations.probing import probe_libraries
 from engine.operations.progress import Progress
+from engine.operations.proving import reads_back
 from engine.operations.room import Pair
 from engine.operations.routing import Routes, streams_of_work
 from engine.operations.settling import Settling
@@ -98,6 +99,7 @@ class AuxCopy:
             del self.failures[pair]
         scope, orders = await self._plan(record=True)
         self.outcomes.names = {copy.id: copy.name for copy in scope.copies.values()}
+        self.outcomes.read_back = reads_back(scope.copies.values())
         libraries, offline = await probe_libraries(context, scope)
         routes = Routes.of(scope, self.options)
         work = self._work(routes, orders)

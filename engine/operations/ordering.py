@@ -18,6 +18,7 @@ from engine.operations.context import JobContext
 from engine.operations.gates import Closed, Gates
 from engine.operations.handout import HandOut
 from engine.operations.planning import Scope
+from engine.operations.proving import proven
 from engine.operations.room import Pair, Room
 from engine.operations.routing import Lane, Routes
 from engine.operations.sources import Source
@@ -373,7 +374,9 @@ class OrderQueue:
         replace = (copy_id, job.id) in self._replacing
 
         def open_writer() -> JobWriter:
-            return library.write_job(place, source.header, source_key=source.key, replace=replace)
+            key = source.key
+            writer = library.write_job(place, source.header, source_key=key, replace=replace)
+            return proven(writer, copy, self.context.cancel)
 
         return OrderDestination(
             copy_id=copy_id,

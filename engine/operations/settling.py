@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from engine.catalog import decisions, jobs, ledger
+from engine.catalog import decisions, jobs, ledger, upkeep
 from engine.catalog.values import JobItem
 from engine.model.errors import (
     AuxError,
@@ -39,6 +39,8 @@ class Settling:
     def __init__(self, context: JobContext) -> None:
         self.context = context
         self.names: dict[int, str] = {}
+        self.read_back: frozenset[int] = frozenset()
+        """Copies whose job copies were verified before they were published."""
         self.failures: dict[Pair, Failure] = {}
         self.done: dict[Pair, int] = {}
         """Copied by this job, also before a restart, with the bytes of each."""
@@ -71,6 +73,7 @@ class Settling:
                     result.chunks,
                     seconds=result.seconds,
                 )
+                await self._verified(pair)
                 for warning in outcome.warnings:
                     await self.context.event("auxcopy.warning", warning, Severity.WARNING)
             elif isinstance(outcome.error, DestinationExists):
@@ -79,6 +82,12 @@ class Settling:
             elif outcome.state == "failed":
                 await self._failed(queue, pair, outcome)
             await self._partial(pair, outcome)
+
+    async def _verified(self, pair: Pair) -> None:
+        """What was read back before it was published is verified already."""
+        now = self.context.clock()
+        if pair[0] in self.read_back:
+            await self.context.store.write(lambda s: upkeep.set_good(s, *pair, now))
 
     async def _available(
         self, pair: Pair, size_bytes: int, digest: bytes, chunks: int, *, seconds: float

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +10,16 @@ import pytest
 from engine.control import frontdoor
 from engine.model.errors import UsageError
 from tests.cell import Cell
-from tests.control.upkeep import age, errors_of, events_of, plan_of, serving, verify
+from tests.control.upkeep import (
+    age,
+    errors_of,
+    events_of,
+    pass_by,
+    plan_of,
+    serving,
+    verify,
+    wait_until,
+)
 
 START = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
 SHELF = """
@@ -220,18 +228,10 @@ def test_a_copy_that_is_not_active_ages_too_and_by_itself(cell: Cell) -> None:
     cell.apply(offsite='retain = "1d"\nactive = false')
     with serving(cell, later(3).replace(hour=11)) as clock:
         frontdoor.schedule(cell.home, "system-aging", "enable", by="test")
-        time.sleep(1.5)
-        clock.set(later(3).replace(hour=12, second=1))
-        wait_for_aged(cell)
+        pass_by(cell, clock, "system-aging", later(3).replace(hour=12))
+        wait_until(lambda: set(states(cell).values()) == {"aged"})
 
     assert set(states(cell).values()) == {"aged"}
-
-
-def wait_for_aged(cell: Cell) -> None:
-    end = time.monotonic() + 20
-    while set(states(cell).values()) != {"aged"}:
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_promotion_is_refused_where_it_cannot_be(cell: Cell) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from engine.control import frontdoor
+from engine.library.file_handles import FileReader
+from engine.library.local_writer import LocalJobWriter
+from engine.model.entries import FileEntry
 from engine.model.errors import NotFoundError, UsageError
 from engine.model.states import RequestKind
 from tests.cell import SECOND, Cell
-from tests.control.upkeep import errors_of, events_of, serving, verify
+from tests.control.upkeep import errors_of, events_of, pass_by, serving, verify, wait_until
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -28,13 +29,6 @@ def flip(path: Path, offset: int = 0) -> None:
         file.seek(offset)
         file.write(bytes([byte ^ 1]))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def wait_until(wanted: Callable[[], bool], *, within_s: float = 20) -> None:
-    end = time.monotonic() + within_s
-    while not wanted():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def verified(cell: Cell) -> bool:
@@ -202,7 +196,7 @@ time_zone = "UTC"
 def test_the_rule_of_a_copy_runs_by_itself(cell: Cell) -> None:
     copied(cell, offsite='verify = "within 2d"\nverify_expires = "3d"')
     with serving(cell, NOON) as clock:
-        clock.set(NOON.replace(day=26, hour=21, minute=59, second=59))
+        pass_by(cell, clock, "system-verification", NOON.replace(day=26, hour=22))
         wait_until(lambda: verified(cell))
 
     line = cell.ledger()[b"one.dump"]
@@ -229,3 +223,41 @@ def test_wrong_requests_are_refused(cell: Cell) -> None:
             verify(cell, "some")
         with pytest.raises(NotFoundError, match="nowhere"):
             verify(cell, copy="nowhere")
+
+
+def test_at_write_reads_back_before_it_is_shown(cell: Cell) -> None:
+    copied(cell, SECOND, offsite='verify = "at-write"')
+
+    for line in cell.ledger().values():
+        assert line.verification == "good"
+        assert line.verified_at is not None
+    assert {line.verification for line in cell.ledger("second").values()} == {"never"}
+    cell.assert_copied()
+
+
+def test_at_write_never_publishes_what_reads_back_wrong(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that loses a bit on the way, once: the next attempt writes that file anew."""
+    cell.dump("one.dump")
+    cell.dump("two.dump", 3_000_000)
+    cell.apply(offsite='verify = "at-write"')
+    read_back = LocalJobWriter.read_back
+    spoilt: list[bytes] = []
+
+    def spoil(self: LocalJobWriter, entry: FileEntry) -> FileReader:
+        if not spoilt:
+            spoilt.append(entry.path)
+            (found,) = (cell.root / "vault").rglob(os.fsdecode(entry.path))
+            flip(found, 10)
+        return read_back(self, entry)
+
+    monkeypatch.setattr(LocalJobWriter, "read_back", spoil)
+    with serving(cell):
+        cell.scan()
+        job = cell.run()
+
+    assert spoilt
+    assert (job.state, job.attempts) == ("completed", 2)
+    assert {line.verification for line in cell.ledger().values()} == {"good"}
+    cell.assert_copied()

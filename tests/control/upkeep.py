@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine.catalog import events, jobs
+from engine.catalog import config, events, jobs
 from engine.catalog.opening import open_catalog
 from engine.catalog.values import EventValue, JobErrorValue, JobValue
 from engine.control import frontdoor
@@ -65,5 +66,30 @@ def plan_of(cell: Cell, job_id: int) -> dict[str, Any]:
     try:
         with catalog.read() as session:
             return jobs.load_plan(session, job_id) or {}
+    finally:
+        catalog.close()
+
+
+def wait_until(wanted: Callable[[], bool], *, within_s: float = 30) -> None:
+    """Waits until something is so."""
+    end = time.monotonic() + within_s
+    while not wanted():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def pass_by(cell: Cell, clock: SettableClock, name: str, at: datetime) -> None:
+    """Lets the time come at which a schedule is due."""
+    clock.set(at - timedelta(minutes=10))
+    wait_until(lambda: _next_run(cell, name) == at)
+    clock.set(at)
+
+
+def _next_run(cell: Cell, name: str) -> datetime | None:
+    catalog = open_catalog(cell.home)
+    try:
+        with catalog.read() as session:
+            found = [value for value in config.schedules(session) if value.name == name]
+            return found[0].next_run_at if found else None
     finally:
         catalog.close()
