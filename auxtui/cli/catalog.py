@@ -10,14 +10,17 @@ import typer
 
 from auxtui.cli.findings import exit_code_of, show_findings
 from auxtui.cli.output import say, write_json
+from auxtui.cli.rebuild import rebuild
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of
 
 app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
-    help="Check the catalog, or back it up.",
+    help="Check the catalog, back it up, or rebuild it.",
 )
+
+app.command()(rebuild)
 
 
 @app.command()

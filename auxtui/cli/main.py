@@ -40,12 +40,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unpick": ("unpick", "Do not copy these backup jobs."),
     "recopy": ("recopy", "Copy these backup jobs anew."),
     "mark-bad": ("mark_bad", "Mark these job copies bad."),
+    "verify": ("verify", "Read copies and compare every byte."),
+    "repair": ("repair", "Make damaged job copies anew from good ones."),
+    "aging": ("aging", "Take away what retention does not keep."),
+    "retain": ("retain", "Keep these job copies beyond their retention."),
+    "promote": ("promote", "Make a synchronous copy the primary."),
     "restore": ("restore", "Get a backup job back into a directory."),
     "schedule": ("schedule", "When operations start by themselves."),
     "window": ("window", "When operations must not run, and why not now."),
     "activity": ("activity", "Switch operations off and on."),
     "service": ("service", "The process that runs the jobs."),
-    "catalog": ("catalog", "Check the catalog, or back it up."),
+    "catalog": ("catalog", "Check the catalog, back it up, or rebuild it."),
     "doctor": ("doctor", "What is wrong here, and what to do about it."),
 }
 # Typer's ClickException, which it does not export: the root of all that says "wrong use".

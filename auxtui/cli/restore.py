@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from auxtui.cli.output import say, write_json
+from auxtui.cli.running import WaitOption, run_job
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, terms_of, whoami
 from auxtui.cli.words import name_of
-from engine.model.errors import UsageError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -35,23 +34,15 @@ def restore(
         bool,
         typer.Option("--overwrite", help="Replace files that are there.", show_default=False),
     ] = False,
-    wait: Annotated[
-        bool,
-        typer.Option(
-            "--wait", help="Wait for the end; its exit code is the job's.", show_default=False
-        ),
-    ] = False,
+    wait: WaitOption = False,
     here: HereOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Get a backup job back, from the copy of lowest precedence that can give it."""
-    from auxtui.cli.waiting import wait_and_report
     from engine.control import frontdoor
 
     terms = terms_of(ctx, home, as_json)
-    if here and not wait:
-        raise UsageError("--here runs the job inside this command", hint="add --wait")
 
     def start() -> int:
         return frontdoor.run_restore(
@@ -64,17 +55,4 @@ def restore(
             by=whoami(),
         )
 
-    if here:
-        from auxtui.cli.here import run_here
-
-        raise typer.Exit(run_here(terms.home, lambda: wait_and_report(terms, start(), here=True)))
-    job_id = start()
-    if wait:
-        raise typer.Exit(wait_and_report(terms, job_id))
-    if terms.as_json:
-        from engine.catalog.live_documents import job_document
-
-        with terms.live() as live:
-            write_json(job_document(live.job(job_id)))
-    else:
-        say(str(job_id))
+    run_job(terms, start, wait=wait, here=here)

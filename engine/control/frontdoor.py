@@ -23,6 +23,7 @@ from engine.control.asking import request as request
 from engine.control.ending import terminate_holder
 from engine.control.lock import is_held, read_holder
 from engine.control.rebuilding import rebuild as rebuild
+from engine.control.upkeep import preview_aging as preview_aging
 from engine.control.upkeep import promote as promote
 from engine.control.upkeep import release as release
 from engine.control.upkeep import repair as repair

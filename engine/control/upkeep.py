@@ -7,8 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from engine.catalog.home import Home
+from engine.catalog.opening import open_catalog
 from engine.control.asking import request
+from engine.model.clock import system_clock
 from engine.model.states import Operation, RequestKind
+from engine.operations.aging_decision import decide_aging, decision_document, policies_of
 
 
 def run_operation(home: Home, operation: Operation, payload: dict[str, Any], *, by: str) -> int:
@@ -84,6 +87,28 @@ def run_aging(
     """
     payload = {"policy": policy, "dry_run": dry_run, "confirm": confirm}
     return run_operation(home, Operation.AGING, payload, by=by)
+
+
+def preview_aging(home: Home, *, policy: str | None = None) -> dict[str, Any]:
+    """What data aging would do now; changes nothing and needs no service.
+
+    Returns:
+        `fuses` that would stop it, and `job_copies`: each with `ages`, `reason`, `retained_by`.
+
+    Raises:
+        NotFoundError: no such policy.
+    """
+    now = system_clock()
+    catalog = open_catalog(home)
+    try:
+        with catalog.read() as session:
+            decisions = [
+                decide_aging(session, home, one.name, now, confirmed=False)
+                for one in policies_of(session, policy)
+            ]
+            return decision_document(decisions, dry_run=True)
+    finally:
+        catalog.close()
 
 
 def release(home: Home, policy: str, *, by: str, copy: str | None = None) -> list[dict[str, Any]]:
