@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from engine.catalog.values import JobValue
 from engine.model.states import JobState, Operation
@@ -22,18 +22,32 @@ def conflict_of(job: JobValue, active: Iterable[JobValue]) -> str:
         return _upkeep_conflict(job, active)
     if job.operation != Operation.AUXCOPY:
         return ""
+    before = (
+        other
+        for other in active
+        if other.id != job.id
+        and other.state in HOLDING
+        and (other.id < job.id or other.state in STARTED)
+    )
+    found = run_in_the_way(job.policy_id, job.copies, before)
+    return f"{found}; this one starts when it has ended" if found else ""
+
+
+def run_in_the_way(
+    policy_id: int | None, copies: Collection[str], active: Iterable[JobValue]
+) -> str:
+    """The run that copies to one of these copies already; empty when there is none.
+
+    Args:
+        policy_id: of the copies.
+        copies: names of copies.
+        active: jobs that are not at their end.
+    """
     for other in active:
-        shared = set(other.copies) & set(job.copies)
-        if (
-            other.id != job.id
-            and other.operation == job.operation
-            and other.policy_id == job.policy_id
-            and shared
-            and other.state in HOLDING
-            and (other.id < job.id or other.state in STARTED)
-        ):
-            names = ", ".join(sorted(shared))
-            return f"job {other.id} copies to {names}; this one starts when it has ended"
+        shared = set(other.copies) & set(copies)
+        is_run = other.operation == Operation.AUXCOPY and other.state != JobState.SUSPENDED
+        if shared and is_run and other.policy_id == policy_id:
+            return f"job {other.id} copies to {', '.join(sorted(shared))}"
     return ""
 
 

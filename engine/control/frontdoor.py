@@ -174,6 +174,27 @@ def decide(
     return request(home, RequestKind.DECIDE, None, payload, by=by)
 
 
+def prioritise(
+    home: Home, policy: str, copy: str, backup_jobs: Sequence[int], priority: int, *, by: str
+) -> None:
+    """Sets the place of backup jobs in the next run to a copy.
+
+    Args:
+        priority: 0 (first) to 9 (last).
+
+    Raises:
+        UsageError, NotFoundError: refused; nothing was changed.
+    """
+    refuse_unwritable(policy, copy)
+    payload = {
+        "policy": policy,
+        "copy": copy,
+        "backup_jobs": list(backup_jobs),
+        "priority": priority,
+    }
+    request(home, RequestKind.DECIDE, None, payload, by=by)
+
+
 def schedule(home: Home, name: str, act: str, *, by: str) -> list[int]:
     """Runs, enables or disables a schedule; returns the ids of jobs that were started.
 

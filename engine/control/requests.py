@@ -8,10 +8,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from sqlmodel import Session
+
 from engine.catalog import activity, config, jobs, requests, schedules
 from engine.catalog.values import JobValue, RequestValue
 from engine.control import newjobs
 from engine.control.admission import check_node
+from engine.control.conflicts import run_in_the_way
 from engine.control.controller import Controller
 from engine.control.scheduler import Scheduler
 from engine.model.errors import (
@@ -23,7 +26,7 @@ from engine.model.errors import (
 )
 from engine.model.states import CopyKind, JobState, Operation, RequestKind
 from engine.operations import releasing
-from engine.operations.deciding import decide, settle_policy
+from engine.operations.deciding import decide, prioritise, settle_policy
 from engine.operations.options import options_from_json, options_to_json
 from engine.operations.planning import chosen_copies, load_scope
 from engine.operations.promotion import promote
@@ -149,6 +152,8 @@ class Requests:
                     hint=f"known: {', '.join(sorted(agents))}",
                 )
             suspended = options.start_suspended
+            if not suspended and not config.commcell(session).queue_conflicting_auxcopy_jobs:
+                _refuse_conflict(session, scope.policy.id, copies)
             job_id = jobs.create_job(
                 session,
                 operation=Operation.AUXCOPY,
@@ -214,9 +219,7 @@ class Requests:
 
     async def _priority(self, request: RequestValue) -> Answer:
         job = await self._active(request, "given another priority")
-        priority = request.payload.get("priority")
-        if not isinstance(priority, int) or not 0 <= priority <= 9:
-            raise UsageError(f"priority {priority!r} is not possible", hint="0 (first) to 9 (last)")
+        priority = _checked_priority(request.payload.get("priority"))
         await self.controller.set_priority(job, priority)
         return {"job_id": job.id}
 
@@ -246,10 +249,10 @@ class Requests:
         )
 
     async def _decide(self, request: RequestValue) -> Answer:
-        """An operator's word on job copies: picked, do_not_copy, recopy, bad, or none."""
+        """An operator's word on job copies: picked, do_not_copy, recopy, bad, none, or a priority."""
         payload, now = request.payload, self.controller.clock()
         ids = [int(backup_job_id) for backup_job_id in payload.get("backup_jobs", [])]
-        decision = str(payload.get("decision", ""))
+        decision, priority = str(payload.get("decision", "")), payload.get("priority")
 
         def write(session: Any) -> None:
             policy = config.policy(session, str(payload.get("policy", "")))
@@ -264,7 +267,10 @@ class Requests:
             if copy.kind == CopyKind.PRIMARY and decision != "bad":
                 raise UsageError(f"{name} is the primary copy: nothing is copied to it")
             for backup_job_id in ids:
-                decide(session, copy, backup_job_id, decision, request.by, now)
+                if priority is None:
+                    decide(session, copy, backup_job_id, decision, request.by, now)
+                else:
+                    prioritise(session, copy, backup_job_id, _checked_priority(priority))
             settle_policy(session, policy.name, now)
 
         await self.controller.store.write(write)
@@ -341,6 +347,31 @@ class Requests:
             words = job.state.replace("_", " ")
             raise JobStateError(f"job {job.id} has ended ({words}): it cannot be {done}")
         return job
+
+
+def _checked_priority(priority: object) -> int:
+    """A priority of a request.
+
+    Raises:
+        UsageError: not a whole number from 0 to 9.
+    """
+    if isinstance(priority, bool) or not isinstance(priority, int) or not 0 <= priority <= 9:
+        raise UsageError(f"priority {priority!r} is not possible", hint="0 (first) to 9 (last)")
+    return priority
+
+
+def _refuse_conflict(session: Session, policy_id: int, copies: list[str]) -> None:
+    """Refuses a run that would wait for another one.
+
+    Raises:
+        UsageError: names the other run.
+    """
+    found = run_in_the_way(policy_id, copies, jobs.active_jobs(session))
+    if found:
+        raise UsageError(
+            f"{found}: a conflicting run is refused here",
+            hint="start it when that one has ended, or set queue_conflicting_auxcopy_jobs = true",
+        )
 
 
 def _refusal(error: AuxError) -> Answer:

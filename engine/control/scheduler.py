@@ -158,8 +158,9 @@ class Scheduler:
         return started
 
     async def _has_work(self, value: ScheduleValue, policy: str) -> bool:
-        """An automatic schedule makes no empty runs, nor a second one beside a running one."""
-        if parse_schedule(value.spec, value.time_zone).kind is not ScheduleKind.AUTOMATIC:
+        """What looks by itself makes no empty runs, nor a second one beside a running one."""
+        kind = parse_schedule(value.spec, value.time_zone).kind
+        if kind not in (ScheduleKind.AUTOMATIC, ScheduleKind.CONTINUOUS):
             return True
         now, options = self.clock(), run_options_of(value)
 

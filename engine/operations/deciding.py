@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from engine.catalog import config, ledger
+from engine.catalog import config, decisions, ledger
 from engine.catalog.values import CopyValue
 from engine.catalog.verdicts import apply_verdicts
 from engine.model.errors import NotFoundError, UsageError
@@ -33,9 +33,7 @@ def decide(
         raise UsageError(
             f"{decision!r} is no decision", hint="picked, do_not_copy, recopy, bad or none"
         )
-    job = ledger.backup_job(session, backup_job_id)
-    if job.policy_id != copy.policy_id:
-        raise NotFoundError(f"backup job {backup_job_id} is not of the policy of copy {copy.name}")
+    _refuse_stranger(session, copy, backup_job_id)
     if copy.kind == CopyKind.PRIMARY and decision != "bad":
         raise UsageError(f"{copy.name} is the primary copy: nothing is copied to it")
     line = ledger.job_copy(session, copy.id, backup_job_id)
@@ -55,6 +53,24 @@ def decide(
             "re-copy it from a good copy",
             now=now,
         )
+
+
+def prioritise(session: Session, copy: CopyValue, backup_job_id: int, priority: int) -> None:
+    """Sets the place of a backup job in the next run to a copy.
+
+    Args:
+        priority: 0 (first) to 9 (last).
+
+    Raises:
+        NotFoundError: there is no such backup job in the policy of this copy.
+    """
+    _refuse_stranger(session, copy, backup_job_id)
+    decisions.set_priority(session, copy.id, backup_job_id, priority)
+
+
+def _refuse_stranger(session: Session, copy: CopyValue, backup_job_id: int) -> None:
+    if ledger.backup_job(session, backup_job_id).policy_id != copy.policy_id:
+        raise NotFoundError(f"backup job {backup_job_id} is not of the policy of copy {copy.name}")
 
 
 def settle_policy(session: Session, policy: str, now: datetime) -> None:

@@ -16,6 +16,7 @@ from engine.catalog import config, jobs, ledger
 from engine.catalog.values import CopyValue, JobValue
 from engine.library.interface import Library
 from engine.model.errors import (
+    EXIT_FAILED,
     EXIT_USAGE,
     AuxError,
     Cancelled,
@@ -69,6 +70,7 @@ def check_restore(
         raise UsageError(f"the target {target!r} is not an absolute path")
     if os.path.lexists(target) and not os.path.isdir(target):
         raise UsageError(f"the target {shown(target)} is not a directory")
+    refuse_protected(session, target)
     options = {
         "backup_job_id": backup_job_id,
         "to": target,
@@ -78,6 +80,30 @@ def check_restore(
         "retries": 0,
     }
     return options, policy.id, policy.name, [copy.name for copy in copies]
+
+
+def refuse_protected(session: Session, target: str) -> None:
+    """Refuses a target in a library or a landing directory: nothing but copies is written there.
+
+    Raises:
+        UsageError: names what lies there.
+    """
+    real = os.path.realpath(target)
+    protected = {
+        **{library.url: f"library {library.name}" for library in config.libraries(session)},
+        **{
+            value.landing: f"the landing directory of {value.client}/{value.name}"
+            for value in config.subclients(session)
+            if value.landing
+        },
+    }
+    for path, what in protected.items():
+        root = os.path.realpath(path.removeprefix("file://"))
+        if real == root or real.startswith(f"{root}/"):
+            raise UsageError(
+                f"cannot restore to {shown(target)}: it is in {what}",
+                hint="restore to a directory of its own, look at it, then move it",
+            )
 
 
 def candidates_of(
@@ -174,6 +200,9 @@ class Restore:
             if result.refused:
                 return self._refused(result)
             self._written_bytes += result.size_bytes
+            restored = result.files or result.directories or result.links or self._written_bytes
+            if globs and not (restored or result.failed):
+                return self._nothing_matches(globs)
             if not result.failed:
                 return await self._done(candidate)
             for failed in result.failed:
@@ -195,6 +224,15 @@ class Restore:
         await self.context.event("restore.done", f"{note} to {shown(self.job.options['to'])}")
         self.errors.clear()
         return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=self._written_bytes)
+
+    def _nothing_matches(self, globs: list[str]) -> AttemptEnd:
+        return AttemptEnd(
+            kind="ended",
+            state=JobState.FAILED,
+            reason=f"nothing in the backup job matches {shown(', '.join(globs))}: "
+            "nothing was restored",
+            exit_code=EXIT_FAILED,
+        )
 
     def _refused(self, result: RestoreResult) -> AttemptEnd:
         first = ", ".join(shown(path) for path in result.refused[:3])

@@ -184,6 +184,7 @@ class _Settling:
         self.now = now
         self.name = f"{subclient.client}/{subclient.name}"
         self.primary = primary_copy_id(session, subclient.policy_id)
+        self.left: list[tuple[bytes, str]] = []
 
     def settle(self, seen: LandingScan) -> None:
         """Adopts what has settled, leaves what has not, names what is no longer what it was."""
@@ -195,6 +196,7 @@ class _Settling:
             self.now,
             landing_identity=seen.identity,
         )
+        self.left = seen.left
         for name, reason in seen.left:
             self._leave(name, reason)
         for entry in sorted(seen.entries, key=lambda entry: (entry.newest_mtime_ns, entry.name)):
@@ -250,6 +252,22 @@ class _Settling:
         self.result.left.append({"subclient": self.name, "name": shown(name), "reason": reason})
         landing.observe(self.session, self.subclient.id, name, fingerprint, reason, self.now)
 
+    def _say_parts(self, entry: SeenEntry, job_id: int) -> None:
+        """Parts of an adopted entry that cannot be copied: said where it stays, in the event log."""
+        parts = [(name, why) for name, why in self.left if name.startswith(entry.name + b"/")]
+        if not parts:
+            return
+        name, why = parts[0]
+        more = f", and {len(parts) - 1} more" if len(parts) > 1 else ""
+        add_event(
+            self.session,
+            severity=Severity.WARNING,
+            code="landing.incomplete",
+            message=f"backup job {job_id} ({self.name}, {shown(entry.name)}) is without "
+            f"{shown(name)}: {why}{more}",
+            now=self.now,
+        )
+
     def _adopt(self, entry: SeenEntry) -> None:
         job_id = jobs.next_id(self.session)
         completed = datetime.fromtimestamp(entry.newest_mtime_ns / 1e9, UTC)
@@ -292,6 +310,7 @@ class _Settling:
             chunks=entry.chunks,
         )
         landing.forget_observations(self.session, self.subclient.id, [entry.name])
+        self._say_parts(entry, job_id)
         self.result.policies.add(self.subclient.policy_id)
         self.result.adopted.append(
             {

@@ -145,6 +145,7 @@ class CopiedFile:
         reader: of its backup job.
         needs: chunks that each destination lacks.
         chunks: pieces of work in all.
+        bytes_done: what every destination has already.
         done: called when everything is committed and closed.
     """
 
@@ -153,11 +154,13 @@ class CopiedFile:
         entry: FileEntry,
         reader: JobReader,
         needs: dict[OpenDestination, int],
+        *,
         chunks: int,
+        bytes_done: int,
         done: Callable[[CopiedFile], None],
     ) -> None:
         self.entry = entry
-        self.bytes_done = 0
+        self.bytes_done = bytes_done
         self.targets = {
             dest: Target(dest, entry, count, self._part_done) for dest, count in needs.items()
         }

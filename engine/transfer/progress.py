@@ -85,6 +85,7 @@ class RunSnapshot:
     bytes_reused: int
     """Source bytes that no destination needed any more."""
     bytes_per_second: float
+    """Of all destinations together, as the totals of a job are: two copies take twice the bytes."""
     streams: tuple[StreamSnapshot, ...]
     in_flight: tuple[InFlight, ...]
 
@@ -226,11 +227,11 @@ class RunMeter:
         self._bytes_done = 0
         self._bytes_reused = 0
 
-    def add(self, count_bytes: int) -> None:
-        """Counts source bytes as moved."""
+    def add(self, count_bytes: int, destinations: int) -> None:
+        """Counts source bytes as moved to so many destinations."""
         with self._lock:
             self._bytes_done += count_bytes
-            self._window.add(count_bytes)
+            self._window.add(count_bytes * destinations)
 
     def add_reused(self, count_bytes: int) -> None:
         """Counts source bytes that need not be read."""

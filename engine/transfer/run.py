@@ -282,10 +282,11 @@ class TransferRun:
         file = work.file if isinstance(work, ChunkWork) else None
         entry = work.file.entry if isinstance(work, ChunkWork) else work.files[0].entry
         limits = [dest.spec.throttle for dest in work.order.alive]
+        needs = work.needs if isinstance(work, ChunkWork) else work.order.destinations
 
         def moved(count_bytes: int) -> None:
             meter.add(count_bytes)
-            self._meter.add(count_bytes)
+            self._meter.add(count_bytes, sum(dest.is_alive for dest in needs))
             work.order.bytes_moved += count_bytes  # for display: a lost update does no harm
             if file is not None:
                 file.add(count_bytes)

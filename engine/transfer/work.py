@@ -150,7 +150,14 @@ def _chunk_works(
     for want in wanted:
         for dest in want.needs:
             lacking[dest] = lacking.get(dest, 0) + 1
-    file = CopiedFile(entry, order.reader, lacking, len(wanted), order.files.discard)
+    file = CopiedFile(
+        entry,
+        order.reader,
+        lacking,
+        chunks=len(wanted),
+        bytes_done=entry.size - sum(want.chunk.length for want in wanted),
+        done=order.files.discard,
+    )
     order.files.add(file)
     for want in wanted:
         yield ChunkWork(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.catalog.events import events
 from engine.control import frontdoor
 from engine.model.errors import NotFoundError, UsageError
 from engine.model.states import RequestKind
@@ -222,3 +223,51 @@ def test_a_restore_gives_back_every_byte(cell: Cell) -> None:
 
     assert job.state == "completed", job.reason
     assert tree(cell.root / "back/two") == tree(cell.landing / "two")
+
+
+def restore(cell: Cell, backup_job_id: int, to: str, *globs: str) -> int:
+    return frontdoor.run_restore(
+        cell.home, backup_job_id, to=to, copy=None, path_globs=globs, overwrite=False, by="test"
+    )
+
+
+def test_a_restore_never_writes_into_a_library_or_a_landing_directory(cell: Cell) -> None:
+    cell.dump("one.dump")
+    cell.apply()
+    cell.scan()
+    cell.run()
+    backup_job_id = cell.ledger()[b"one.dump"].backup_job_id
+
+    for target, what in ((cell.root / "vault/x", "library vault"), (cell.landing, "db1/pg")):
+        with pytest.raises(UsageError, match=what):
+            restore(cell, backup_job_id, str(target))
+
+    assert not (cell.root / "vault/x").exists()
+
+
+def test_a_restore_of_nothing_is_not_completed(cell: Cell) -> None:
+    cell.dump("one.dump")
+    cell.apply()
+    cell.scan()
+    cell.run()
+    backup_job_id = cell.ledger()[b"one.dump"].backup_job_id
+
+    job = cell.wait(restore(cell, backup_job_id, str(cell.root / "back"), "*.sql"))
+
+    assert (job.state, job.exit_code) == ("failed", 1)
+    assert "*.sql" in job.reason
+
+
+def test_a_part_that_cannot_be_copied_is_an_event_of_its_adoption(cell: Cell) -> None:
+    cell.dump("two/a", 10)
+    os.mkfifo(cell.landing / "two/pipe")
+    cell.apply()
+    cell.scan()
+
+    catalog = frontdoor.open_catalog(cell.home)
+    with catalog.read() as session:
+        said = [e.message for e in events(session) if e.code == "landing.incomplete"]
+    catalog.close()
+
+    assert len(said) == 1
+    assert "two/pipe" in said[0]

@@ -333,3 +333,30 @@ def _until(wanted: object, within_s: float = 20.0) -> None:
     while not wanted():  # type: ignore[operator]
         assert time.monotonic() < end, "never came"
         time.sleep(0.02)
+
+
+def test_a_continuous_schedule_makes_no_empty_runs(cell: Cell) -> None:
+    cell.dump("one.dump")
+    cell.apply(
+        """
+[schedules.always]
+operation = "auxcopy"
+policy = "databases"
+when = "continuous"
+"""
+    )
+    with at(cell, MONDAY) as clock:
+        cell.scan()
+        _until(lambda: schedule(cell, "always").next_run_at is not None)
+        clock.set(MONDAY + timedelta(minutes=2))
+        _until(lambda: cell.ledger()[b"one.dump"].state == "available")
+        seen = schedule(cell, "always").next_run_at
+        clock.set(MONDAY + timedelta(minutes=4))  # nothing to do: looked at, and no run
+        _until(lambda: schedule(cell, "always").next_run_at != seen)
+        cell.dump("two.dump")
+        cell.scan()
+        clock.set(MONDAY + timedelta(minutes=8))
+        _until(lambda: cell.ledger()[b"two.dump"].state == "available")
+        jobs = _jobs(cell)
+
+    assert [job.backup_jobs_done for job in jobs] == [1, 1]

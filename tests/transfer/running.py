@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from engine.transfer.cancel import CancelToken
 from engine.transfer.orders import TransferOrder, TransferResult
@@ -21,6 +22,7 @@ class Session:
         throttle: Throttle | None = None,
         memory_bytes: int = 16 * 1024 * 1024,
         grace_s: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.cancel = CancelToken()
         self.results: list[TransferResult] = []
@@ -33,6 +35,7 @@ class Session:
             on_result=self._on_result,
             memory_bytes=memory_bytes,
             grace_s=grace_s,
+            clock=clock,
         )
 
     async def _on_result(self, result: TransferResult) -> None:

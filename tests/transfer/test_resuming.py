@@ -6,7 +6,7 @@ import pytest
 
 from engine.model.errors import DestinationWrite, SourceCorrupt
 from tests.transfer.fakes import FakeSource, Store, chunks_of, destination, order
-from tests.transfer.running import copy
+from tests.transfer.running import Session, copy
 from tests.transfer.test_copying import MIB, mixed, some_bytes
 
 
@@ -56,6 +56,29 @@ async def test_a_restart_reads_exactly_the_chunks_that_are_not_in_the_journal(wi
     assert result.bytes_read + result.bytes_reused == result.size_bytes
     assert result.outcomes[0].chunks_done == result.chunks
     assert store.content() == source.contents
+
+
+async def test_a_restarted_file_shows_what_it_has_already():
+    contents = {b"big": some_bytes(4 * MIB)}
+    store = Store()
+
+    def fail() -> None:
+        raise DestinationWrite("pulled out")
+
+    broken = destination(store.writer(on_publish=fail))
+    await copy(order(FakeSource(contents, chunk_bytes=MIB), broken))
+    for lost in list(store.journal)[3:]:
+        del store.journal[lost]
+    source = FakeSource(contents, chunk_bytes=MIB)
+    session = Session([order(source, destination(store.writer()))], streams=1)
+    seen: list[int] = []
+    source.on_read = lambda *_: seen.extend(
+        stream.file_bytes_done for stream in session.run.snapshot().streams
+    )
+
+    await session.to_end()
+
+    assert seen[0] == 3 * MIB
 
 
 async def test_a_second_restart_of_a_complete_copy_reads_nothing():

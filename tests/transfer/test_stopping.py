@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
+
 from engine.model.errors import Cancelled
 from engine.model.states import StreamState
 from engine.transfer.orders import OutcomeState
@@ -169,6 +171,18 @@ async def test_snapshots_rise_and_name_what_is_copied():
     assert seen[0].in_flight[0][:2] == (5, "copy-2")
     last = session.run.snapshot()
     assert (last.bytes_done, last.in_flight, last.streams) == (8 * MIB + 1, (), ())
+
+
+async def test_the_rate_is_that_of_all_copies_as_the_totals_of_a_job_are():
+    source = FakeSource({b"big": some_bytes(2 * MIB), b"s": b"1"}, chunk_bytes=MIB)
+    copies = [destination(Store().writer(), number) for number in (1, 2)]
+    session = Session([order(source, *copies)], clock=lambda: 7.0)
+
+    await session.to_end()
+
+    last = session.run.snapshot()
+    assert last.bytes_done == 2 * MIB + 1
+    assert last.bytes_per_second == pytest.approx(2 * last.bytes_done / 0.1)
 
 
 async def test_a_stream_says_that_it_is_throttled():
