@@ -121,7 +121,7 @@ class Cell:
         return frontdoor.wait_for_job(self.home, job_id, interval_s=0.02)
 
     def until(
-        self, job_id: int, wanted: Callable[[JobValue], bool], *, within_s: float = 30
+        self, job_id: int, wanted: Callable[[JobValue], bool], *, within_s: float = 60
     ) -> JobValue:
         """Waits until a job is as wanted."""
         end = time.monotonic() + within_s

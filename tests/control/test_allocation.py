@@ -145,8 +145,8 @@ def test_new_backup_jobs_join_a_running_job(cell: Cell) -> None:
     cell.dump("first.dump", 40 << 20)
     cell.apply()
     cell.scan()
-    job_id = cell.start(throttle_bps=20 << 20)
-    cell.until(job_id, lambda job: job.bytes_done > 4 << 20)
+    job_id = cell.start(throttle_bps=4 << 20)
+    cell.until(job_id, lambda job: job.bytes_done > 1 << 20)
 
     cell.dump("second.dump")
     cell.scan()
@@ -162,8 +162,8 @@ def test_a_fixed_list_takes_nothing_that_came_later(cell: Cell) -> None:
     cell.dump("first.dump", 40 << 20)
     cell.apply()
     cell.scan()
-    job_id = cell.start(scalable=False, throttle_bps=20 << 20)
-    cell.until(job_id, lambda job: job.bytes_done > 4 << 20)
+    job_id = cell.start(scalable=False, throttle_bps=4 << 20)
+    cell.until(job_id, lambda job: job.bytes_done > 1 << 20)
 
     cell.dump("second.dump")
     cell.scan()

@@ -72,6 +72,7 @@ def test_a_restore_that_is_killed_goes_on(copied: Estate, nth: int) -> None:
     assert_restored(copied, back)
 
 
+@pytest.mark.soak  # the throttle must come before the end of a short restore
 def test_a_restore_that_is_suspended_goes_on(copied: Estate) -> None:
     back = copied.root / "back"
     home = copied.cell.home

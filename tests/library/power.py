@@ -7,12 +7,15 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN: from now on nothing reaches the device
 _TRIES = 50
+_MOUNTS = 120
+_PIN_S = 0.25
 _WITHOUT_FLUSH = (2).to_bytes(4, "little")  # what is in memory is lost, as without power
 
 
@@ -44,8 +47,24 @@ class Disk:
 
     def mount(self) -> None:
         """Mounts; after a power cut the journal of the file system is replayed."""
-        _run("mount", "-o", "loop", str(self._image), str(self.root))
-        self._is_mounted = True
+        for _ in range(_MOUNTS):
+            _run("mount", "-o", "loop", str(self._image), str(self.root))
+            self._is_mounted = True
+            if self._is_alive():
+                return
+            # A process with mounts of its own still pins the one whose power was cut.
+            self.unmount()
+            time.sleep(_PIN_S)
+        raise OSError(f"{self.root} stays without power")
+
+    def _is_alive(self) -> bool:
+        try:
+            os.listdir(self.root)
+            (self.root / "alive").write_bytes(b"")
+            (self.root / "alive").unlink()
+        except OSError:
+            return False
+        return True
 
     def unmount(self) -> None:
         """Unmounts."""
