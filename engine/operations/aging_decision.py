@@ -110,12 +110,13 @@ def decide_aging(
         copy.id: _verdicts(copy, held[copy.id], clock, owed.get(copy.id, {}), {})
         for copy in scope.copies.values()
     }
+    last_good = _last_good(held, first, scope)
     decision = Decision(scope, [])
     for copy in scope.copies.values():
-        last_good = _last_good(copy, held, first, scope)
         verdicts = first[copy.id]
-        if last_good:
-            verdicts = _verdicts(copy, held[copy.id], clock, owed.get(copy.id, {}), last_good)
+        if copy.id in last_good:
+            owed_to = owed.get(copy.id, {})
+            verdicts = _verdicts(copy, held[copy.id], clock, owed_to, last_good[copy.id])
         decision.copies.append(CopyDecision(copy, held[copy.id], verdicts))
     _leave_what_is_in_use(session, home, decision)
     if not confirmed:
@@ -173,25 +174,28 @@ def _verdicts(
 
 
 def _last_good(
-    copy: CopyValue,
     held: Mapping[int, Mapping[int, JobCopyValue]],
     verdicts: Mapping[int, list[RetentionVerdict]],
     scope: Scope,
-) -> dict[int, str]:
-    """Good job copies that are the last ones while another copy keeps theirs, damaged."""
-    found: dict[int, str] = {}
-    good = {
-        copy_id: {job_id for job_id, line in lines.items() if _is_good(line)}
-        for copy_id, lines in held.items()
-    }
-    others = [other for other in scope.copies.values() if other.id != copy.id]
-    for other in others:
-        for verdict in verdicts[other.id]:
+) -> dict[int, dict[int, str]]:
+    """Per copy the good job copies that stay for another copy, which keeps its own but damaged.
+
+    Where every good one may go at once, the one of lowest precedence stays.
+    """
+    stays: dict[int, dict[int, bool]] = {}
+    wanted_by: dict[int, str] = {}
+    for copy in scope.copies.values():
+        for verdict in verdicts[copy.id]:
             job_id = verdict.backup_job_id
-            if verdict.may_age or job_id in good[other.id] or job_id not in good[copy.id]:
-                continue
-            if not any(job_id in good[third.id] for third in others):
-                found[job_id] = other.name
+            if _is_good(held[copy.id][job_id]):
+                stays.setdefault(job_id, {})[copy.id] = not verdict.may_age
+            elif not verdict.may_age:
+                wanted_by.setdefault(job_id, copy.name)
+    found: dict[int, dict[int, str]] = {}
+    for job_id, name in wanted_by.items():
+        good = stays.get(job_id, {})
+        if good and not any(good.values()):
+            found.setdefault(next(iter(good)), {})[job_id] = name
     return found
 
 
