@@ -261,8 +261,10 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
             return
         look = self.console.look
         self._say(plan_sentence(plan))
-        self.query_one("#totals", Facts).show(plan_facts(plan))
-        self.query_one("#lines", LineTable).show_rows(plan_rows(plan, look))
+        for totals in self.query("#totals").results(Facts):
+            totals.show(plan_facts(plan))
+        for lines in self.query("#lines").results(LineTable):
+            lines.show_rows(plan_rows(plan, look))
 
     async def _start(self) -> None:
         for field in self.query(Input):
@@ -284,7 +286,9 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
         self.dismiss(job_id)
 
     def _say(self, cell: Cell) -> None:
-        self.query_one("#sentence", OneLine).say([Cell(" Plan: ", Tone.STRONG), cell])
+        # A query, which may be empty: a plan may arrive while the dialog is being taken away.
+        for sentence in self.query("#sentence").results(OneLine):
+            sentence.say([Cell(" Plan: ", Tone.STRONG), cell])
 
 
 def _select(

@@ -357,6 +357,7 @@ when = "continuous"
         cell.scan()
         clock.set(MONDAY + timedelta(minutes=8))
         _until(lambda: cell.ledger()[b"two.dump"].state == "available")
+        _until(lambda: all(job.state.is_final for job in _jobs(cell)))  # the ledger is told first
         jobs = _jobs(cell)
 
     assert [job.backup_jobs_done for job in jobs] == [1, 1]
