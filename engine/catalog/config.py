@@ -139,6 +139,8 @@ def set_library_state(
     free_bytes: int | None,
     total_bytes: int | None,
     now: datetime,
+    *,
+    line: JsonObject | None = None,
 ) -> None:
     """Says what a look at a library has found.
 
@@ -150,14 +152,19 @@ def set_library_state(
         free_bytes: what can be written there, in bytes; None: not known.
         total_bytes: its size in bytes; None: not known.
         now: the present.
+        line: what is known of the line to it; None keeps what is there.
     """
-    columns = {
+    columns: dict[str, object] = {
         "state": state,
         "state_reason": reason,
         "free_bytes": free_bytes,
         "total_bytes": total_bytes,
         "checked_at": now,
     }
+    if line is not None:
+        columns["line"] = line
+    if reason:
+        columns |= {"last_error": reason, "last_error_at": now}
     connection_of(s).execute(
         update(LIBRARY).where(LIBRARY.c.id == library_id).values(plain(columns))
     )

@@ -57,6 +57,10 @@ class LibraryValue:
     free_bytes: int | None
     total_bytes: int | None
     checked_at: datetime | None
+    line: JsonObject
+    """Of a library on the network; see `engine.library.line`."""
+    last_error: str
+    last_error_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

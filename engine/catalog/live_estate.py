@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from typing import Any
 
@@ -12,6 +13,7 @@ from engine.catalog.live_values import (
     LiveClient,
     LiveCopy,
     LiveLibrary,
+    LiveLine,
     LiveMediaAgent,
     LivePolicy,
     LiveSubclient,
@@ -165,9 +167,23 @@ class EstateQueries(LiveQueries):
         found: list[LiveLibrary] = []
         for row in self._rows(
             "SELECT id, name, url, writers, state, state_reason, free_bytes, total_bytes,"
-            " checked_at FROM library ORDER BY name"
+            " checked_at, line, last_error, last_error_at FROM library ORDER BY name"
         ):
             values = dict(row)
             values["checked_at"] = at(row["checked_at"])
+            values["last_error_at"] = at(row["last_error_at"])
+            values["line"] = _line(row["line"])
             found.append(LiveLibrary(**values, media_agents=tuple(agents[row["name"]])))
         return tuple(found)
+
+
+def _line(text: str) -> LiveLine | None:
+    """What a probe has kept of the line; None where there is none, or not as this version keeps it."""
+    try:
+        found: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in json.loads(text).items()
+        }
+        return LiveLine(**found)
+    except (TypeError, ValueError, AttributeError):
+        return None

@@ -104,6 +104,19 @@ class LiveClient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiveLine:
+    """The way to a library on the network as its last probe found it."""
+
+    transport: str
+    peer: str
+    latency_ms: float | None
+    connections: int
+    limits: tuple[str, ...]
+    offers: tuple[str, ...]
+    lacks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveLibrary:
     """A library as its last probe found it."""
 
@@ -116,6 +129,10 @@ class LiveLibrary:
     free_bytes: int | None
     total_bytes: int | None
     checked_at: datetime | None
+    line: LiveLine | None
+    """Of a library on the network, once it was reached."""
+    last_error: str
+    last_error_at: datetime | None
     media_agents: tuple[str, ...]
     """Those with a data path, the default one first."""
 

@@ -87,6 +87,10 @@ class Library(SQLModel, table=True):
     free_bytes: int | None = big(default=None)
     total_bytes: int | None = big(default=None)
     checked_at: datetime | None = None
+    line: JsonObject = Field(default_factory=dict, sa_type=JSON)
+    """Of a library on the network: latency, connections, limits, what it lacks."""
+    last_error: str = ""
+    last_error_at: datetime | None = None
 
 
 class DataPath(SQLModel, table=True):

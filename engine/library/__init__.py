@@ -1,5 +1,5 @@
 """Places that hold copies, and the landing directories that are read: one narrow interface."""
 
-from engine.library.opening import open_library
+from engine.library.opening import check_url, discover, is_remote, open_library
 
-__all__ = ["open_library"]
+__all__ = ["check_url", "discover", "is_remote", "open_library"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from engine.library import layout
 from engine.library.beneath import directory, names_in, open_for_reading, open_root
@@ -24,6 +25,45 @@ class Discovered:
     """Directories of backup jobs, ascending, whether their manifest is well or not."""
     partial_ids: tuple[int, ...]
     """Those of unfinished ones."""
+
+
+class Discovery(Protocol):
+    """A library that is looked at without a catalog."""
+
+    def identity(self) -> LibraryIdentity:
+        """The identity in its marker, whoever it belongs to.
+
+        Raises:
+            LibraryOffline: there is no library there, it cannot be reached, or its marker is damaged.
+        """
+        ...
+
+    def copies(self) -> Iterator[Discovered]:
+        """Every copy below its root; what cannot be one is passed over.
+
+        Raises:
+            SourceRead, LibraryOffline: a directory cannot be listed.
+        """
+        ...
+
+
+class LocalDiscovery:
+    """`Discovery` below a path.
+
+    Args:
+        root: of the library.
+    """
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+
+    def identity(self) -> LibraryIdentity:
+        """See `Discovery`."""
+        return identity_at(self._root)
+
+    def copies(self) -> Iterator[Discovered]:
+        """See `Discovery`."""
+        return copies_at(self._root)
 
 
 def identity_at(root: bytes) -> LibraryIdentity:

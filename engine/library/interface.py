@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from engine.library.line import LineState
 from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader
 from engine.model.names import RelPath
 
@@ -41,6 +42,8 @@ class Probe:
     free_bytes: int | None
     """Usable by this process; None where the library has no limit that it can tell."""
     total_bytes: int | None
+    line: LineState | None = None
+    """Of a library on the network; None for a local one."""
 
 
 class ReadHandle(Protocol):

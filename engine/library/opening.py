@@ -1,13 +1,20 @@
-"""Opens a library by the scheme of its URL; the only place that knows which kinds there are."""
+"""Opens a library by the scheme of its URL; the only place that knows which kinds there are.
+
+A kind that needs a network is imported when one is opened: nobody else pays for it.
+"""
 
 from __future__ import annotations
 
 import os
 
+from engine.library.discovery import Discovery, LocalDiscovery
 from engine.library.interface import Library
 from engine.library.local import LocalLibrary
 from engine.model.errors import UsageError
 from engine.model.names import shown
+
+REMOTE_SCHEMES: tuple[str, ...] = ()
+"""Kinds of libraries that lie behind a network."""
 
 _HINT = "the absolute path of a directory, e.g. /mnt/vault"
 
@@ -17,19 +24,50 @@ def open_library(name: str, url: str, uuid: str | None, commcell_id: str) -> Lib
 
     Args:
         name: in the site file.
-        url: an absolute path, or `file:///` with one.
+        url: an absolute path, `file:///` with one, or a URL of a remote library.
         uuid: what the catalog knows of its marker; empty or None before it is initialised.
         commcell_id: whose library it is.
 
     Raises:
-        UsageError: no library of this kind is known.
+        UsageError: no library of this kind is known, or its URL cannot be understood.
     """
+    return LocalLibrary(name, _root_of(name, url), uuid=uuid or "", commcell_id=commcell_id)
+
+
+def discover(name: str, url: str) -> Discovery:
+    """What can be found out of a library without a catalog; touches nothing yet.
+
+    Raises:
+        UsageError: see `open_library`.
+    """
+    return LocalDiscovery(_root_of(name, url))
+
+
+def check_url(name: str, url: str) -> None:
+    """Raises:
+    UsageError: as `open_library` would, without importing what it needs.
+    """
+    _root_of(name, url)
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of a URL in lower case; empty for a path."""
+    scheme, separator, _ = url.partition("://")
+    return scheme.lower() if separator and "/" not in scheme else ""
+
+
+def is_remote(url: str) -> bool:
+    """True for a library behind a network."""
+    return scheme_of(url) in REMOTE_SCHEMES
+
+
+def _root_of(name: str, url: str) -> bytes:
     path = url.removeprefix("file://") if url.startswith("file:///") else url
-    scheme, separator, _ = path.partition("://")
-    if separator and "/" not in scheme:
+    scheme = scheme_of(path)
+    if scheme:
         raise UsageError(
             f"library {name}: {shown(scheme)}:// is not possible", hint=f"what is: {_HINT}"
         )
     if not path.startswith("/") or "\0" in path:
         raise UsageError(f"library {name}: {shown(url)} is not an absolute path", hint=_HINT)
-    return LocalLibrary(name, os.fsencode(path), uuid=uuid or "", commcell_id=commcell_id)
+    return os.fsencode(path)

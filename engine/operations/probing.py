@@ -44,7 +44,8 @@ async def probe_one(
     def write(session: Any) -> None:
         free = probe.free_bytes if probe else value.free_bytes
         total = probe.total_bytes if probe else value.total_bytes
-        config.set_library_state(session, value.id, state, reason, free, total, now)
+        line = probe.line.document() if probe and probe.line else None
+        config.set_library_state(session, value.id, state, reason, free, total, now, line=line)
         if state != value.state and value.state != LibraryState.UNKNOWN:
             offline = state is LibraryState.OFFLINE
             add_event(

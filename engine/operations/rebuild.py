@@ -6,7 +6,6 @@ never issued twice. Run again, or with another library, it adds what was not the
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -20,8 +19,8 @@ from engine.catalog.home import Home
 from engine.catalog.lines import primary_copy_id
 from engine.catalog.rows import BACKUP_JOB, COMMCELL, ID_SEQUENCE, connection_of
 from engine.catalog.values import CopyValue, LibraryValue, PolicyValue, SubclientValue
-from engine.library import open_library
-from engine.library.discovery import Discovered, copies_at, identity_at
+from engine.library import discover, open_library
+from engine.library.discovery import Discovered
 from engine.library.interface import Library
 from engine.library.landing import LandingReader
 from engine.library.landing_walk import fingerprint
@@ -90,9 +89,8 @@ class Rebuilding:
             self.report.libraries.append(value.name)
         commcell_id = config.commcell(self.session).uuid
         for value in libraries:
-            root = _root_of(value)
             library = open_library(value.name, value.url, value.uuid, commcell_id)
-            for found in copies_at(root):
+            for found in discover(value.name, value.url).copies():
                 self._rebuild_copy(value, library, found)
         self._raise_sequence()
         settle_all(self.session, self.now)
@@ -118,7 +116,8 @@ class Rebuilding:
 
     def _adopt_identity(self, value: LibraryValue) -> None:
         """A fresh catalog becomes the CommCell that the library belongs to."""
-        identity, cell = identity_at(_root_of(value)), config.commcell(self.session)
+        identity = discover(value.name, value.url).identity()
+        cell = config.commcell(self.session)
         connection = connection_of(self.session)
         if identity.commcell_id != cell.uuid:
             count = connection.execute(select(func.count()).select_from(BACKUP_JOB)).scalar()
@@ -272,10 +271,6 @@ class Rebuilding:
             .where(ID_SEQUENCE.c.id == 1, following <= self._highest_id)
             .values(next_id=self._highest_id + 1)
         )
-
-
-def _root_of(value: LibraryValue) -> bytes:
-    return os.fsencode(value.url.removeprefix("file://"))
 
 
 def _facts(entries: list[Entry]) -> dict[str, int]:

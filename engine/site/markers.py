@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlmodel import Session, select
 
 from engine.catalog.tables import CommCell, Library
-from engine.library import open_library
+from engine.library import check_url, open_library
 from engine.library.interface import LibraryIdentity, Probe
 from engine.model.errors import LibraryOffline, UsageError
 from engine.model.names import shown
@@ -26,7 +26,7 @@ def refuse_unknown_media(wanted: Configuration, site: SiteText) -> None:
     """Refuses libraries of a kind that cannot be opened; touches no disk."""
     for item in wanted.libraries.values():
         try:
-            open_library(item.name, item.url, None, "")
+            check_url(item.name, item.url)
         except UsageError as err:
             raise site.error((*item.place, "url"), err.message, hint=err.hint) from err
 
@@ -149,10 +149,12 @@ def _look(row: Library, cell: CommCell, now: datetime) -> list[Change]:
 def _online(row: Library, probe: Probe, now: datetime) -> None:
     row.state, row.state_reason, row.checked_at = LibraryState.ONLINE, "", now
     row.free_bytes, row.total_bytes = probe.free_bytes, probe.total_bytes
+    row.line = probe.line.document() if probe.line else {}
 
 
 def _offline(row: Library, err: LibraryOffline, now: datetime) -> Change:
     row.state, row.state_reason, row.checked_at = LibraryState.OFFLINE, err.message, now
+    row.last_error, row.last_error_at = err.message, now
     return Change(
         kind=LibraryItem.kind_name,
         name=row.name,

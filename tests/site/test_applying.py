@@ -436,10 +436,10 @@ def test_a_worm_copy_is_not_retained_for_less(text, apply: Apply, catalog: Catal
 def test_a_library_of_a_kind_that_cannot_be_opened_is_refused(
     apply: Apply, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ):
-    def refuse(name, url, uuid, commcell_id):
+    def refuse(name, url):
         raise UsageError(f"library {name}: no s3:// here", hint="a directory")
 
-    monkeypatch.setattr("engine.site.markers.open_library", refuse)
+    monkeypatch.setattr("engine.site.markers.check_url", refuse)
 
     with pytest.raises(SiteError, match=r"^site.toml:4: libraries.vault.url: .* no s3:// here"):
         apply(BASE)
