@@ -16,6 +16,7 @@ from engine.catalog import connecting, jobs, opening, tables
 from engine.catalog.checking import check_catalog, keep_backups
 from engine.catalog.faults import meaning_of
 from engine.catalog.opening import open_catalog
+from engine.catalog.revision import HEAD
 from engine.catalog.refusing import refuse_old_library
 from engine.model.errors import (
     CatalogBusy,
@@ -160,7 +161,7 @@ def test_newer_catalog_is_refused(closed):
         other.execute("UPDATE alembic_version SET version_num = '9\x1b[31m999'")
 
     with pytest.raises(
-        CatalogTooNew, match=r"revision 9\\x1b\[31m999, this auxtui knows up to 0003"
+        CatalogTooNew, match=rf"revision 9\\x1b\[31m999, this auxtui knows up to {HEAD}"
     ):
         open_catalog(closed)
     assert "9" in check_catalog(closed)[0].what
