@@ -16,8 +16,8 @@ from engine.catalog import connecting, jobs, opening, tables
 from engine.catalog.checking import check_catalog, keep_backups
 from engine.catalog.faults import meaning_of
 from engine.catalog.opening import open_catalog
-from engine.catalog.revision import HEAD
 from engine.catalog.refusing import refuse_old_library
+from engine.catalog.revision import HEAD
 from engine.model.errors import (
     CatalogBusy,
     CatalogCorrupt,
