@@ -32,6 +32,16 @@ class Door(Protocol):
         """The plan of a run that is not started."""
         ...
 
+    def schedule_auxcopy(
+        self, policy: str, options: RunOptions, *, name: str, when: str, time_zone: str
+    ) -> None:
+        """Makes a schedule that runs an auxiliary copy; it is part of the configuration."""
+        ...
+
+    def save_script(self, policy: str, options: RunOptions, file: str) -> None:
+        """Writes a run as a file for `auxtui auxcopy --script`."""
+        ...
+
     def request(
         self, kind: RequestKind, job_id: int | None, payload: Mapping[str, Any]
     ) -> Mapping[str, Any]:
@@ -77,6 +87,27 @@ class FrontDoor:
     def preview(self, policy: str, options: RunOptions) -> Mapping[str, Any]:
         plan: Mapping[str, Any] = self._engine().preview(self._home, policy, options)
         return plan
+
+    def schedule_auxcopy(
+        self, policy: str, options: RunOptions, *, name: str, when: str, time_zone: str
+    ) -> None:
+        from engine.catalog.opening import open_catalog
+        from engine.model.clock import system_clock
+        from engine.site.scheduling import NewSchedule, add_schedule
+
+        self.preview(policy, options)  # a run that would be refused is not scheduled
+        wanted = NewSchedule(
+            name=name, policy=policy, when=when, options=options, time_zone=time_zone
+        )
+        with open_catalog(self._home) as catalog:
+            add_schedule(catalog, wanted, dry_run=False, now=system_clock())
+        self.ensure_service()  # it is what starts the runs
+
+    def save_script(self, policy: str, options: RunOptions, file: str) -> None:
+        from engine.site.run_form import save_script
+
+        self.preview(policy, options)  # a form that cannot run is not saved
+        save_script(os.path.expanduser(file), policy, options)
 
     def request(
         self, kind: RequestKind, job_id: int | None, payload: Mapping[str, Any]

@@ -128,12 +128,12 @@ def _dialog(screen: ConsoleScreen, policy: str, options: Mapping[str, Any]) -> N
     if estate is None or found is None:
         raise UsageError(f"policy {safe(policy)} is not there any more")
 
-    def started(job_id: int | None) -> None:
-        if job_id is not None:
+    def done(said: str | None) -> None:
+        if said is not None:
             screen.console.feed.refresh()
-            screen.flash(f"job {job_id} has started; it goes on when this console ends", Tone.OK)
+            screen.flash(said, Tone.OK)
 
-    screen.app.push_screen(RunAuxiliaryCopyScreen(found, estate, options), started)
+    screen.app.push_screen(RunAuxiliaryCopyScreen(found, estate, options), done)
 
 
 async def _request(

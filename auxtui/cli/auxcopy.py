@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,6 @@ from auxtui.cli.output import say, write_json
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, Terms, terms_of, whoami
 from auxtui.cli.words import name_of
 from engine.model.errors import UsageError
-from engine.model.names import shown
 from engine.policy.durations import parse_duration, parse_rate
 
 if TYPE_CHECKING:
@@ -176,19 +174,10 @@ def _form(
 
 def _save(terms: Terms, policy: str, options: RunOptions, file: str) -> None:
     from engine.control import frontdoor
-    from engine.site.run_form import script_text
+    from engine.site.run_form import save_script
 
     frontdoor.preview(terms.home, policy, options)  # a form that cannot run is not saved
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    except FileExistsError as err:
-        raise UsageError(
-            f"{shown(file)} is there already", hint="name another file, or remove it first"
-        ) from err
-    except OSError as err:
-        raise UsageError(f"cannot write {shown(file)}: {err.strerror}") from err
-    with open(descriptor, "w", encoding="utf-8") as out:
-        out.write(script_text(policy, options))
+    save_script(file, policy, options)
     if terms.as_json:
         write_json({"script": file})
     else:

@@ -18,20 +18,32 @@ from textual.widgets import Button, Input, Label, Select, Static
 from auxtui import columns as col
 from auxtui.feed import in_thread
 from auxtui.inert import safe
+from auxtui.initiation import initiation_facts, wrong_fields
 from auxtui.present import Cell, Tone
+from auxtui.run_fields import (
+    ADVANCED,
+    BELONGS_TO,
+    GENERAL,
+    INITIATION,
+    INITIATIONS,
+    NOW,
+    PLAN,
+    SCRIPT,
+    TABS,
+    Field,
+)
 from auxtui.run_form import (
     ALL_COPIES,
     ANY_AGENT,
-    Field,
+    Form,
+    Initiation,
     field_tabs,
     fields_of,
-    plan_facts,
-    plan_rows,
-    plan_sentence,
     read_form,
     secondary,
     shared_source_agents,
 )
+from auxtui.run_plan import plan_facts, plan_rows, plan_sentence
 from auxtui.widgets.check import Check
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
@@ -44,17 +56,23 @@ from engine.policy.values import RunOptions
 if TYPE_CHECKING:
     from auxtui.app import ConsoleApp
 
-TABS = ("General", "Advanced", "Plan")
+_FIRST = {
+    GENERAL: "#copies",
+    INITIATION: "#initiation",
+    ADVANCED: "#priority",
+    PLAN: "#lines",
+}
+_BUTTONS = {NOW: "Start", SCRIPT: "Save script"}
 _KEYS = (
-    ("f2", "Start"),
+    ("f2", "OK"),
     ("f6", "Next tab"),
     ("tab", "Next field"),
     ("esc", "Cancel"),
 )
 
 
-class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
-    """The dialog; gives the job id, or None when it was left."""
+class RunAuxiliaryCopyScreen(ModalScreen[str | None]):
+    """The dialog; gives what was done in words, or None when it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", show=False),  # without priority: an open list closes first
@@ -74,7 +92,9 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
     RunAuxiliaryCopyScreen .wrong { height: auto; color: $tone-bad; text-style: bold; padding: 0 1; }
     RunAuxiliaryCopyScreen Input { background: $panel; }
     RunAuxiliaryCopyScreen Input:focus { background: $cursor-back; color: $cursor-text; }
-    RunAuxiliaryCopyScreen #totals { margin-top: 1; }
+    RunAuxiliaryCopyScreen #totals, RunAuxiliaryCopyScreen #begins { margin-top: 1; }
+    RunAuxiliaryCopyScreen .field.-wrong Label { color: $tone-bad; text-style: bold; }
+    RunAuxiliaryCopyScreen .field.-idle Label { color: $tone-muted; }
     RunAuxiliaryCopyScreen Select:focus > SelectCurrent {
         background: $cursor-back; color: $cursor-text;
     }
@@ -83,6 +103,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
     }
     RunAuxiliaryCopyScreen #buttons { height: 1; padding: 0 1; }
     RunAuxiliaryCopyScreen Button { margin-right: 2; }
+    RunAuxiliaryCopyScreen #help { height: 2; padding: 0 1; color: $tone-muted; background: $panel; }
     """
 
     def __init__(self, policy: LivePolicy, estate: Estate, options: Mapping[str, Any]) -> None:
@@ -95,9 +116,10 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
         self._policy = policy
         self._estate = estate
         self._kept = dict(options)
-        self._fields = fields_of(policy, options)
+        self._fields = fields_of(policy, options, time_zone=estate.time_zone)
         self._previewed: RunOptions | None = None
         self._starting = False
+        self._wrong: dict[str, str] = {}
 
     @property
     def console(self) -> ConsoleApp:
@@ -110,14 +132,16 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         yield OneLine(id="title")
         yield TabStrip(TABS, id="tabs")
-        for tab in TABS[:2]:
-            with Vertical(id=tab.lower(), classes="page"):
+        for tab in (GENERAL, INITIATION, ADVANCED):
+            with Vertical(id=_page(tab), classes="page"):
                 for field in self._fields:
                     if field.tab == tab:
                         yield from self._compose_field(field)
-                if tab == "General":
+                if tab == GENERAL:
                     yield Facts(id="totals")
-        with Vertical(id="plan", classes="page"):
+                elif tab == INITIATION:
+                    yield Facts(id="begins")
+        with Vertical(id=_page(PLAN), classes="page"):
             yield LineTable(
                 col.PLAN, glyphs=self.console.look.glyphs, empty="no plan yet", id="lines"
             )
@@ -126,11 +150,11 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
             yield Button("Start", id="start", compact=True)
             yield Button("Cancel", id="cancel", compact=True)
         yield OneLine(id="sentence")
-        yield OneLine(id="help")
+        yield Static("", id="help", markup=False)
         yield OneLine(id="keys")
 
     def _compose_field(self, field: Field) -> Iterator[Widget]:
-        with Horizontal(classes="field"):
+        with Horizontal(classes="field", id=f"row-{field.name}"):
             yield Label(field.label, markup=False)
             yield self._widget(field)
 
@@ -141,6 +165,8 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
             options = [(f"all active copies ({len(secondary(self._policy))})", ALL_COPIES)]
             options += [(c.name, c.name) for c in secondary(self._policy)]
             return _select(field, options, str(field.value))
+        if field.name == "initiation":
+            return _select(field, [(label, name) for name, label in INITIATIONS], NOW)
         if field.kind == "choice":
             agents = shared_source_agents(self._policy, self._estate, ALL_COPIES)
             options = [("any", ANY_AGENT), *((name, name) for name in agents)]
@@ -159,7 +185,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
         for key, label in _KEYS:
             keys += [Cell(f" {key}", Tone.KEY), Cell(f" {label} ", Tone.MUTED)]
         self.query_one("#keys", OneLine).say(keys)
-        self._show_tab("General")
+        self._show_tab(GENERAL)
         self.query_one("#copies").focus()
         self._preview()
 
@@ -173,7 +199,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
         self._enter_tab()
 
     def action_start(self) -> None:
-        """Starts the run, when every field is right."""
+        """Starts, schedules or saves the run, when every field is right."""
         self.run_worker(self._start(), exclusive=True, group="start")
 
     @on(TabStrip.Changed)
@@ -202,20 +228,17 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         found = next((f for f in self._fields if f.name == event.widget.id), None)
-        text = found.help if found else ""
-        if found and found.name == "source_media_agent" and event.widget.disabled:
-            text = "No source library is shared: there is one way to read it."
-        self.query_one("#help", OneLine).say([Cell(f" {text}", Tone.MUTED)])
+        text = found.help_line if found else ""
+        self.query_one("#help", Static).update(Content(text))
 
     def _enter_tab(self) -> None:
         name = self.query_one(TabStrip).current
         self._show_tab(name)
-        first = {"General": "#copies", "Advanced": "#priority", "Plan": "#lines"}[name]
-        self.set_focus(self.query_one(first))
+        self.set_focus(self.query_one(_FIRST[name]))
 
     def _show_tab(self, name: str) -> None:
         for tab in TABS:
-            self.query_one(f"#{tab.lower()}").display = tab == name
+            self.query_one(f"#{_page(tab)}").display = tab == name
 
     def _values(self) -> dict[str, str | bool]:
         values: dict[str, str | bool] = {}
@@ -227,30 +250,41 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
                 values[field.name] = str(widget.value)
         return values
 
-    def _read(self) -> RunOptions | None:
-        """The options, or None after the first wrong field was shown and focused."""
-        options, wrong = read_form(self._values(), self._kept)
-        self._show_wrong(wrong)
-        if wrong:
-            name = next(iter(wrong))
-            field = next(f for f in self._fields if f.name == name)
-            self.query_one(TabStrip).current = field.tab
-            self.query_one(TabStrip).refresh()
-            self._show_tab(field.tab)
-            self.set_focus(self.query_one(f"#{name}"))
-        return options
-
-    def _show_wrong(self, wrong: Mapping[str, str]) -> None:
+    def _checked(self) -> Form | None:
+        """The form, or None after what is wrong was said where it stands."""
+        form, wrong = read_form(self._values(), self._kept)
+        if form is not None:
+            wrong = wrong_fields(form.initiation, self.console.look)
+        self._wrong = wrong
         self.query_one("#wrong", Static).update(Content("\n".join(map(safe, wrong.values()))))
         self.query_one(TabStrip).set_badges(field_tabs(wrong, self._fields))
+        for field in self._fields:
+            self.query_one(f"#row-{field.name}").set_class(field.name in wrong, "-wrong")
+        return None if wrong else form
+
+    def _focus_wrong(self) -> None:
+        """Shows and focuses the first field that is wrong."""
+        field = next(f for f in self._fields if f.name in self._wrong)
+        strip = self.query_one(TabStrip)
+        strip.current = field.tab
+        strip.refresh()
+        self._show_tab(field.tab)
+        self.set_focus(self.query_one(f"#{field.name}"))
 
     def _preview(self) -> None:
-        options, wrong = read_form(self._values(), self._kept)
-        self._show_wrong(wrong)
-        if options is not None and options != self._previewed:
-            self._previewed = options
+        kind = str(self.query_one("#initiation", Select).value)
+        for name, kinds in BELONGS_TO.items():
+            self.query_one(f"#{name}").disabled = kind not in kinds
+            self.query_one(f"#row-{name}").set_class(kind not in kinds, "-idle")
+        self.query_one("#start", Button).label = Content(_BUTTONS.get(kind, "Make schedule"))
+        form = self._checked()
+        if form is None:
+            return
+        self.query_one("#begins", Facts).show(initiation_facts(form.initiation, self.console.look))
+        if form.options != self._previewed:
+            self._previewed = form.options
             self._say(Cell(f"planning {self.console.look.glyphs.ellipsis}", Tone.MUTED))
-            self.run_worker(self._plan(options), exclusive=True, group="plan")
+            self.run_worker(self._plan(form.options), exclusive=True, group="plan")
 
     async def _plan(self, options: RunOptions) -> None:
         door, name = self.console.door, self._policy.name
@@ -271,24 +305,45 @@ class RunAuxiliaryCopyScreen(ModalScreen[int | None]):
             typed = asyncio.Event()  # what was typed into it before the key that starts has arrived
             field.call_later(typed.set)
             await typed.wait()
-        options = self._read()
-        if options is None or self._starting:
+        form = self._checked()
+        if form is None:
+            self._focus_wrong()
+        if form is None or self._starting:
             return
         self._starting = True
-        self._say(Cell("starting: asking the service"))
-        door, name = self.console.door, self._policy.name
+        self._say(Cell("asking the engine"))
         try:
-            job_id = await in_thread(lambda: door.run_auxcopy(name, options))
+            done = await self._begin(form.options, form.initiation)
         except AuxError as err:
             self._starting = False
             self._say(Cell(_error_text(err), Tone.BAD))
             return
-        self.dismiss(job_id)
+        self.dismiss(done)
+
+    async def _begin(self, options: RunOptions, begins: Initiation) -> str:
+        """Does what the form says; gives what was done."""
+        door, policy = self.console.door, self._policy.name
+        if begins.kind == NOW:
+            job_id = await in_thread(lambda: door.run_auxcopy(policy, options))
+            return f"job {job_id} has started; it goes on when this console ends"
+        if begins.kind == SCRIPT:
+            await in_thread(lambda: door.save_script(policy, options, begins.file))
+            return f"saved; it runs with: auxtui auxcopy --script {safe(begins.file)}"
+        await in_thread(
+            lambda: door.schedule_auxcopy(
+                policy, options, name=begins.name, when=begins.when, time_zone=begins.time_zone
+            )
+        )
+        return f"schedule {safe(begins.name)} is made; `auxtui export` shows it for the site file"
 
     def _say(self, cell: Cell) -> None:
         # A query, which may be empty: a plan may arrive while the dialog is being taken away.
         for sentence in self.query("#sentence").results(OneLine):
             sentence.say([Cell(" Plan: ", Tone.STRONG), cell])
+
+
+def _page(tab: str) -> str:
+    return tab.lower().replace(" ", "-")
 
 
 def _select(

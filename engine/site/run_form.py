@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from typing import Any
 
@@ -121,6 +122,24 @@ def script_text(policy: str, options: RunOptions) -> str:
     """A form as TOML: what differs from the defaults, so that it replays identically."""
     document = {"policy": policy, **form_values(options)}
     return tomli_w.dumps(document)
+
+
+def save_script(file: str, policy: str, options: RunOptions) -> None:
+    """Writes a form into a new file; `read_script` gives it back as it is.
+
+    Raises:
+        UsageError: the file is there already, or cannot be written.
+    """
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError as err:
+        raise UsageError(
+            f"{shown(file)} is there already", hint="name another file, or remove it first"
+        ) from err
+    except OSError as err:
+        raise UsageError(f"cannot write {shown(file)}: {err.strerror}") from err
+    with open(descriptor, "w", encoding="utf-8") as out:
+        out.write(script_text(policy, options))
 
 
 def form_values(options: RunOptions) -> dict[str, Any]:

@@ -81,6 +81,12 @@ class RecordingDoor:
         self._call("preview", policy, options)
         return self.plan
 
+    def schedule_auxcopy(self, policy: str, options: RunOptions, **schedule: str) -> None:
+        self._call("schedule_auxcopy", policy, options, schedule)
+
+    def save_script(self, policy: str, options: RunOptions, file: str) -> None:
+        self._call("save_script", policy, options, file)
+
     def request(
         self, kind: RequestKind, job_id: int | None, payload: Mapping[str, Any]
     ) -> Mapping[str, Any]:

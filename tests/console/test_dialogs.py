@@ -19,7 +19,7 @@ async def test_run_dialog_shows_the_plan_before_anything_starts(home, make_conso
         await pilot.press(*POLICY, "r")
         await sees(pilot, "all active copies (2)", "1 blocked", "store2 allows 2 streams")
 
-        await pilot.press("f6", "f6")
+        await pilot.press("f6", "f6", "f6")
         await sees(pilot, "bad on the source", "deferred until", "available already")
         assert _runs(door) == []
 
@@ -30,8 +30,8 @@ async def test_run_dialog_starts_with_what_was_chosen(home, make_console, door):
         await sees(pilot, "Storage Policies")
         await pilot.press(*POLICY, "r")
         await sees(pilot, "3.00 GiB")
-        await pilot.press("tab", "tab", "2", "tab", "space", "tab", "tab", *"100")
-        await pilot.press("f6", "tab", "space", "tab", *"hi", "f2")
+        await pilot.press("tab", "tab", "2", "tab", "space", "tab", *["tab"] * 4, *"100")
+        await pilot.press("f6", "f6", "tab", "space", "tab", *"hi", "f2")
 
         await sees(pilot, "job 907 has started")
         policy, options = _runs(door)[0]
@@ -63,7 +63,7 @@ async def test_run_dialog_says_errors_at_the_field_and_starts_nothing(home, make
         await sees(pilot, "Storage Policies")
         await pilot.press(*POLICY, "r")
         await sees(pilot, "3.00 GiB")
-        await pilot.press("f6", "1", "2", "f6", "f6", "f2")
+        await pilot.press("f6", "f6", "1", "2", "f6", "f6", "f2")
 
         await sees(pilot, "Priority: 12 is not possible", "Advanced 1!")
         assert app.focused is not None

@@ -1,0 +1,93 @@
+"""What a way to begin a run means: the next runs of a schedule, the file of a script, what is wrong with it.
+
+Imports the grammar of schedules when it is asked, not for the first paint.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from auxtui import format as fmt
+from auxtui.inert import safe
+from auxtui.present import Cell, Fact, Look, Tone
+from auxtui.run_fields import AUTOMATIC, NOW, SCHEDULE, SCRIPT
+from auxtui.run_form import Initiation
+from engine.model.errors import UsageError
+
+SHOWN_RUNS = 5
+
+
+def wrong_fields(initiation: Initiation, look: Look) -> dict[str, str]:
+    """What cannot be in the fields of a schedule or a script, by the name of the field."""
+    if initiation.kind == SCRIPT:
+        return _wrong_file(initiation.file)
+    if initiation.kind not in (SCHEDULE, AUTOMATIC):
+        return {}
+    from engine.policy.schedule import refuse_never
+    from engine.policy.zones import zone_of
+
+    zone = initiation.time_zone or "UTC"
+    try:
+        zone_of(zone)
+    except UsageError as err:
+        return {"schedule_zone": f"Time zone: {_said(err)}"}
+    try:
+        refuse_never(initiation.when, zone, look.clock())
+    except UsageError as err:
+        return {"schedule_when": f"When: {_said(err)}"}
+    return {}
+
+
+def _wrong_file(name: str) -> dict[str, str]:
+    path = Path(name).expanduser()
+    if path.exists():
+        return {"script_file": f"File of the script: {safe(name)} is there already: name another"}
+    if not path.absolute().parent.is_dir():
+        return {
+            "script_file": f"File of the script: there is no directory {safe(str(path.parent))}"
+        }
+    return {}
+
+
+def _said(error: UsageError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message
+
+
+def initiation_facts(initiation: Initiation, look: Look) -> list[Fact]:
+    """A way to begin in words; of a schedule also its next runs.
+
+    Args:
+        initiation: without wrong fields.
+        look: for times in the zone of this console.
+    """
+    if initiation.kind == NOW:
+        return [("Then", Cell("one job starts; it goes on when this console ends"))]
+    if initiation.kind == SCRIPT:
+        path = Path(initiation.file).expanduser().absolute()
+        return [
+            ("Writes", Cell(safe(str(path)))),
+            ("Runs with", Cell(safe(f"auxtui auxcopy --script {initiation.file}"))),
+            (" ", Cell("--set key=value overrides a value of it, --dry-run shows its plan")),
+        ]
+    return schedule_facts(initiation.when, initiation.time_zone or "UTC", look)
+
+
+def schedule_facts(when: str, time_zone: str, look: Look) -> list[Fact]:
+    """A schedule in words and its next five runs, in its own zone and in that of this console."""
+    from engine.policy.schedule import describe, next_runs
+    from engine.policy.schedule_text import FORMS
+    from engine.policy.zones import zone_of
+
+    zone = zone_of(time_zone)
+    facts: list[Fact] = [("In words", Cell(describe(when, time_zone), Tone.STRONG))]
+    runs = next_runs(when, time_zone, look.clock(), SHOWN_RUNS)
+    for place, run in enumerate(runs):
+        there = f"{run.astimezone(zone):%a %Y-%m-%d %H:%M}"
+        here = fmt.moment(run, look.zone)
+        same = there.endswith(here)
+        text = there if same else f"{there} {time_zone}; here {here}"
+        facts.append((" " if place else "Next runs", Cell(text)))
+    if not runs:
+        facts.append(("Next runs", Cell("by an event, at no fixed time")))
+    facts.append(("Also", Cell("; ".join(FORMS[:6]) + " ...", Tone.MUTED)))
+    return facts
