@@ -31,6 +31,8 @@ class CommCellValue:
     behind_age_s: int | None
     behind_time_s: int | None
     """From when on a copy has fallen behind; None: that does not matter."""
+    history_s: int | None
+    """Ended jobs and events are kept so long; None: for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,8 @@ class PolicyValue:
     id: int
     name: str
     description: str
+    behind: JsonObject
+    """Its own limits of falling behind: size_bytes, age_s, time_s; None: never. Absent: the CommCell's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 Importing SQLModel costs more than the whole start of the console, so nothing here may import it.
 Rows become the frozen values of `live_values`. The one thing written here is a request.
 Estate queries (tree, counts) are in `live_estate`, those of jobs in `live_jobs`, of the ledger in
-`live_ledger`; this module owns the connection and joins them into one class.
+`live_ledger`, of standings, trends and alarms in `live_watch`; this module owns the connection and
+joins them into one class.
 """
 
 from __future__ import annotations

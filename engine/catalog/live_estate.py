@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from engine.catalog.live_rows import LiveQueries, at
+from engine.catalog.live_rows import at
 from engine.catalog.live_values import (
     CopyCounts,
     Estate,
@@ -18,6 +18,7 @@ from engine.catalog.live_values import (
     LivePolicy,
     LiveSubclient,
 )
+from engine.catalog.live_watch import WatchQueries
 
 _COPIES = """
 SELECT c.id, c.policy_id, p.name AS policy, c.name, c.kind, c.library_id,
@@ -59,7 +60,7 @@ JOIN media_agent m ON m.id = d.media_agent_id ORDER BY d.position, m.name
 """
 
 
-class EstateQueries(LiveQueries):
+class EstateQueries(WatchQueries):
     """Queries of the tree."""
 
     def estate(self) -> Estate:
@@ -120,7 +121,7 @@ class EstateQueries(LiveQueries):
         return tuple((row[0], row[1], row[2], row[3], row[4]) for row in rows)
 
     def _policies(self, subclients: tuple[LiveSubclient, ...]) -> tuple[LivePolicy, ...]:
-        counts = self.copy_counts()
+        counts, standings = self.copy_counts(), self.standings()
         copies: dict[int, list[LiveCopy]] = defaultdict(list)
         for row in self._rows(_COPIES):
             values = dict(row)
@@ -130,7 +131,11 @@ class EstateQueries(LiveQueries):
                 first = copies[row["policy_id"]]
                 values["source"] = first[0].name if first else ""
             copies[row["policy_id"]].append(
-                LiveCopy(**values, counts=counts.get(row["id"], CopyCounts()))
+                LiveCopy(
+                    **values,
+                    counts=counts.get(row["id"], CopyCounts()),
+                    standing=standings.get(row["id"]),
+                )
             )
         last = {
             row["policy_id"]: (row["id"], row["state"], row["reason"])

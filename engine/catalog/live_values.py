@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from engine.catalog.watch_values import CopyStanding
 from engine.model.states import JobCopyState, JobState
 
 
@@ -60,6 +61,8 @@ class LiveCopy:
     compression: str
     throttle_bps: int | None
     counts: CopyCounts
+    standing: CopyStanding | None = None
+    """Fallen behind or not, and its forecast; None: not measured yet, or nothing is copied to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,11 @@ class LivePolicy:
     subclients: int
     last_run: tuple[int, str, str] | None
     """Job id, state and reason of the last finished auxiliary copy."""
+
+    @property
+    def is_behind(self) -> bool:
+        """True when a copy of it has fallen behind."""
+        return any(copy.standing is not None and copy.standing.is_behind for copy in self.copies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,10 @@ RATE_SAMPLE = table_of(tables.RateSample)
 EVENT = table_of(tables.Event)
 REQUEST = table_of(tables.Request)
 SERVICE = table_of(tables.ServiceRow)
+COPY_STANDING = table_of(tables.CopyStanding)
+COPY_SAMPLE = table_of(tables.CopySample)
+ALARM = table_of(tables.Alarm)
+ALERT_MESSAGE = table_of(tables.AlertMessage)
 OBSERVATION = table_of(tables.LandingObservation)
 
 

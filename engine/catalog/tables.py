@@ -30,6 +30,10 @@ from engine.catalog.job_tables import RateSample as RateSample
 from engine.catalog.job_tables import Request as Request
 from engine.catalog.job_tables import ServiceRow as ServiceRow
 from engine.catalog.job_tables import StreamRow as StreamRow
+from engine.catalog.watch_tables import Alarm as Alarm
+from engine.catalog.watch_tables import AlertMessage as AlertMessage
+from engine.catalog.watch_tables import CopySample as CopySample
+from engine.catalog.watch_tables import CopyStanding as CopyStanding
 
 
 class CommCell(SQLModel, table=True):
@@ -57,6 +61,8 @@ class CommCell(SQLModel, table=True):
     """As long as that due, seconds."""
     behind_time_s: int | None = big(default=48 * 3_600)
     """So much work at the past rate, seconds."""
+    history_s: int | None = big(default=90 * 86_400)
+    """Ended jobs and events are kept so long, seconds; None: for ever."""
 
 
 class IdSequence(SQLModel, table=True):
@@ -112,6 +118,8 @@ class StoragePolicy(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
     description: str = ""
+    behind: JsonObject = Field(default_factory=dict, sa_type=JSON)
+    """Its own limits of falling behind: size_bytes, age_s, time_s; null: never. Absent: the CommCell's."""
 
 
 class PolicyCopy(SQLModel, table=True):

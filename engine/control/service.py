@@ -23,6 +23,7 @@ from engine.catalog.opening import Catalog, open_catalog
 from engine.control.controller import CATALOG_RETRY_S, Controller
 from engine.control.lock import ServiceLock
 from engine.control.requests import Requests
+from engine.control.watch import Watch
 from engine.model.clock import Clock, system_clock
 from engine.model.errors import AuxError, CatalogCorrupt, CatalogError
 from engine.model.states import Severity
@@ -35,6 +36,7 @@ POLL_S = 0.05  # a request is seen within this time; a poll of data_version cost
 HEARTBEAT_S = 2.0
 TICK_S = 1.0  # schedules are due to the second
 SCAN_EVERY_S = 60.0
+MEASURE_EVERY_S = 60.0
 BACKUP_EVERY_S = 3600.0  # looks whether today's copy of the catalog is there
 
 
@@ -150,6 +152,7 @@ class Service:
 
     async def _loops(self, controller: Controller) -> None:
         requests = Requests(controller, self._stop.set)
+        watch = Watch(self.store, self.clock)
         await requests.scheduler.begin()
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -157,6 +160,7 @@ class Service:
                 group.create_task(self._every(HEARTBEAT_S, self._beat)),
                 group.create_task(self._every(TICK_S, requests.scheduler.tick)),
                 group.create_task(self._every(SCAN_EVERY_S, self._scan)),
+                group.create_task(self._every(MEASURE_EVERY_S, watch.measure)),
                 group.create_task(self._every(BACKUP_EVERY_S, self._backup)),
             ]
             await self._stop.wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.model.states import JobCopyState
@@ -34,6 +34,32 @@ class BehindLimits:
     """The oldest that is owed was due so long ago."""
     time_s: int | None = 48 * 3_600
     """To copy all of it at the past rate would take so long."""
+
+    def scaled(self, share: float) -> BehindLimits:
+        """The same limits, tighter or wider."""
+        return BehindLimits(
+            size_bytes=_share_of(self.size_bytes, share),
+            age_s=_share_of(self.age_s, share),
+            time_s=_share_of(self.time_s, share),
+        )
+
+
+def limits_of(own: Mapping[str, int | None], usual: BehindLimits) -> BehindLimits:
+    """The limits of a policy: its own where it has them, else those of the CommCell.
+
+    Args:
+        own: by field name; None switches one off, one that is absent is as usual.
+        usual: those of the CommCell.
+    """
+    return BehindLimits(
+        size_bytes=own.get("size_bytes", usual.size_bytes),
+        age_s=own.get("age_s", usual.age_s),
+        time_s=own.get("time_s", usual.time_s),
+    )
+
+
+def _share_of(limit: int | None, share: float) -> int | None:
+    return None if limit is None else int(limit * share)
 
 
 def backlog_of(

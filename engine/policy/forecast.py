@@ -124,6 +124,26 @@ def forecast(
     return Forecast(at=at, earliest=earliest, latest=latest, sentence=sentence)
 
 
+def common_spans(of_each: Sequence[Sequence[Span]]) -> list[Span]:
+    """The stretches that lie in the blocked hours of every MediaAgent: only then nothing is copied.
+
+    Args:
+        of_each: for each of them its blocked stretches, in order.
+    """
+    if not of_each:
+        return []
+    common = list(of_each[0])
+    for others in of_each[1:]:
+        common = [
+            Span(starts_at=begins, ends_at=ends, windows=one.windows + other.windows)
+            for one in common
+            for other in others
+            if (begins := max(one.starts_at, other.starts_at))
+            < (ends := min(one.ends_at, other.ends_at))
+        ]
+    return common
+
+
 def _caught_up(
     owed: float, rate_bps: float, income_bps: float, now: datetime, blocked: Sequence[Span]
 ) -> datetime | None:

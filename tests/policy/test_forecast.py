@@ -13,8 +13,9 @@ from engine.policy.backlog import (
     backlog_of,
     backlog_question,
     fallen_behind,
+    limits_of,
 )
-from engine.policy.forecast import PastRate, RateSample, forecast, past_rate
+from engine.policy.forecast import PastRate, RateSample, common_spans, forecast, past_rate
 from engine.policy.plan import plan_copy
 from engine.policy.values import RunOptions
 from engine.policy.windows import Span, blocked_spans, window_from
@@ -240,4 +241,27 @@ def test_a_new_copy_asks_about_a_large_backlog():
     assert backlog_question([young, old], now=NOW) == (
         "the source holds 2 backup jobs, 9.1 TiB, the oldest 15 d old: "
         "copy all of them, or only backups on and after a date?"
+    )
+
+
+def test_only_hours_that_are_closed_on_every_media_agent_are_blocked():
+    first = [Span(starts_at=hours(0), ends_at=hours(4), windows=("a",))]
+    second = [
+        Span(starts_at=hours(3), ends_at=hours(5), windows=("b",)),
+        Span(starts_at=hours(9), ends_at=hours(10), windows=("c",)),
+    ]
+
+    common = common_spans([first, second])
+
+    assert common == [Span(starts_at=hours(3), ends_at=hours(4), windows=("a", "b"))]
+    assert common_spans([first]) == first
+    assert common_spans([first, []]) == common_spans([]) == []
+
+
+def test_limits_of_a_policy_go_before_those_of_the_commcell():
+    usual = BehindLimits(size_bytes=10, age_s=20, time_s=30)
+
+    assert limits_of({}, usual) == usual
+    assert limits_of({"age_s": None, "time_s": 5}, usual) == BehindLimits(
+        size_bytes=10, age_s=None, time_s=5
     )
