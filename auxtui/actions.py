@@ -6,80 +6,18 @@ action does is in `hands`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from auxtui import format as fmt
+from auxtui.action_values import Action as Action
+from auxtui.action_values import Confirm, named
+from auxtui.action_values import Target as Target
+from auxtui.action_values import World as World
+from auxtui.actions_of_copies import COPY_ACTIONS
 from auxtui.inert import safe
 from engine.catalog.live_values import LiveCopy, LivePolicy, LiveSubclient
 from engine.catalog.values import JobValue
 from engine.model.states import CopyKind, JobState, Operation, SubclientKind
-
-
-class Confirm(IntEnum):
-    """How sure one must be."""
-
-    NONE = 0
-    ASK = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The thing that an action is about: what the cursor is on, or what is marked."""
-
-    kind: str
-    """job, policy, copy, job-copy, backup-job, client, subclient, library, agent, commcell."""
-    id: int
-    name: str
-    value: Any = None
-    """The value of the catalog; what it is follows from the kind."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What else decides whether an action is possible."""
-
-    service_alive: bool = True
-    read_only: bool = False
-    catalog_ok: bool = True
-
-
-Because = Callable[[Target | None, World], str]
-
-
-def _always(target: Target | None, world: World) -> str:
-    return ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """One thing that can be done."""
-
-    id: str
-    keys: str
-    """Comma separated, as Textual names them; the first one is shown."""
-    label: str
-    help: str
-    kinds: frozenset[str] = frozenset()
-    """Kinds of targets; empty: about the screen or the console."""
-    needs: str = ""
-    """What the screen must be able to do: filter, mark, sort ..."""
-    confirm: Confirm = Confirm.NONE
-    changes: bool = False
-    """Asks the engine to change something: not possible in read-only mode."""
-    because: Because = _always
-    hint_rank: int = 9
-    """Place in the hint line; 9: not there."""
-
-    def disabled_because(self, target: Target | None, world: World) -> str:
-        """Why it is not possible now; empty when it is."""
-        if self.changes and world.read_only:
-            return "this console is read-only"
-        if self.changes and not world.catalog_ok:
-            return "the catalog cannot be reached"
-        return self.because(target, world)
 
 
 def _job(target: Target | None) -> JobValue | None:
@@ -142,12 +80,25 @@ def _not_scannable(target: Target | None, world: World) -> str:
     return ""
 
 
+def _nothing_to_undo(target: Target | None, world: World) -> str:
+    return "" if world.undo else "nothing that can be taken back was done"
+
+
 def _alive(target: Target | None, world: World) -> str:
     return "the service is running" if world.service_alive else ""
 
 
 def _dead(target: Target | None, world: World) -> str:
     return "" if world.service_alive else "the service is not running"
+
+
+def _killed(targets: Sequence[Target]) -> str:
+    done = sum(job.bytes_done for job in map(_job, targets) if job)
+    return (
+        f"Kill {named(targets)}? {fmt.size(done)} are copied. What is published stays; the rest is"
+        " taken by the next run, and finished chunks are not copied again. A killed job does not"
+        " resume."
+    )
 
 
 JOB, RUNNABLE = frozenset({"job"}), frozenset({"policy", "copy"})
@@ -173,7 +124,7 @@ ANY = frozenset(
     ]
 )
 
-ACTIONS: tuple[Action, ...] = (
+_OWN: tuple[Action, ...] = (
     Action(
         id="thing.open",
         keys="enter",
@@ -228,6 +179,7 @@ ACTIONS: tuple[Action, ...] = (
         kinds=JOB,
         changes=True,
         confirm=Confirm.ASK,
+        consequence=_killed,
         because=_ended,
         hint_rank=4,
     ),
@@ -414,6 +366,14 @@ ACTIONS: tuple[Action, ...] = (
         help="Changes the colours of this console.",
     ),
     Action(
+        id="console.undo",
+        keys="z",
+        label="Undo",
+        help="Takes the last decision back: pick, do not copy, retain, enable, disable.",
+        changes=True,
+        because=_nothing_to_undo,
+    ),
+    Action(
         id="console.leave",
         keys="q",
         label="Leave",
@@ -421,6 +381,7 @@ ACTIONS: tuple[Action, ...] = (
         hint_rank=8,
     ),
 )
+ACTIONS: tuple[Action, ...] = (*_OWN, *COPY_ACTIONS)
 BY_ID = {action.id: action for action in ACTIONS}
 
 _KEY_NAMES = {
@@ -468,14 +429,10 @@ def tasks_for(target: Target) -> list[Action]:
 
 def consequence(action: Action, targets: Sequence[Target]) -> str:
     """What a confirmed action will do, in words; names the things."""
-    names = ", ".join(target.name for target in targets[:5])
-    if len(targets) > 5:
-        names += f" and {len(targets) - 5} more"
-    if action.id == "job.kill":
-        jobs = [job for job in map(_job, targets) if job]
-        done = sum(job.bytes_done for job in jobs)
-        return (
-            f"Kill {names}? {fmt.size(done)} are copied. What is published stays; the rest is taken by"
-            " the next run, and finished chunks are not copied again. A killed job does not resume."
-        )
-    return f"{action.label}? {action.help}"
+    if action.consequence is not None:
+        return action.consequence(targets)
+    return (
+        f"{action.label}: {named(targets)}? {action.help}"
+        if targets
+        else f"{action.label}? {action.help}"
+    )

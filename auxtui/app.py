@@ -19,6 +19,7 @@ from textual.worker import Worker, WorkerState
 from auxtui import format as fmt
 from auxtui import themes
 from auxtui.actions import Target, World
+from auxtui.asking import Undo
 from auxtui.door import Door, FrontDoor
 from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, Watch
 from auxtui.frame import State
@@ -83,6 +84,7 @@ class ConsoleApp(App[None]):
             glyphs=SETS[cast("GlyphName", self.profile.glyphs)], zone=zone, clock=clock
         )
         self.state = State()
+        self.undo: Undo | None = None
         self.feed = Feed(
             home.catalog,
             self,
@@ -180,6 +182,7 @@ class ConsoleApp(App[None]):
             service_alive=pulse.service_alive if pulse else True,
             read_only=self.profile.read_only,
             catalog_ok=self.state.catalog_error is None,
+            undo=self.undo.what if self.undo else "",
         )
 
     def on_fresh(self, message: Fresh) -> None:

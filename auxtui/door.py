@@ -11,13 +11,14 @@ import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from auxtui.door_upkeep import Upkeep, UpkeepDoor
 from engine.catalog.home import Home
 from engine.model.errors import ServiceError
 from engine.model.states import RequestKind
 from engine.policy.values import RunOptions
 
 
-class Door(Protocol):
+class Door(UpkeepDoor, Protocol):
     """What the console asks of the engine. Every call may raise an `AuxError`."""
 
     def ensure_service(self) -> None:
@@ -62,7 +63,7 @@ def whoami() -> str:
     return f"{user}@{os.uname().nodename}"
 
 
-class FrontDoor:
+class FrontDoor(Upkeep):
     """The engine's own front door."""
 
     def __init__(self, home: Home) -> None:

@@ -7,13 +7,15 @@ and the engine's blocking calls run in threads of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auxtui import actions
 from auxtui import format as fmt
-from auxtui.actions import Action, Confirm, Target
+from auxtui.action_values import Action, Confirm, Target, named
+from auxtui.asking import begin, tell_error
 from auxtui.feed import in_thread
+from auxtui.hands_of_copies import COPY_HANDS
 from auxtui.inert import safe
 from auxtui.present import Tone
 from engine.catalog.live_values import LiveClient, LiveCopy, LiveSubclient
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 
 Targets = tuple[Target, ...]
 Hand = Callable[["ConsoleScreen", Targets], None]
-Task = Coroutine[Any, Any, str]
-"""Asks the engine; gives what to say when it is done."""
 
 
 def start(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
@@ -35,7 +35,7 @@ def start(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
     if action.confirm is Confirm.NONE:
         _do(screen, action, targets)
         return
-    from auxtui.screens.ask import ConfirmScreen
+    from auxtui.screens.ask import ConfirmScreen, TypeNameScreen
 
     def answered(yes: bool | None) -> None:
         if yes:
@@ -44,6 +44,10 @@ def start(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
             screen.flash(f"{action.label}: not done")
 
     text = actions.consequence(action, targets)
+    if action.confirm is Confirm.TYPE:
+        name = targets[0].name if targets else ""
+        screen.app.push_screen(TypeNameScreen(action.label, text, name), answered)
+        return
     screen.app.push_screen(ConfirmScreen(action.label, text), answered)
 
 
@@ -54,29 +58,7 @@ def _do(screen: ConsoleScreen, action: Action, targets: Targets) -> None:
     try:
         HANDS[action.id](screen, targets)
     except AuxError as err:
-        _tell_error(screen, action.label, err)
-
-
-def _tell_error(screen: ConsoleScreen, what: str, error: AuxError) -> None:
-    hint = f" ({error.hint})" if error.hint else ""
-    screen.flash(f"{what}: {safe(error.message)}{safe(hint)}", Tone.BAD)
-
-
-def _begin(screen: ConsoleScreen, what: str, task: Task) -> None:
-    """Runs a task that asks the engine; says that it was asked, and then what came of it."""
-
-    async def run() -> None:
-        try:
-            said = await task
-        except AuxError as err:
-            _tell_error(screen, what, err)
-        else:
-            screen.console.feed.refresh()
-            if said:
-                screen.flash(said, Tone.OK)
-
-    screen.flash(f"{what}: requested {screen.look.glyphs.ellipsis}")
-    screen.console.run_worker(run(), name=what, exit_on_error=False)
+        tell_error(screen, action.label, err)
 
 
 def _open(screen: ConsoleScreen, targets: Targets) -> None:
@@ -147,27 +129,23 @@ async def _request(
     door = screen.console.door
     for target in targets:
         await in_thread(lambda job_id=target.id: door.request(kind, job_id, payload))  # type: ignore[misc]
-    return f"{_names(targets)}: {done}"
-
-
-def _names(targets: Targets) -> str:
-    return ", ".join(target.name for target in targets)
+    return f"{named(targets)}: {done}"
 
 
 def _suspend(screen: ConsoleScreen, targets: Targets) -> None:
     done = "suspended at the next chunk"
     task = _request(screen, targets, RequestKind.SUSPEND, {}, done)
-    _begin(screen, f"Suspend {_names(targets)}", task)
+    begin(screen, f"Suspend {named(targets)}", task)
 
 
 def _resume(screen: ConsoleScreen, targets: Targets) -> None:
     task = _request(screen, targets, RequestKind.RESUME, {}, "resumed")
-    _begin(screen, f"Resume {_names(targets)}", task)
+    begin(screen, f"Resume {named(targets)}", task)
 
 
 def _kill(screen: ConsoleScreen, targets: Targets) -> None:
     task = _request(screen, targets, RequestKind.KILL, {}, "killed")
-    _begin(screen, f"Kill {_names(targets)}", task)
+    begin(screen, f"Kill {named(targets)}", task)
 
 
 def _priority(screen: ConsoleScreen, targets: Targets) -> None:
@@ -180,7 +158,7 @@ def _priority(screen: ConsoleScreen, targets: Targets) -> None:
         if value is not None:
             done = f"priority {value}"
             task = _request(screen, targets, RequestKind.PRIORITY, {"priority": value}, done)
-            _begin(screen, f"Change Priority of {_names(targets)}", task)
+            begin(screen, f"Change Priority of {named(targets)}", task)
 
     job: JobValue = targets[0].value
     label = "Priority, 0 (first) to 9 (last)"
@@ -198,7 +176,7 @@ def _throttle(screen: ConsoleScreen, targets: Targets) -> None:
             payload = {"throttle_bps": mib * fmt.MIB or None}
             done = f"at most {mib} MiB/s" if mib else "no limit"
             task = _request(screen, targets, RequestKind.THROTTLE, payload, done)
-            _begin(screen, f"Change Throttle of {_names(targets)}", task)
+            begin(screen, f"Change Throttle of {named(targets)}", task)
 
     job: JobValue = targets[0].value
     now = str(job.throttle_bps // fmt.MIB) if job.throttle_bps else "0"
@@ -215,7 +193,7 @@ def _why(screen: ConsoleScreen, targets: Targets) -> None:
 
 
 def _scan(screen: ConsoleScreen, targets: Targets) -> None:
-    _begin(screen, "Scan", _scanned(screen, targets[0]))
+    begin(screen, "Scan", _scanned(screen, targets[0]))
 
 
 async def _scanned(screen: ConsoleScreen, target: Target) -> str:
@@ -255,7 +233,7 @@ def _start_service(screen: ConsoleScreen, targets: Targets) -> None:
         await in_thread(screen.console.door.ensure_service)
         return "the service runs; it goes on when this console ends"
 
-    _begin(screen, "Start the Service", started())
+    begin(screen, "Start the Service", started())
 
 
 def _stop_service(screen: ConsoleScreen, targets: Targets) -> None:
@@ -263,7 +241,7 @@ def _stop_service(screen: ConsoleScreen, targets: Targets) -> None:
         await in_thread(lambda: screen.console.door.request(RequestKind.STOP_SERVICE, None, {}))
         return "the service stops at a chunk boundary; jobs go on at its next start"
 
-    _begin(screen, "Stop the Service", stopped())
+    begin(screen, "Stop the Service", stopped())
 
 
 def _yank(screen: ConsoleScreen, targets: Targets) -> None:
@@ -311,6 +289,12 @@ def _mode(name: str) -> Hand:
     return lambda screen, targets: screen.console.go(name)
 
 
+def _undo(screen: ConsoleScreen, targets: Targets) -> None:
+    undo = screen.console.undo
+    if undo is not None:
+        begin(screen, f"Undo {undo.what}", undo.task())
+
+
 OF_THE_SCREEN = {
     "list.mark": "mark",
     "list.filter": "open_filter",
@@ -350,4 +334,6 @@ HANDS: dict[str, Hand] = {
     "go.troubles": _troubles,
     "go.back": _back,
     "console.leave": _leave,
+    "console.undo": _undo,
+    **COPY_HANDS,
 }

@@ -9,10 +9,10 @@ import typer
 
 from auxtui import format as fmt
 from auxtui.cli.completing import node_names
-from auxtui.cli.moments import HINT, after, moment_of
 from auxtui.cli.output import say, tell, write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, Terms, terms_of, whoami
 from auxtui.cli.words import name_of
+from auxtui.moments import HINT, after, moment_of
 from engine.model.errors import UsageError
 
 if TYPE_CHECKING:

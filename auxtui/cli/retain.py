@@ -9,9 +9,9 @@ import typer
 
 from auxtui import format as fmt
 from auxtui.cli.deciding import BackupJobs, CopyName, named_copy
-from auxtui.cli.moments import HINT, moment_of
 from auxtui.cli.output import say, write_json
 from auxtui.cli.terms import HomeOption, JsonOption, Terms, terms_of, whoami
+from auxtui.moments import HINT, moment_of
 from engine.model.errors import UsageError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

@@ -8,10 +8,10 @@ import typer
 
 from auxtui import format as fmt
 from auxtui.cli.completing import node_names
-from auxtui.cli.moments import HINT, moment_of
 from auxtui.cli.output import say, write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, Terms, terms_of
 from auxtui.cli.words import name_of, one_of
+from auxtui.moments import HINT, moment_of
 from engine.model.errors import EXIT_FAILED
 from engine.model.states import Operation
 

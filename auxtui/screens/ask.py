@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static
 
+from auxtui.asking import error_text
 from auxtui.screens.dialog import Dialog
 from engine.model.errors import UsageError
+
+T = TypeVar("T")
 
 
 class ConfirmScreen(Dialog[bool]):
@@ -49,24 +53,65 @@ class ConfirmScreen(Dialog[bool]):
         self.dismiss(yes)
 
 
-class PromptScreen(Dialog[int]):
-    """Asks for a number; what is not possible is said at the field."""
+class TypeNameScreen(Dialog[bool]):
+    """For what cannot be taken back: the name of the thing must be typed."""
+
+    KEYS = "type the name, then enter   esc Cancel"
+
+    def __init__(self, title: str, text: str, name: str) -> None:
+        """Args:
+        title: of the dialog.
+        text: what will happen.
+        name: what must be typed.
+        """
+        super().__init__(title)
+        self._text = text
+        self._name_wanted = name
+
+    def compose_box(self) -> Iterator[Widget]:
+        yield Static(self._text, classes="said", markup=False)
+        yield Label(f"Type {self._name_wanted} to go on", markup=False)
+        field = Input(compact=True)
+        field.cursor_blink = False
+        yield field
+        yield Static("", classes="wrong", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.value.strip() == self._name_wanted:
+            self.dismiss(True)
+        else:
+            self.query_one(".wrong", Static).update(
+                Content(f"that is not {self._name_wanted}: nothing was done")
+            )
+
+
+class PromptScreen(Dialog[T], Generic[T]):
+    """Asks for a value; what is not possible is said at the field."""
 
     KEYS = "enter OK   esc Cancel"
 
-    def __init__(self, title: str, label: str, value: str, read: Callable[[str], int]) -> None:
+    def __init__(
+        self, title: str, label: str, value: str, read: Callable[[str], T], *, said: str = ""
+    ) -> None:
         """Args:
         title: of the dialog.
         label: of the field, with its unit.
         value: at the start.
-        read: makes a number of the text, or raises `UsageError`.
+        read: makes a value of the text, or raises `UsageError`.
+        said: what it is for; empty: the label says it.
         """
         super().__init__(title)
+        self._said = said
         self._label = label
         self._value = value
         self._read = read
 
     def compose_box(self) -> Iterator[Widget]:
+        if self._said:
+            yield Static(self._said, classes="said", markup=False)
         yield Label(self._label, markup=False)
         field = Input(self._value, compact=True)
         field.cursor_blink = False
@@ -80,6 +125,6 @@ class PromptScreen(Dialog[int]):
         try:
             value = self._read(event.value)
         except UsageError as err:
-            self.query_one(".wrong", Static).update(f"{err.message}: {err.hint}")
+            self.query_one(".wrong", Static).update(Content(error_text(err)))
             return
         self.dismiss(value)

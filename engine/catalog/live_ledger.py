@@ -15,7 +15,8 @@ SELECT j.backup_job_id, j.copy_id, p.name AS policy, y.name AS copy, c.name AS c
        s.name AS subclient, b.level, b.name, b.started_at, b.completed_at, b.size_bytes, b.files,
        b.chunks, j.state, j.reason, j.next_step, j.chunks_done, j.bytes_done, j.copied_at,
        j.copied_by_job, j.verification, j.verified_at, j.retain_until, j.retained_by, j.decision,
-       j.decided_by, j.decided_at, j.priority, j.tries
+       j.decided_by, j.decided_at, j.priority, j.tries, y.kind,
+       j.pinned_by, j.pinned_until, j.pinned_at
 FROM job_copy j JOIN backup_job b ON b.id = j.backup_job_id
 JOIN subclient s ON s.id = b.subclient_id JOIN client c ON c.id = s.client_id
 JOIN policy_copy y ON y.id = j.copy_id JOIN storage_policy p ON p.id = y.policy_id
@@ -28,6 +29,7 @@ FROM backup_job b JOIN subclient s ON s.id = b.subclient_id JOIN client c ON c.i
 JOIN storage_policy p ON p.id = b.policy_id
 """
 
+_PINS = ("pinned_until", "pinned_at")
 _ORDERS = {
     LedgerOrder.ID: "j.backup_job_id",
     LedgerOrder.STATE: "j.state",
@@ -44,7 +46,7 @@ _JOINED = (
 
 def _job_copy(row: sqlite3.Row) -> LiveJobCopy:
     values = dict(row)
-    for name in ("copied_at", "verified_at", "retain_until", "decided_at"):
+    for name in ("copied_at", "verified_at", "retain_until", "decided_at", *_PINS):
         values[name] = at(row[name])
     for name in ("started_at", "completed_at"):
         values[name] = known_at(row[name])
@@ -159,6 +161,17 @@ def _ledger_where(copy_id: int, where: LedgerFilter) -> tuple[str, list[object],
     if where.states:
         conditions.append(f"j.state IN ({marks(len(where.states))})")
         parameters.extend(state.value for state in where.states)
+    for column, value in (("j.verification", where.verification), ("j.decision", where.decision)):
+        if value:
+            conditions.append(f"{column} = ?")
+            parameters.append(value)
+    for column, value in (("j.reason", where.reason), ("j.retained_by", where.retained_by)):
+        if value:
+            conditions.append(f"instr(lower({column}), ?) > 0")
+            parameters.append(value.lower())
+    if where.retain_until is not None:
+        conditions.append("j.retain_until < ?")
+        parameters.append(to_text(where.retain_until))
     own = len(conditions)
     for column, value in (
         ("b.level", where.level),
@@ -172,6 +185,13 @@ def _ledger_where(copy_id: int, where: LedgerFilter) -> tuple[str, list[object],
         if moment is not None:
             conditions.append(test)
             parameters.append(to_text(moment))
+    for test, size_bytes in (
+        ("b.size_bytes >= ?", where.least_bytes),
+        ("b.size_bytes <= ?", where.most_bytes),
+    ):
+        if size_bytes is not None:
+            conditions.append(test)
+            parameters.append(size_bytes)
     if where.text:
         conditions.append(
             "instr(lower(b.id || ' ' || c.name || '/' || s.name || ' ' || CAST(b.name AS TEXT)"

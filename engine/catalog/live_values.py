@@ -240,6 +240,13 @@ class LiveJobCopy:
     decided_at: datetime | None
     priority: int
     tries: int
+    kind: str
+    """Of the copy."""
+    pinned_by: str
+    """Who keeps it beyond its retention; empty: nobody."""
+    pinned_until: datetime | None
+    """None with `pinned_by`: for good."""
+    pinned_at: datetime | None
 
 
 class LedgerOrder(StrEnum):
@@ -263,8 +270,30 @@ class LedgerFilter:
     subclient: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    least_bytes: int | None = None
+    most_bytes: int | None = None
+    verification: str = ""
+    """never, good or failed."""
+    decision: str = ""
+    """What an operator decided: picked, do_not_copy, recopy or bad."""
+    retain_until: datetime | None = None
+    """May go before this."""
+    retained_by: str = ""
+    """Found in what keeps it."""
+    reason: str = ""
+    """Found in the reason."""
     text: str = ""
     """Found in the id, the client, the subclient or the name."""
+
+    @property
+    def parts(self) -> int:
+        """How many parts filter, besides the states and the text."""
+        every = (
+            self.level, self.client, self.subclient, self.since, self.until, self.verification,
+            self.least_bytes, self.most_bytes, self.decision, self.retain_until, self.retained_by,
+            self.reason,
+        )  # fmt: skip
+        return sum(part not in ("", None) for part in every)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,8 @@ def _check_verification(session: Session, payload: Payload) -> NewJob:
     scope = load_scope(session, str(payload.get("policy", "")))
     named = payload.get("copy")
     chosen = list(scope.copies.values()) if named is None else [copy_named(scope, str(named))]
+    ids = ids_of(payload)
+    _check_verifiable(session, scope, chosen, ids)
     limits = [copy.verify_throttle_bps for copy in chosen if copy.verify_throttle_bps is not None]
     asked_bps = payload.get("throttle_bps")
     return NewJob(
@@ -93,10 +95,31 @@ def _check_verification(session: Session, payload: Payload) -> NewJob:
             for copy in chosen
             if named is not None or copy.library_id is not None or copy.kind != CopyKind.PRIMARY
         ),
-        options={"which": which, "copy": named, "retries": int(payload.get("retries", 3))},
+        options={
+            "which": which,
+            "copy": named,
+            "backup_jobs": ids,
+            "retries": int(payload.get("retries", 3)),
+        },
         priority=_priority(payload),
         throttle_bps=int(asked_bps) if asked_bps is not None else min(limits, default=None),
     )
+
+
+def _check_verifiable(
+    session: Session, scope: Scope, chosen: list[CopyValue], ids: list[int]
+) -> None:
+    """Refuses backup jobs that are named and not on the one copy that is named with them."""
+    if ids and len(chosen) != 1:
+        raise UsageError("single backup jobs are verified on one copy", hint="name the copy")
+    for backup_job_id in ids:
+        line = ledger.job_copy(session, chosen[0].id, backup_job_id)
+        if line is None or line.state not in _ON_MEDIA:
+            raise UsageError(
+                f"backup job {backup_job_id} is not on copy {chosen[0].name}: "
+                "there is nothing to verify",
+                hint=f"see: auxtui copies {scope.policy.name}/{chosen[0].name}",
+            )
 
 
 def _check_repair(session: Session, payload: Payload) -> NewJob:

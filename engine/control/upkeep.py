@@ -33,6 +33,7 @@ def run_verification(
     by: str,
     priority: int = 5,
     throttle_bps: int | None = None,
+    backup_jobs: Sequence[int] = (),
 ) -> int:
     """Starts data verification; returns its job id.
 
@@ -44,6 +45,7 @@ def run_verification(
         by: who asks.
         priority: 0 (first) to 9.
         throttle_bps: bytes per second; None: the copies' own limit.
+        backup_jobs: of these only, on the copy that is named; empty: of every one.
 
     Raises:
         UsageError, NotFoundError: refused.
@@ -54,6 +56,7 @@ def run_verification(
         "which": which,
         "priority": priority,
         "throttle_bps": throttle_bps,
+        "backup_jobs": list(backup_jobs),
     }
     return run_operation(home, Operation.VERIFICATION, payload, by=by)
 

@@ -23,9 +23,11 @@ def chosen_job_copies(
     """The job copies that a run verifies, copy by copy.
 
     What lies in landing directories is verified only when their copy was named: it is others'.
+    Where backup jobs were named, these only.
     """
     locator = Locator(session, context.home, scope)
     which, named = Which(str(job.options.get("which", Which.NEW))), job.options.get("copy")
+    only = frozenset(job.options.get("backup_jobs", ()))
     chosen: list[Located] = []
     for copy in scope.copies.values():
         if copy.name not in job.copies:
@@ -33,7 +35,8 @@ def chosen_job_copies(
         lines = {
             line.backup_job_id: line
             for line in ledger.job_copies(session, copy.id)
-            if named == copy.name or not locator.is_landing(line)
+            if (named == copy.name or not locator.is_landing(line))
+            and (not only or line.backup_job_id in only)
         }
         picked = choose(
             [verifiable(line) for line in lines.values()],

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from auxtui.cli.moments import moment_of
+from auxtui.moments import moment_of
 from engine.model.errors import UsageError
 from tests.cell import Cell
 from tests.cli.conftest import Program

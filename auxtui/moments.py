@@ -1,4 +1,4 @@
-"""Times as a command line says them: a date, a date with a time, a time of day, or full ISO 8601."""
+"""Times as they are typed: a date, a date with a time, a time of day, or full ISO 8601."""
 
 from __future__ import annotations
 

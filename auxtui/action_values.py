@@ -1,0 +1,90 @@
+"""What an action is, what it is about, and what decides whether it is possible. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+
+class Confirm(IntEnum):
+    """How sure one must be."""
+
+    NONE = 0
+    ASK = 1
+    """Yes or no."""
+    TYPE = 2
+    """The name of what is lost must be typed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The thing that an action is about: what the cursor is on, or what is marked."""
+
+    kind: str
+    """job, policy, copy, job-copy, backup-job, client, subclient, library, agent, commcell."""
+    id: int
+    name: str
+    value: Any = None
+    """The value of the catalog; what it is follows from the kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What else decides whether an action is possible."""
+
+    service_alive: bool = True
+    read_only: bool = False
+    catalog_ok: bool = True
+    undo: str = ""
+    """What can be taken back; empty: nothing."""
+
+
+Because = Callable[[Target | None, World], str]
+
+
+Targets = tuple[Target, ...]
+
+
+def _always(target: Target | None, world: World) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One thing that can be done."""
+
+    id: str
+    keys: str
+    """Comma separated, as Textual names them; the first one is shown."""
+    label: str
+    help: str
+    kinds: frozenset[str] = frozenset()
+    """Kinds of targets; empty: about the screen or the console."""
+    needs: str = ""
+    """What the screen must be able to do: filter, mark, sort ..."""
+    confirm: Confirm = Confirm.NONE
+    consequence: Callable[[Sequence[Target]], str] | None = None
+    """What it will do to these things, in words, for the question."""
+    bulk: bool = True
+    """Can be done to several things at once."""
+    changes: bool = False
+    """Asks the engine to change something: not possible in read-only mode."""
+    because: Because = _always
+    hint_rank: int = 9
+    """Place in the hint line; 9: not there."""
+
+    def disabled_because(self, target: Target | None, world: World) -> str:
+        """Why it is not possible now; empty when it is."""
+        if self.changes and world.read_only:
+            return "this console is read-only"
+        if self.changes and not world.catalog_ok:
+            return "the catalog cannot be reached"
+        return self.because(target, world)
+
+
+def named(targets: Sequence[Target]) -> str:
+    """The things by name: the first five, and how many more."""
+    names = ", ".join(target.name for target in targets[:5])
+    return f"{names} and {len(targets) - 5} more" if len(targets) > 5 else names

@@ -1,0 +1,302 @@
+"""What can be done with backup jobs on a copy, and with copies: decisions, proof, repair, restore.
+
+Part of the one table in `actions`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auxtui import format as fmt
+from auxtui.action_values import Action, Confirm, Target, World, named
+from auxtui.inert import safe
+from engine.catalog.live_values import LiveCopy, LiveJobCopy
+from engine.model.states import CopyKind, JobCopyState
+
+JOB_COPY = frozenset({"job-copy"})
+COPY = frozenset({"copy"})
+OWED = frozenset({JobCopyState.TO_BE_COPIED, JobCopyState.PARTIALLY_COPIED, JobCopyState.DEFERRED})
+ON_MEDIA = frozenset({JobCopyState.AVAILABLE, JobCopyState.BAD})
+
+
+def _line(target: Target | None) -> LiveJobCopy | None:
+    return target.value if target and isinstance(target.value, LiveJobCopy) else None
+
+
+def _words(line: LiveJobCopy) -> str:
+    return f"backup job {line.backup_job_id} is {line.state.replace('_', ' ')}"
+
+
+def _primary(line: LiveJobCopy) -> str:
+    is_primary = line.kind == CopyKind.PRIMARY
+    return "the primary copy is where backup jobs come from" if is_primary else ""
+
+
+def _not_pickable(target: Target | None, world: World) -> str:
+    line = _line(target)
+    if line is None:
+        return ""
+    if line.decision == "picked":
+        return f"it was picked by {safe(line.decided_by)}"
+    if line.state == JobCopyState.AVAILABLE:
+        return f"{_words(line)} here"
+    return _primary(line)
+
+
+def _not_leavable(target: Target | None, world: World) -> str:
+    line = _line(target)
+    if line is None:
+        return ""
+    if line.decision == "do_not_copy":
+        return f"{safe(line.decided_by)} decided so already"
+    if line.state == JobCopyState.AVAILABLE:
+        return f"{_words(line)} here: it ages off by the retention of the copy"
+    return _primary(line)
+
+
+def _not_decided(target: Target | None, world: World) -> str:
+    line = _line(target)
+    return "the rules decide already" if line is not None and not line.decision else ""
+
+
+def _not_copied_anew(target: Target | None, world: World) -> str:
+    line = _line(target)
+    if line is None:
+        return ""
+    if line.state in OWED:
+        return f"{_words(line)}: the next run takes it anyway"
+    return _primary(line)
+
+
+def _not_on_media(target: Target | None, world: World) -> str:
+    line = _line(target)
+    return "" if line is None or line.state in ON_MEDIA else f"{_words(line)}, not here"
+
+
+def _not_markable_bad(target: Target | None, world: World) -> str:
+    line = _line(target)
+    if line is not None and line.state == JobCopyState.BAD:
+        return f"{_words(line)} already"
+    return _not_on_media(target, world)
+
+
+def _not_retained(target: Target | None, world: World) -> str:
+    line = _line(target)
+    return "nobody retains it" if line is not None and not line.pinned_by else ""
+
+
+def _not_prioritised(target: Target | None, world: World) -> str:
+    line = _line(target)
+    if line is None or line.state in OWED or line.state == JobCopyState.BAD:
+        return ""
+    return f"{_words(line)}: it is not to be copied"
+
+
+def _not_restorable(target: Target | None, world: World) -> str:
+    line = _line(target)
+    return "" if line is None or line.state == JobCopyState.AVAILABLE else _words(line)
+
+
+def _copy(target: Target | None) -> LiveCopy | None:
+    return target.value if target and isinstance(target.value, LiveCopy) else None
+
+
+def _not_promotable(target: Target | None, world: World) -> str:
+    copy = _copy(target)
+    if copy is None:
+        return ""
+    if copy.kind == CopyKind.PRIMARY:
+        return f"{safe(copy.name)} is the primary copy already"
+    if copy.kind == CopyKind.SELECTIVE:
+        return f"{safe(copy.name)} is selective: it has chosen fulls only"
+    return ""
+
+
+def _left(targets: Sequence[Target]) -> str:
+    """What `do not copy` means for these."""
+    return (
+        f"Do not copy {named(targets)} to {where(targets)}? No run takes it, and its source is no"
+        " longer kept for this copy. Undo: pick it (+), or leave it to the rules (=)."
+    )
+
+
+def _copied_anew(targets: Sequence[Target]) -> str:
+    size = fmt.size(sum(line.size_bytes for line in map(_line, targets) if line))
+    return (
+        f"Copy {named(targets)} anew to {where(targets)}? {size}. The next run writes it again;"
+        " what lies there now is replaced when the new one is whole."
+    )
+
+
+def _marked_bad(targets: Sequence[Target]) -> str:
+    return (
+        f"Mark {named(targets)} bad on {where(targets)}? It is no source for copies and restores"
+        " any more, until it is verified good, repaired (r) or copied anew."
+    )
+
+
+def _unretained(targets: Sequence[Target]) -> str:
+    return (
+        f"No longer retain {named(targets)} on {where(targets)}? The retention of the copy decides"
+        " alone; what it does not keep goes at the next data aging."
+    )
+
+
+def _promoted(targets: Sequence[Target]) -> str:
+    copy = _copy(targets[0]) if targets else None
+    policy = safe(copy.policy) if copy else "the policy"
+    return (
+        f"Make {named(targets)} the primary copy of {policy}? The primary of now becomes a"
+        " synchronous copy of it: restores and other copies read from the new one first."
+    )
+
+
+def _released(targets: Sequence[Target]) -> str:
+    copy = _copy(targets[0]) if targets else None
+    policy = safe(copy.policy) if copy else "the policy"
+    return (
+        f"Give up what {named(targets)} still waits for? Backup jobs of {policy} that only this"
+        " keeps on their source will never come to this copy, and may be aged there. It is logged."
+    )
+
+
+def where(targets: Sequence[Target]) -> str:
+    """The copy that job copies are on, `POLICY/COPY`."""
+    line = next(filter(None, map(_line, targets)), None)
+    return f"{safe(line.policy)}/{safe(line.copy)}" if line else "this copy"
+
+
+COPY_ACTIONS: tuple[Action, ...] = (
+    Action(
+        id="job-copy.pick",
+        keys="plus",
+        label="Pick",
+        help="The next run copies it, whatever the rules say.",
+        kinds=JOB_COPY,
+        changes=True,
+        because=_not_pickable,
+        hint_rank=4,
+    ),
+    Action(
+        id="job-copy.leave",
+        keys="minus",
+        label="Do Not Copy",
+        help="No run takes it, and nothing is kept for it, until it is picked.",
+        kinds=JOB_COPY,
+        changes=True,
+        confirm=Confirm.ASK,
+        consequence=_left,
+        because=_not_leavable,
+        hint_rank=4,
+    ),
+    Action(
+        id="job-copy.rules",
+        keys="equals_sign",
+        label="Leave to the Rules",
+        help="Forgets what was decided for it; the rules of the copy decide again.",
+        kinds=JOB_COPY,
+        changes=True,
+        because=_not_decided,
+    ),
+    Action(
+        id="job-copy.recopy",
+        keys="c",
+        label="Copy Anew",
+        help="The next run writes it again, also where it is there already.",
+        kinds=JOB_COPY,
+        changes=True,
+        confirm=Confirm.ASK,
+        consequence=_copied_anew,
+        because=_not_copied_anew,
+    ),
+    Action(
+        id="job-copy.bad",
+        keys="x",
+        label="Mark Bad",
+        help="It is no source for anything until it is verified, repaired or copied anew.",
+        kinds=JOB_COPY,
+        changes=True,
+        confirm=Confirm.ASK,
+        consequence=_marked_bad,
+        because=_not_markable_bad,
+    ),
+    Action(
+        id="job-copy.retain",
+        keys="t",
+        label="Retain",
+        help="Keeps it beyond the retention of the copy, until a date or for good.",
+        kinds=JOB_COPY,
+        changes=True,
+        because=_not_on_media,
+    ),
+    Action(
+        id="job-copy.unretain",
+        keys="T",
+        label="End Retain",
+        help="The retention of the copy decides alone again.",
+        kinds=JOB_COPY,
+        changes=True,
+        confirm=Confirm.ASK,
+        consequence=_unretained,
+        because=_not_retained,
+    ),
+    Action(
+        id="job-copy.priority",
+        keys="o",
+        label="Change Priority",
+        help="Its place in the next run: 0 is first, 9 is last.",
+        kinds=JOB_COPY,
+        changes=True,
+        because=_not_prioritised,
+    ),
+    Action(
+        id="job-copy.verify",
+        keys="v",
+        label="Verify",
+        help="Reads every byte of it from its media and compares it with its digest.",
+        kinds=JOB_COPY,
+        changes=True,
+        because=_not_on_media,
+    ),
+    Action(
+        id="job-copy.repair",
+        keys="r",
+        label="Repair",
+        help="Reads it; what is damaged is written anew from any copy that has it right.",
+        kinds=JOB_COPY,
+        changes=True,
+        because=_not_on_media,
+        hint_rank=2,
+    ),
+    Action(
+        id="copy.verify",
+        keys="v",
+        label="Data Verification",
+        help="Reads what was never verified on this copy and compares every byte.",
+        kinds=COPY,
+        changes=True,
+    ),
+    Action(
+        id="copy.promote",
+        keys="",
+        label="Promote to Primary",
+        help="Makes this synchronous copy the primary of its policy.",
+        kinds=COPY,
+        changes=True,
+        confirm=Confirm.TYPE,
+        consequence=_promoted,
+        because=_not_promotable,
+        bulk=False,
+    ),
+    Action(
+        id="copy.release",
+        keys="",
+        label="Release What It Waits For",
+        help="Gives up what only this copy keeps from being aged on its source; it is logged.",
+        kinds=COPY,
+        changes=True,
+        confirm=Confirm.TYPE,
+        consequence=_released,
+        bulk=False,
+    ),
+)
