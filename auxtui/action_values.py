@@ -84,7 +84,12 @@ class Action:
         return self.because(target, world)
 
 
+_NUMBERED = {"job": "job", "job-copy": "backup job", "backup-job": "backup job"}
+
+
 def named(targets: Sequence[Target]) -> str:
     """The things by name: the first five, and how many more."""
-    names = ", ".join(target.name for target in targets[:5])
-    return f"{names} and {len(targets) - 5} more" if len(targets) > 5 else names
+    word = _NUMBERED.get(targets[0].kind) if len(targets) > 1 else None
+    names = [str(target.id) if word else target.name for target in targets[:5]]
+    more = f" and {len(targets) - 5} more" if len(targets) > 5 else ""
+    return f"{word}s {', '.join(names)}{more}" if word else ", ".join(names) + more

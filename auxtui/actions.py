@@ -261,6 +261,13 @@ _OWN: tuple[Action, ...] = (
         needs="mark",
     ),
     Action(
+        id="list.mark-all",
+        keys="asterisk",
+        label="Mark All",
+        help="Marks every row that is shown, or none when every one is marked.",
+        needs="mark-all",
+    ),
+    Action(
         id="list.filter",
         keys="slash",
         label="Filter",
@@ -385,6 +392,10 @@ ACTIONS: tuple[Action, ...] = (*_OWN, *COPY_ACTIONS)
 BY_ID = {action.id: action for action in ACTIONS}
 
 _KEY_NAMES = {
+    "asterisk": "*",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
     "question_mark": "?",
     "slash": "/",
     "colon": ":",

@@ -297,6 +297,7 @@ def _undo(screen: ConsoleScreen, targets: Targets) -> None:
 
 OF_THE_SCREEN = {
     "list.mark": "mark",
+    "list.mark-all": "mark_all",
     "list.filter": "open_filter",
     "list.state": "next_state",
     "list.sort": "next_order",

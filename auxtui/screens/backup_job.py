@@ -12,7 +12,8 @@ from auxtui.feed import Answer, Fresh, Watch
 from auxtui.inert import safe
 from auxtui.present import Cell, Fact, Row, Tone, job_copy_state, job_copy_why
 from auxtui.screens.list_screen import ListScreen
-from auxtui.targets import node_target
+from auxtui.targets import job_copy_target, node_target
+from auxtui.widgets.line_table import LineTable
 from engine.catalog.live import LiveCatalog
 from engine.catalog.live_values import LiveBackupJob, LiveJobCopy
 from engine.model.names import shown
@@ -35,7 +36,8 @@ class BackupJobScreen(ListScreen):
     EMPTY = "no copy has heard of this backup job yet"
     ABOUT = (
         "One backup job on every copy of its policy: where it is, where it is not, why not, and what"
-        " happens next. Enter opens the copy; the job that copied it is named."
+        " happens next. Enter opens the copy. Pick, repair, restore and the other tasks are for the"
+        " backup job on the copy of the row."
     )
 
     def __init__(self, backup_job_id: int) -> None:
@@ -50,7 +52,15 @@ class BackupJobScreen(ListScreen):
         return (Watch(topic="where", query=self._read),)
 
     def targets(self) -> tuple[Target, ...]:
-        return node_target(self.console.state.estate, self.table.cursor_key)
+        key = self.table.cursor_key
+        for line in self._found[1] if self._found else ():
+            if key == ("copy", line.copy_id):
+                return (job_copy_target(line.backup_job_id, line),)
+        return node_target(self.console.state.estate, key)
+
+    def row_chosen(self, table: LineTable) -> None:
+        for target in node_target(self.console.state.estate, table.cursor_key):
+            self.console.open_ledger(target)
 
     def take(self, message: Fresh | Answer) -> None:
         if isinstance(message, Fresh) and message.topic == "where":

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from auxtui import actions, hands
+from auxtui.action_values import named
 from auxtui.actions import Action, Target
 from auxtui.feed import Answer, Fresh, Watch
 from auxtui.frame import hint_cells, status_cells, title_cells
@@ -211,12 +212,18 @@ class ConsoleScreen(Screen[None]):
         if action.kinds and not targets:
             self.flash(f"{action.label}: nothing is selected", Tone.WARN)
             return
+        if len(targets) > 1 and not action.bulk:
+            self.flash(f"{action.label}: for one at a time; escape unmarks", Tone.WARN)
+            return
         possible = [t for t in targets if not action.disabled_because(t, self.console.world)]
         if (action.kinds and not possible) or not action.kinds:
             reason = action.disabled_because(targets[0] if targets else None, self.console.world)
             if reason:
                 self.flash(f"{action.label}: {reason}", Tone.WARN)
                 return
+        if action.kinds and len(possible) < len(targets):
+            left = [t for t in targets if t not in possible]
+            self.flash(f"{action.label}: not for {named(left)}", Tone.WARN)
         hands.start(self, action, tuple(possible) if action.kinds else targets)
 
     def flash(self, text: str, tone: Tone = Tone.PLAIN) -> None:

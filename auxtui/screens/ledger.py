@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import ClassVar
 
 from auxtui import columns as col
@@ -42,10 +42,16 @@ _ORDERS = {
 }
 
 
+def _numbers(keys: Iterable[Hashable]) -> list[int]:
+    return [key for key in keys if isinstance(key, int)]
+
+
 class LedgerScreen(ListScreen):
     """Backup jobs on a copy."""
 
-    ABILITIES: ClassVar[frozenset[str]] = frozenset({"menu", "filter", "state", "sort"})
+    ABILITIES: ClassVar[frozenset[str]] = frozenset(
+        {"menu", "filter", "state", "sort", "mark", "mark-all"}
+    )
     COLUMNS = col.LEDGER
     EMPTY = "no backup job on this copy matches"
     ABOUT = (
@@ -78,10 +84,13 @@ class LedgerScreen(ListScreen):
         return self.pager.watches()
 
     def targets(self) -> tuple[Target, ...]:
-        key = self.table.cursor_key
-        if self.pager is None or not isinstance(key, int):
+        if self.pager is None:
             return ()
-        return (job_copy_target(key, self.pager.values.get(key)),)
+        keys = self.table.marked or {self.table.cursor_key}
+        values = self.pager.values
+        return tuple(
+            job_copy_target(key, values.get(key)) for key in sorted(_numbers(keys), reverse=True)
+        )
 
     def take(self, message: Fresh | Answer) -> None:
         super().take(message)
@@ -93,6 +102,11 @@ class LedgerScreen(ListScreen):
     def filter_changed(self) -> None:
         self._begin()
 
+    def back(self) -> bool:
+        done = super().back()
+        self._say()
+        return done
+
     def next_state(self) -> None:
         """Goes round the states."""
         self._state = (self._state + 1) % len(_STATES)
@@ -103,6 +117,16 @@ class LedgerScreen(ListScreen):
         orders = list(_ORDERS)
         self._order = orders[(orders.index(self._order) + 1) % len(orders)]
         self._begin()
+
+    def mark_all(self) -> None:
+        """Marks all that is shown, or none when all are marked."""
+        self.table.mark_all()
+        self._say()
+        self.refresh_frame()
+
+    def mark(self) -> None:
+        super().mark()
+        self._say()
 
     def _begin(self) -> None:
         self.pager = None
@@ -117,4 +141,8 @@ class LedgerScreen(ListScreen):
         ids = self.pager.ids if self.pager else None
         number = fmt.count(len(ids), "backup job") if ids is not None else "reading"
         text = f"{number}; {_STATES[self._state][0]} (f); {_ORDERS[self._order]} (,)"
-        self.facts.show([*copy_facts(copy, self.look), ("Shown", Cell(text, Tone.STRONG))])
+        facts = [*copy_facts(copy, self.look), ("Shown", Cell(text, Tone.STRONG))]
+        if self.table.marked:
+            marked = f"{len(self.table.marked):,}: tasks are for these (esc unmarks)"
+            facts.append(("Marked", Cell(marked, Tone.WARN)))
+        self.facts.show(facts)

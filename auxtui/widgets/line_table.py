@@ -206,8 +206,8 @@ class LineTable(ScrollView, can_focus=True):
         last = max(0, len(source) - 1)
         moved = place is None
         self.cursor = min(self.cursor, last) if place is None else place
-        present = {mark for mark in self.marked if source.index_of(mark) is not None}
-        self.marked = present
+        if self.marked:
+            self.marked &= {source.key_at(index) for index in range(len(source))}
         self.virtual_size = Size(0, len(source) + self.top_lines)
         self._show_cursor()
         self.refresh()
@@ -245,6 +245,12 @@ class LineTable(ScrollView, can_focus=True):
         self.marked ^= {key}
         self._refresh_row(self.cursor)
         self._go(self.cursor + 1)
+
+    def mark_all(self) -> None:
+        """Marks every row, or none when every one is marked."""
+        keys = {self.source.key_at(index) for index in range(len(self.source))}
+        self.marked = set() if self.marked == keys else keys
+        self.refresh()
 
     def clear_marks(self) -> None:
         """Unmarks all."""

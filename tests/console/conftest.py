@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,30 @@ PLAN: dict[str, Any] = {
 }
 
 
+AGING: dict[str, Any] = {
+    "fuses": [],
+    "job_copies": [
+        {
+            "policy": "databases",
+            "copy": "offsite",
+            "backup_job_id": number,
+            "client": "db1",
+            "subclient": "pg",
+            "level": "full",
+            "bytes": 10**9,
+            "ages": ages,
+            "reason": reason,
+            "retained_by": by,
+            "retain_until": None,
+        }
+        for number, ages, reason, by in (
+            (101, True, "older than 90 days", ""),
+            (102, False, "copy monthly waits for it", "copy monthly"),
+        )
+    ],
+}
+
+
 class RecordingDoor:
     """Says yes to everything, or raises what it was told to raise."""
 
@@ -96,6 +120,61 @@ class RecordingDoor:
     def scan(self, subclient: str | None) -> Mapping[str, Any]:
         self._call("scan", subclient)
         return {"adopted": [1, 2], "left": [], "bad": [], "offline": []}
+
+    def decide(self, policy: str, copy: str, backup_jobs: Sequence[int], decision: str) -> None:
+        self._call("decide", policy, copy, list(backup_jobs), decision)
+
+    def prioritise(self, policy: str, copy: str, backup_jobs: Sequence[int], priority: int) -> None:
+        self._call("prioritise", policy, copy, list(backup_jobs), priority)
+
+    def retain(
+        self,
+        policy: str,
+        copy: str,
+        backup_jobs: Sequence[int],
+        *,
+        until: datetime | None,
+        end: bool,
+    ) -> None:
+        self._call("retain", policy, copy, list(backup_jobs), until, end)
+
+    def verify(
+        self, policy: str, copy: str | None, which: str, *, backup_jobs: Sequence[int] = ()
+    ) -> int:
+        self._call("verify", policy, copy, which, list(backup_jobs))
+        return 908
+
+    def repair(self, policy: str, copy: str, backup_jobs: Sequence[int]) -> int:
+        self._call("repair", policy, copy, list(backup_jobs))
+        return 909
+
+    def promote(self, policy: str, copy: str) -> Mapping[str, Any]:
+        self._call("promote", policy, copy)
+        return {"primary": copy, "was": "primary"}
+
+    def release(self, policy: str, copy: str | None) -> Sequence[Mapping[str, Any]]:
+        self._call("release", policy, copy)
+        return [{"backup_job_id": 101, "copy": copy, "held_on": "primary"}]
+
+    def preview_aging(self, policy: str | None) -> Mapping[str, Any]:
+        self._call("preview_aging", policy)
+        return AGING
+
+    def run_aging(self, policy: str | None, *, confirm: bool) -> int:
+        self._call("run_aging", policy, confirm)
+        return 910
+
+    def restore(
+        self,
+        backup_job_id: int,
+        *,
+        to: str,
+        copy: str | None,
+        paths: Sequence[str],
+        overwrite: bool,
+    ) -> int:
+        self._call("restore", backup_job_id, to, copy, list(paths), overwrite)
+        return 911
 
 
 @pytest.fixture

@@ -157,7 +157,7 @@ async def test_marked_jobs_are_acted_on_together(home, make_console, door):
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "906")
         await pilot.press("tab", "tab", "space", "space", "x")
-        await sees(pilot, "Kill job 905, job 906?")
+        await sees(pilot, "Kill jobs 905, 906?")
         await pilot.press("y")
 
         await until(pilot, lambda: [call[1] for call in door.calls] == [905, 906])

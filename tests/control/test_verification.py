@@ -261,3 +261,25 @@ def test_at_write_never_publishes_what_reads_back_wrong(
     assert (job.state, job.attempts) == ("completed", 2)
     assert {line.verification for line in cell.ledger().values()} == {"good"}
     cell.assert_copied()
+
+
+def test_single_job_copies_are_verified_alone(cell: Cell) -> None:
+    ids = copied(cell)
+    with serving(cell):
+        job_id = frontdoor.run_verification(
+            cell.home, "databases", "offsite", "all", by="test", backup_jobs=[ids["one.dump"]]
+        )
+        job = cell.wait(job_id)
+        with pytest.raises(UsageError, match="is not on copy offsite"):
+            frontdoor.run_verification(
+                cell.home, "databases", "offsite", "all", by="test", backup_jobs=[999]
+            )
+        with pytest.raises(UsageError, match="on one copy"):
+            frontdoor.run_verification(
+                cell.home, "databases", None, "all", by="test", backup_jobs=[ids["one.dump"]]
+            )
+
+    assert (job.state, job.backup_jobs_done) == ("completed", 1)
+    lines = cell.ledger()
+    assert lines[b"one.dump"].verification == "good"
+    assert lines[b"two"].verification == "never"
