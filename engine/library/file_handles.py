@@ -8,7 +8,7 @@ from collections.abc import Callable
 from engine.library.beneath import write_all
 from engine.library.blame import on_destination, on_source
 from engine.library.syscalls import punch_hole
-from engine.model.entries import FileEntry, Identity
+from engine.model.entries import Identity
 from engine.model.errors import DestinationWrite, StorageError
 from engine.model.names import RelPath, shown
 
@@ -72,7 +72,9 @@ class FileWriter:
 
     Args:
         fd: the file, also readable; the handle closes it.
-        entry: the file as it shall be.
+        path: for messages.
+        size: that it shall have; None while that is not known.
+        sparse: runs of zeros become holes.
         is_suspect: tells whether a sync of this file failed, through whichever handle.
         failed: is told that the sync of this handle failed.
     """
@@ -80,33 +82,37 @@ class FileWriter:
     def __init__(
         self,
         fd: int,
-        entry: FileEntry,
+        path: RelPath,
         *,
+        size: int | None,
+        sparse: bool,
         is_suspect: Callable[[RelPath], bool],
         failed: Callable[[RelPath], None],
     ) -> None:
         self._fd = fd
-        self._entry = entry
+        self._path = path
+        self._size = size
+        self._sparse = sparse
         self._is_suspect = is_suspect
         self._failed = failed
 
     def write(self, buffer: memoryview, offset: int) -> None:
         """See `WriteHandle`."""
         self._refuse_suspect()
-        with on_destination("write", self._entry.path):
-            write_range(self._fd, buffer, offset, sparse=self._entry.sparse)
+        with on_destination("write", self._path):
+            write_range(self._fd, buffer, offset, sparse=self._sparse)
 
     def sync(self) -> None:
         """See `WriteHandle`; also cuts off what direct writes padded the last block with."""
         self._refuse_suspect()
         try:
-            with on_destination("sync", self._entry.path):
-                if os.fstat(self._fd).st_size > self._entry.size:
-                    os.ftruncate(self._fd, self._entry.size)
+            with on_destination("sync", self._path):
+                if self._size is not None and os.fstat(self._fd).st_size > self._size:
+                    os.ftruncate(self._fd, self._size)
                 os.fdatasync(self._fd)
         except StorageError as err:
             try:
-                self._failed(self._entry.path)
+                self._failed(self._path)
             except StorageError as second:
                 raise err from second
             raise
@@ -122,8 +128,8 @@ class FileWriter:
             self._fd = -1
 
     def _refuse_suspect(self) -> None:
-        if self._is_suspect(self._entry.path):
-            raise suspect_error(self._entry.path)
+        if self._is_suspect(self._path):
+            raise suspect_error(self._path)
 
 
 def suspect_error(path: RelPath) -> DestinationWrite:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from engine.library.line import LineState
-from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader
+from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader, PieceEnd
 from engine.model.names import RelPath
 
 
@@ -124,6 +124,8 @@ class Done(NamedTuple):
 
     path: RelPath
     chunk: Chunk
+    ends: tuple[PieceEnd, ...] = ()
+    """Of an encoded file: the chunks of the original whose encoding ends in this chunk."""
 
 
 class JobWriter(Protocol):
@@ -137,8 +139,22 @@ class JobWriter(Protocol):
         """What the journal of an earlier try proves; empty at a fresh start."""
         ...
 
+    @property
+    def ended(self) -> Mapping[RelPath, Sequence[PieceEnd]]:
+        """The ends that the journal of an earlier try states, in order; not of every `resumed`."""
+        ...
+
     def open_file(self, entry: FileEntry) -> WriteHandle:
         """Opens (and at first creates, exclusively) a file to write ranges into."""
+        ...
+
+    def open_growing(self, path: RelPath, at: int) -> WriteHandle:
+        """Opens a file whose size is not known before it is written: an encoded one.
+
+        It is written in order, without gaps, from `at` on (a chunk's border: 0, or the end of what
+        `resumed` has of it); what is behind that is cut off. Chunks are recorded as they are
+        written and synced; they are as long as those of any file, only the last one is shorter.
+        """
         ...
 
     def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:

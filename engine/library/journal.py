@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,12 +20,13 @@ from blake3 import blake3
 from engine.library.beneath import create_file, open_own_file, unlink_if_there, write_all
 from engine.library.interface import Done
 from engine.library.layout import ASIDE_SUFFIX, JOURNAL
-from engine.model.entries import DIGEST_BYTES, Chunk
+from engine.model.entries import DIGEST_BYTES, Chunk, PieceEnd
 from engine.model.errors import DestinationWrite, UnsafeName
 from engine.model.names import RelPath, path_from_json, path_to_json
 
 FORMAT = 1
 _MAX_LINE_BYTES = 32 * 1024  # a path of 4,000 bytes is at most 24,000 as JSON
+_ENDS_PER_LINE = 64  # 84 bytes each
 _CHECK_BYTES = 8
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -63,6 +64,8 @@ class JournalContent:
 
     header: JournalHeader
     chunks: dict[RelPath, ChunksByOffset]
+    ends: dict[RelPath, dict[int, PieceEnd]]
+    """By their position in the encoded file."""
     damaged: int
     """Lines that are torn or damaged: what they said is copied again."""
 
@@ -127,7 +130,7 @@ class Journal:
             OSError: they are not proven, and nothing more can be with this journal.
             DestinationWrite: it failed before.
         """
-        self._append(b"".join(_chunk_line(self._header, one) for one in done))
+        self._append(b"".join(_done_lines(self._header, one) for one in done))
 
     def drop(self, path: RelPath) -> None:
         """Takes back all that was said of a file; raises as `append`."""
@@ -165,11 +168,27 @@ def read_journal(directory: int) -> JournalContent | None:
         header = _header_of(stream.readline(_MAX_LINE_BYTES))
         if header is None:
             return None
-        content = JournalContent(header=header, chunks={}, damaged=0)
+        content = JournalContent(header=header, chunks={}, ends={}, damaged=0)
         while line := stream.readline(_MAX_LINE_BYTES):
             if line != b"\n" and not _take(content, line):
                 content.damaged += 1
     return content
+
+
+def all_done(
+    chunks: Mapping[RelPath, ChunksByOffset], ends: Mapping[RelPath, Mapping[int, PieceEnd]]
+) -> Iterator[Done]:
+    """What is proven, for a journal that is begun anew: the ends of a file with its last chunk."""
+    for path, by_offset in chunks.items():
+        last = max(by_offset)
+        for offset, chunk in by_offset.items():
+            mine = ends_in_order(ends.get(path, {})) if offset == last else ()
+            yield Done(path, chunk, mine)
+
+
+def ends_in_order(ends: Mapping[int, PieceEnd]) -> tuple[PieceEnd, ...]:
+    """The ends of one file by their position."""
+    return tuple(ends[at] for at in sorted(ends))
 
 
 def _take(content: JournalContent, line: bytes) -> bool:
@@ -183,7 +202,12 @@ def _take(content: JournalContent, line: bytes) -> bool:
         return False
     if record.get("dropped") is True:
         content.chunks.pop(path, None)
+        content.ends.pop(path, None)
         return True
+    if "ends" in record:
+        ends = _ends_of(record["ends"])
+        content.ends.setdefault(path, {}).update({end.at: end for end in ends or ()})
+        return ends is not None
     chunk = _chunk_of(record.get("chunk"))
     if chunk is None:
         return False
@@ -201,12 +225,19 @@ def _journal_lines(header: JournalHeader, chunks: Iterable[Done]) -> Iterator[by
     }
     yield _line("", record)
     for done in chunks:
-        yield _chunk_line(header, done)
+        yield _done_lines(header, done)
 
 
-def _chunk_line(header: JournalHeader, done: Done) -> bytes:
+def _done_lines(header: JournalHeader, done: Done) -> bytes:
+    """The line of a chunk, and behind it those of the ends in it: without them it is made anew."""
     offset, length, digest = done.chunk
-    return _line(header.nonce, {**path_to_json(done.path), "chunk": [offset, length, digest.hex()]})
+    path = path_to_json(done.path)
+    line = _line(header.nonce, {**path, "chunk": [offset, length, digest.hex()]})
+    ends = [[end.at, end.digest.hex()] for end in done.ends]
+    for first in range(0, len(ends), _ENDS_PER_LINE):
+        part = ends[first : first + _ENDS_PER_LINE]
+        line += _line(header.nonce, {**path, "ends": part})
+    return line
 
 
 def _line(nonce: str, record: dict[str, Any]) -> bytes:
@@ -248,3 +279,18 @@ def _chunk_of(value: object) -> Chunk | None:
                 return None
             return found if len(found.digest) == DIGEST_BYTES else None
     return None
+
+
+def _ends_of(value: object) -> list[PieceEnd] | None:
+    """The ends of a line; None when it is not of this form."""
+    ends: list[PieceEnd] = []
+    for item in value if isinstance(value, list) else (None,):
+        match item:
+            case [int(at), str(digest)] if at >= 0 and len(digest) == 2 * DIGEST_BYTES:
+                try:
+                    ends.append(PieceEnd(at, bytes.fromhex(digest)))
+                except ValueError:
+                    return None
+            case _:
+                return None
+    return ends

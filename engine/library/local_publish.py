@@ -67,7 +67,7 @@ class Publication:
             ManifestError, DestinationError, LibraryOffline: nothing is published.
         """
         ordered = sorted(entries, key=entry_order)
-        tree = TreeCheck()
+        tree = TreeCheck(is_encoded=not header.encoding.is_plain)
         for entry in ordered:
             tree.add(entry)
         has_links = any(isinstance(entry, SymlinkEntry) for entry in ordered)

@@ -16,13 +16,20 @@ from engine.library.beneath import (
 from engine.library.blame import on_destination, on_source
 from engine.library.file_handles import FileReader, FileWriter, suspect_error, write_range
 from engine.library.interface import Done
-from engine.library.journal import ChunksByOffset, Journal, JournalHeader, read_journal
+from engine.library.journal import (
+    ChunksByOffset,
+    Journal,
+    JournalHeader,
+    all_done,
+    ends_in_order,
+    read_journal,
+)
 from engine.library.local_partial import PartialJob
 from engine.library.local_publish import Publication
 from engine.library.manifest import is_proven
 from engine.library.resuming import proven_chunks
 from engine.library.syscalls import has_honest_syncfs, sync_file_system
-from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader
+from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader, PieceEnd
 from engine.model.errors import DestinationWrite, ManifestError, StorageError
 from engine.model.names import RelPath, shown
 
@@ -37,6 +44,7 @@ class LocalJobWriter:
         partial: its claimed directory; the writer closes it.
         journal: open at its end; the writer closes it.
         chunks: what is proven already.
+        ends: of the encoded files among it, in order.
         warnings: what was noticed so far.
     """
 
@@ -45,12 +53,14 @@ class LocalJobWriter:
         partial: PartialJob,
         journal: Journal,
         chunks: dict[RelPath, ChunksByOffset],
+        ends: Mapping[RelPath, Sequence[PieceEnd]],
         warnings: Sequence[str] = (),
     ) -> None:
         self._partial = partial
         self._journal = journal
         self._chunks = chunks
         self._resumed = {path: _in_order(by_offset) for path, by_offset in chunks.items()}
+        self._ended = ends
         self._warnings = list(warnings)
         self._suspects: set[RelPath] = set()
         self._unsynced_directories: set[bytes] = set()
@@ -63,6 +73,11 @@ class LocalJobWriter:
         return self._resumed
 
     @property
+    def ended(self) -> Mapping[RelPath, Sequence[PieceEnd]]:
+        """See `JobWriter`."""
+        return self._ended
+
+    @property
     def warnings(self) -> Sequence[str]:
         """See `JobWriter`."""
         with self._lock:
@@ -70,27 +85,44 @@ class LocalJobWriter:
 
     def open_file(self, entry: FileEntry) -> FileWriter:
         """See `JobWriter`."""
-        self._refuse_suspect(entry.path)
-        with on_destination("open", entry.path), self._parents() as parents:
-            parent, name = parents.of(entry.path)
+        fd = self._open(entry.path, entry.size)
+        return self._file_writer(fd, entry.path, size=entry.size, sparse=entry.sparse)
+
+    def open_growing(self, path: RelPath, at: int) -> FileWriter:
+        """See `JobWriter`."""
+        return self._file_writer(self._open(path, at), path, size=None, sparse=False)
+
+    def _open(self, path: RelPath, size: int) -> int:
+        """A file with this size, made or found."""
+        self._refuse_suspect(path)
+        with on_destination("open", path), self._parents() as parents:
+            parent, name = parents.of(path)
             try:
                 fd = create_file(name, parent=parent)
-                self._note_directory(entry.path.rpartition(b"/")[0])
+                self._note_directory(path.rpartition(b"/")[0])
             except FileExistsError:
                 fd = open_own_file(name, parent=parent, write=True)
             try:
                 found = os.fstat(fd)
-                if found.st_nlink == 1 and found.st_size != entry.size:
-                    os.ftruncate(fd, entry.size)
+                if found.st_nlink == 1 and found.st_size != size:
+                    os.ftruncate(fd, size)
             except OSError:
                 os.close(fd)
                 raise
         if found.st_nlink != 1:
             os.close(fd)
-            self._drop(entry.path)
-            raise suspect_error(entry.path)
+            self._drop(path)
+            raise suspect_error(path)
+        return fd
+
+    def _file_writer(self, fd: int, path: RelPath, *, size: int | None, sparse: bool) -> FileWriter:
         return FileWriter(
-            fd, entry, is_suspect=lambda path: path in self._suspects, failed=self._drop
+            fd,
+            path,
+            size=size,
+            sparse=sparse,
+            is_suspect=lambda path: path in self._suspects,
+            failed=self._drop,
         )
 
     def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
@@ -269,22 +301,19 @@ def start_writer(
         content = read_journal(partial.job_fd)
         if content is None or not content.header.is_for_same_source(wanted):
             partial.wipe()
-            return LocalJobWriter(partial, Journal.begin(partial.job_fd, wanted), {})
+            return LocalJobWriter(partial, Journal.begin(partial.job_fd, wanted), {}, {})
         proven = proven_chunks(partial.data_fd, content, boot_id=boot_id, checkpoint=checkpoint)
         if proven == content.chunks and content.header == wanted and not content.damaged:
             journal = Journal.go_on(partial.job_fd, content.header)
         else:
-            journal = Journal.begin(partial.job_fd, wanted, _all_done(proven))
+            journal = Journal.begin(partial.job_fd, wanted, all_done(proven, content.ends))
     warnings = []
     if content.damaged:
         warnings.append(
             f"{content.damaged} lines of the journal were damaged: their chunks are copied again"
         )
-    return LocalJobWriter(partial, journal, proven, warnings)
-
-
-def _all_done(chunks: Mapping[RelPath, ChunksByOffset]) -> Iterable[Done]:
-    return (Done(path, chunk) for path, each in chunks.items() for chunk in each.values())
+    ends = {path: ends_in_order(content.ends[path]) for path in proven if path in content.ends}
+    return LocalJobWriter(partial, journal, proven, ends, warnings)
 
 
 def _in_order(by_offset: ChunksByOffset) -> tuple[Chunk, ...]:

@@ -20,11 +20,13 @@ from engine.library import records
 from engine.library.durable_file import replace_durably
 from engine.model.entries import (
     DIGEST_BYTES,
+    Chunk,
     DirectoryEntry,
     Entry,
     FileEntry,
     HardlinkEntry,
     ManifestHeader,
+    original_path,
 )
 from engine.model.errors import ManifestError, SourceRead
 from engine.model.names import RelPath, shown
@@ -42,9 +44,10 @@ _HINT = "verify this copy, and copy the backup job again from another one"
 def entry_order(entry: Entry) -> bytes:
     """Sort key of entries: by components, so that parents come before children.
 
-    NUL is below every byte of a name, and never in one.
+    By the names in the backup job: what an encoding calls them changes no order. NUL is below
+    every byte of a name, and never in one.
     """
-    return entry.path.replace(b"/", b"\0")
+    return original_path(entry).replace(b"/", b"\0")
 
 
 def write_manifest(stream: BinaryIO, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
@@ -89,7 +92,7 @@ def read_manifest(stream: BinaryIO) -> tuple[ManifestHeader, Iterator[Entry]]:
     count, first = _check_lines(_read_lines(stream, body_bytes))
     header = records.header_from_record(records.record_from_line(first))
     stream.seek(0)
-    return header, _entries(stream, body_bytes, count)
+    return header, _entries(stream, body_bytes, count, is_encoded=not header.encoding.is_plain)
 
 
 def manifest_digest(stream: BinaryIO) -> bytes:
@@ -144,26 +147,40 @@ def has_digests(entries: Iterable[Entry]) -> bool:
 
 
 def is_proven(entry: FileEntry) -> bool:
-    """True when every byte of a file lies in a chunk with a digest."""
-    return all(len(chunk.digest) == DIGEST_BYTES for chunk in entry.chunks) and entry.size == sum(
-        chunk.length for chunk in entry.chunks
+    """True when every byte of a file, and of its original, lies in a chunk with a digest."""
+    return _are_proven(entry.size, entry.chunks) and (
+        entry.plain is None or _are_proven(entry.plain.size, entry.plain.chunks)
+    )
+
+
+def _are_proven(size: int, chunks: tuple[Chunk, ...]) -> bool:
+    return all(len(chunk.digest) == DIGEST_BYTES for chunk in chunks) and size == sum(
+        chunk.length for chunk in chunks
     )
 
 
 class TreeCheck:
-    """Checks, entry by entry and in constant memory for all but files, that entries make one tree."""
+    """Checks, entry by entry and in constant memory for all but names, that entries make one tree.
 
-    def __init__(self) -> None:
+    Args:
+        is_encoded: whether every file, or none, must be stored under another name than its own;
+            None: it is not looked at.
+    """
+
+    def __init__(self, *, is_encoded: bool | None = None) -> None:
+        self._is_encoded = is_encoded
         self._last = b""
         self._directories: list[bytes] = []
-        self._files: set[RelPath] = set()
+        self._files: dict[RelPath, RelPath] = {}
+        """Path in `data` -> path in the backup job."""
+        self._others: set[RelPath] = set()
 
     def add(self, entry: Entry) -> None:
         """Takes the next entry.
 
         Raises:
-            ManifestError: it is twice there, out of order, below no directory, or a hard link
-                to no file.
+            ManifestError: it is twice there, out of order, below no directory, a hard link
+                to no file, or encoded where the others are not.
         """
         order = entry_order(entry)
         if order <= self._last:
@@ -174,17 +191,29 @@ class TreeCheck:
             self._directories.pop()
         if parent and not self._directories:
             raise ManifestError(f"{shown(entry.path)} lies in no directory of the backup job")
-        if isinstance(entry, DirectoryEntry):
+        self._note(entry)
+
+    def _note(self, entry: Entry) -> None:
+        """Names on the media are unique too, and links lead where the originals do."""
+        if entry.path in self._files or entry.path in self._others:
+            raise ManifestError(f"{shown(entry.path)} is stored twice")
+        if isinstance(entry, (FileEntry, HardlinkEntry)):
+            if self._is_encoded not in (None, entry.plain is not None):
+                raise ManifestError(f"{shown(entry.path)} is not encoded as the header says")
+            if isinstance(entry, FileEntry):
+                self._files[entry.path] = original_path(entry)
+                return
+            to = entry.to if entry.plain is None else entry.plain.to
+            if self._files.get(entry.to) != to:
+                raise ManifestError(f"{shown(entry.path)} is a hard link to no file before it")
+        elif isinstance(entry, DirectoryEntry):
             self._directories.append(entry.path)
-        elif isinstance(entry, FileEntry):
-            self._files.add(entry.path)
-        elif isinstance(entry, HardlinkEntry) and entry.to not in self._files:
-            raise ManifestError(f"{shown(entry.path)} is a hard link to no file before it")
+        self._others.add(entry.path)
 
 
 def _lines(header: ManifestHeader, entries: Iterable[Entry]) -> Iterator[bytes]:
     digest = blake3()
-    tree = TreeCheck()
+    tree = TreeCheck(is_encoded=not header.encoding.is_plain)
     line = records.line_from_header(header)
     digest.update(line)
     yield line
@@ -193,6 +222,8 @@ def _lines(header: ManifestHeader, entries: Iterable[Entry]) -> Iterator[bytes]:
         tree.add(entry)
         if isinstance(entry, FileEntry):
             records.checked_chunks(entry.chunks, entry.size, entry.path)
+            if entry.plain is not None:
+                records.checked_chunks(entry.plain.chunks, entry.plain.size, entry.plain.path)
         line = records.line_from_entry(entry)
         digest.update(line)
         yield line
@@ -241,10 +272,10 @@ def _check_lines(lines: Iterator[bytes]) -> tuple[int, bytes]:
     return stated, first
 
 
-def _entries(stream: BinaryIO, body_bytes: int, count: int) -> Iterator[Entry]:
+def _entries(stream: BinaryIO, body_bytes: int, count: int, *, is_encoded: bool) -> Iterator[Entry]:
     lines = _read_lines(stream, body_bytes)
     next(lines, b"")
-    tree = TreeCheck()
+    tree = TreeCheck(is_encoded=is_encoded)
     for line, _ in zip(lines, range(count), strict=False):
         entry = records.entry_from_record(records.record_from_line(line))
         tree.add(entry)

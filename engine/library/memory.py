@@ -18,7 +18,7 @@ from engine.library.faults import Faults
 from engine.library.interface import Done, LibraryIdentity, Place, Probe
 from engine.library.manifest import entry_order, is_proven, read_manifest, write_manifest
 from engine.library.memory_reading import MemoryReadHandle
-from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader
+from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader, PieceEnd
 from engine.model.errors import (
     DestinationExists,
     DestinationFull,
@@ -44,6 +44,7 @@ class _Job:
     durable: dict[RelPath, bytes] = field(default_factory=dict)
     cached: dict[RelPath, bytearray] = field(default_factory=dict)
     journal: dict[RelPath, dict[int, Chunk]] = field(default_factory=dict)
+    ends: dict[RelPath, list[PieceEnd]] = field(default_factory=dict)
     manifest: bytes = b""
     writer: MemoryWriter | None = None
 
@@ -215,7 +216,13 @@ class MemoryWriter:
             path: tuple(chunks[offset] for offset in sorted(chunks))
             for path, chunks in job.journal.items()
         }
+        self._ended = {path: tuple(ends) for path, ends in job.ends.items()}
         self.warnings: Sequence[str] = ()
+
+    @property
+    def ended(self) -> Mapping[RelPath, Sequence[PieceEnd]]:
+        """See `JobWriter`."""
+        return self._ended
 
     @property
     def resumed(self) -> Mapping[RelPath, Sequence[Chunk]]:
@@ -227,7 +234,14 @@ class MemoryWriter:
         self.passing("open")
         with self._library.lock:
             self._job.cached.setdefault(entry.path, bytearray(entry.size))
-        return MemoryWriteHandle(self, self._job, entry)
+        return MemoryWriteHandle(self, self._job, entry.path)
+
+    def open_growing(self, path: RelPath, at: int) -> MemoryWriteHandle:
+        """See `JobWriter`."""
+        self.passing("open")
+        with self._library.lock:
+            del self._job.cached.setdefault(path, bytearray())[at:]
+        return MemoryWriteHandle(self, self._job, path)
 
     def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
         """See `JobWriter`."""
@@ -241,12 +255,14 @@ class MemoryWriter:
         every = list(done)
         self.passing("record")
         with self._library.lock:
-            for path, chunk in every:
+            for path, chunk, ends in every:
                 content = self._job.durable.get(path, b"")
                 found = content[chunk.offset : chunk.offset + chunk.length]
                 if len(found) != chunk.length or blake3(found).digest() != chunk.digest:
                     raise CallerBroke(f"{shown(path)} recorded before it was synced, or not hashed")
                 self._job.journal.setdefault(path, {})[chunk.offset] = chunk
+                if ends:
+                    self._job.ends.setdefault(path, []).extend(ends)
 
     def read_back(self, entry: FileEntry) -> MemoryReadHandle:
         """See `JobWriter`."""
@@ -257,6 +273,7 @@ class MemoryWriter:
         """See `JobWriter`."""
         with self._library.lock:
             self._job.journal.pop(path, None)
+            self._job.ends.pop(path, None)
 
     def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
         """See `JobWriter`."""
@@ -327,25 +344,26 @@ class MemoryWriter:
 class MemoryWriteHandle:
     """`WriteHandle` in memory."""
 
-    def __init__(self, writer: MemoryWriter, job: _Job, entry: FileEntry) -> None:
+    def __init__(self, writer: MemoryWriter, job: _Job, path: RelPath) -> None:
         self._writer = writer
         self._job = job
-        self._entry = entry
+        self._path = path
         self._is_dead = False
 
     def write(self, buffer: memoryview, offset: int) -> None:
         """See `WriteHandle`."""
         self._refuse_dead()
-        self._writer.put(self._entry.path, buffer, offset)
+        self._writer.put(self._path, buffer, offset)
 
     def sync(self) -> None:
         """See `WriteHandle`."""
         self._refuse_dead()
         try:
-            self._writer.sync(self._entry.path)
+            self._writer.sync(self._path)
         except DestinationWrite:
             self._is_dead = True
-            self._job.journal.pop(self._entry.path, None)
+            self._job.journal.pop(self._path, None)
+            self._job.ends.pop(self._path, None)
             raise
 
     def fileno(self) -> None:
@@ -357,7 +375,7 @@ class MemoryWriteHandle:
 
     def _refuse_dead(self) -> None:
         if self._is_dead:
-            raise DestinationWrite(f"cannot write {shown(self._entry.path)}: a sync of it failed")
+            raise DestinationWrite(f"cannot write {shown(self._path)}: a sync of it failed")
 
 
 class MemoryReader:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NoReturn
 
+from engine.model.encoding import NO_COMPRESSION, ZSTD
 from engine.model.entries import (
     DIGEST_BYTES,
     Chunk,
@@ -23,23 +24,30 @@ from engine.model.entries import (
     Identity,
     ManifestHeader,
     Metadata,
+    PlainFile,
+    PlainLink,
     SymlinkEntry,
+    original_path,
 )
 from engine.model.errors import ManifestError, UnsafeName
-from engine.model.names import RelPath, path_from_json, path_to_json, shown
+from engine.model.names import RelPath, path_from_json, path_to_json, rel_path, shown
 
 FORMAT = 1
+FORMAT_ENCODED = 2
+"""Of a manifest whose files are encoded: a reader of format 1 must not take it for plain."""
 MAX_INT = 2**63 - 1
 _MAX_TARGET_BYTES = 4095  # PATH_MAX without the NUL
 _PATH = frozenset({"path", "path_base64"})
 _META = frozenset({"mode", "mtime_ns", "uid", "gid", "xattrs"})
 _KEYS: Mapping[str, frozenset[str]] = {
-    "file": _PATH | _META | {"type", "size", "sparse", "chunks", "identity"},
+    "file": _PATH | _META | {"type", "size", "sparse", "chunks", "identity", "stored"},
     "directory": _PATH | _META | {"type"},
     "symlink": _PATH | _META | {"type", "target", "target_base64"},
-    "hardlink": _PATH | {"type", "to", "to_base64"},
+    "hardlink": _PATH | {"type", "to", "to_base64", "stored"},
     "end": frozenset({"type", "entries", "blake3"}),
 }
+_STORED_FILE = frozenset({"name", "name_base64", "size", "chunks"})
+_STORED_LINK = frozenset({"name", "name_base64", "to", "to_base64"})
 _HEADER_TEXTS = tuple(
     field.name
     for field in fields(ManifestHeader)
@@ -59,9 +67,14 @@ _HEADER_KEYS = frozenset(
 )
 
 
+def format_of(header: ManifestHeader) -> int:
+    """The format of a manifest: a plain one stays readable for every version."""
+    return FORMAT if header.encoding.is_plain else FORMAT_ENCODED
+
+
 def line_from_header(header: ManifestHeader) -> bytes:
     """The first line."""
-    record: dict[str, object] = {"type": "header", "format": FORMAT}
+    record: dict[str, object] = {"type": "header", "format": format_of(header)}
     record["backup_job_id"] = header.backup_job_id
     record.update({key: getattr(header, key) for key in _HEADER_TEXTS})
     record.update(_bytes_to_json("name", header.name))
@@ -71,22 +84,30 @@ def line_from_header(header: ManifestHeader) -> bytes:
 
 def line_from_entry(entry: Entry) -> bytes:
     """The line of an entry."""
-    record: dict[str, object] = {"type": "", **path_to_json(entry.path)}
+    record: dict[str, object] = {"type": "", **path_to_json(original_path(entry))}
     match entry:
         case FileEntry():
-            record.update(type="file", size=entry.size, **_meta_to_json(entry.meta))
-            if entry.sparse:
+            plain = entry.plain or entry
+            record.update(type="file", size=plain.size, **_meta_to_json(entry.meta))
+            if plain.sparse:
                 record["sparse"] = True
-            record["chunks"] = [[c.offset, c.length, c.digest.hex()] for c in entry.chunks]
+            record["chunks"] = _chunks_to_json(plain.chunks)
             if entry.identity is not None:
                 record["identity"] = list(entry.identity)
+            if entry.plain is not None:
+                stored = {"size": entry.size, "chunks": _chunks_to_json(entry.chunks)}
+                record["stored"] = {**_bytes_to_json("name", _name(entry.path)), **stored}
         case DirectoryEntry():
             record.update(type="directory", **_meta_to_json(entry.meta))
         case SymlinkEntry():
             record.update(type="symlink", **_bytes_to_json("target", entry.target))
             record.update(_meta_to_json(entry.meta))
         case HardlinkEntry():
-            record.update(type="hardlink", **_bytes_to_json("to", entry.to))
+            link = entry.plain or entry
+            record.update(type="hardlink", **_bytes_to_json("to", link.to))
+            if entry.plain is not None:
+                stored = _bytes_to_json("to", entry.to)
+                record["stored"] = {**_bytes_to_json("name", _name(entry.path)), **stored}
     return _line(record)
 
 
@@ -123,22 +144,29 @@ def header_from_record(record: dict[str, Any]) -> ManifestHeader:
     """
     if record.get("type") != "header":
         raise ManifestError("the first line is not a header")
-    if record.get("format") != FORMAT or isinstance(record.get("format"), bool):
+    number = record.get("format")
+    if number not in (FORMAT, FORMAT_ENCODED) or isinstance(number, bool):
         raise ManifestError(
-            f"its format is {shown(str(record.get('format'))[:20])}, this auxtui reads {FORMAT}",
+            f"its format is {shown(str(number)[:20])}, this auxtui reads {FORMAT}"
+            f" and {FORMAT_ENCODED}",
             hint="a newer auxtui wrote it: upgrade this one",
         )
     _only(record, _HEADER_KEYS)
     recipients = _list(record, "encrypt_to")
     if not all(isinstance(item, str) for item in recipients):
         _refuse("encrypt_to")
-    return ManifestHeader(
+    header = ManifestHeader(
         backup_job_id=_integer(record.get("backup_job_id"), "backup_job_id", low=1),
         name=_bytes_from_json(record, "name"),
         cycle=_integer(record.get("cycle"), "cycle"),
         encrypt_to=tuple(recipients),
         **{key: _text(record, key) for key in _HEADER_TEXTS},
     )
+    if header.compression not in (NO_COMPRESSION, ZSTD):
+        _refuse("compression")
+    if number != format_of(header):
+        _refuse("format")
+    return header
 
 
 def entry_from_record(record: dict[str, Any]) -> Entry:
@@ -154,16 +182,15 @@ def entry_from_record(record: dict[str, Any]) -> Entry:
     try:
         path = path_from_json(record)
         if kind == "hardlink":
-            to = {"path": record.get("to"), "path_base64": record.get("to_base64")}
-            return HardlinkEntry(path=path, to=path_from_json(to))
+            return _hardlink_from_record(record, path)
+        meta = _meta_from_json(record)
+        if kind == "directory":
+            return DirectoryEntry(path=path, meta=meta)
+        if kind == "symlink":
+            return SymlinkEntry(path=path, target=_target(record), meta=meta)
+        return _file_from_record(record, path, meta)
     except UnsafeName as err:
         raise ManifestError(f"an entry with an unsafe name: {err.message}") from err
-    meta = _meta_from_json(record)
-    if kind == "directory":
-        return DirectoryEntry(path=path, meta=meta)
-    if kind == "symlink":
-        return SymlinkEntry(path=path, target=_target(record), meta=meta)
-    return _file_from_record(record, path, meta)
 
 
 def end_from_record(record: dict[str, Any]) -> tuple[int, bytes]:
@@ -195,10 +222,62 @@ def checked_chunks(chunks: tuple[Chunk, ...], size: int, path: bytes) -> None:
         raise ManifestError(f"the chunks of {shown(path)} end at {position}, its size is {size}")
 
 
-def _file_from_record(record: dict[str, Any], path: RelPath, meta: Metadata) -> FileEntry:
+def _hardlink_from_record(record: dict[str, Any], path: RelPath) -> HardlinkEntry:
+    to = _link_target(record)
+    if "stored" not in record:
+        return HardlinkEntry(path=path, to=to)
+    stored = _stored(record, _STORED_LINK)
+    return HardlinkEntry(
+        path=_stored_path(path, stored),
+        to=_link_target(stored),
+        plain=PlainLink(path=path, to=to),
+    )
+
+
+def _link_target(record: dict[str, Any]) -> RelPath:
+    return path_from_json({"path": record.get("to"), "path_base64": record.get("to_base64")})
+
+
+def _stored(record: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    stored = record["stored"]
+    if not isinstance(stored, dict):
+        _refuse("stored")
+    _only(stored, known)
+    return stored
+
+
+def _stored_path(path: RelPath, stored: dict[str, Any]) -> RelPath:
+    """The path of an encoded file: another name in the directory of its original."""
+    name = _bytes_from_json(stored, "name")
+    if b"/" in name:
+        _refuse("name")
+    return stored_path(path, rel_path(name))
+
+
+def stored_path(path: RelPath, name: bytes) -> RelPath:
+    """A path with another last component; it may be longer than one from outside may be."""
+    parent = path.rpartition(b"/")[0]
+    return RelPath(parent + b"/" + name if parent else name)
+
+
+def _name(path: RelPath) -> bytes:
+    return path.rpartition(b"/")[2]
+
+
+def _chunks_to_json(chunks: tuple[Chunk, ...]) -> list[list[object]]:
+    return [[c.offset, c.length, c.digest.hex()] for c in chunks]
+
+
+def _content_from_json(record: dict[str, Any], path: bytes) -> tuple[int, tuple[Chunk, ...]]:
+    """Size and chunks, of an original or of what is stored."""
     size = _integer(record.get("size"), "size")
     chunks = tuple(_chunk(item) for item in _list(record, "chunks"))
     checked_chunks(chunks, size, path)
+    return size, chunks
+
+
+def _file_from_record(record: dict[str, Any], path: RelPath, meta: Metadata) -> FileEntry:
+    size, chunks = _content_from_json(record, path)
     sparse = record.get("sparse", False)
     if not isinstance(sparse, bool):
         _refuse("sparse")
@@ -210,8 +289,20 @@ def _file_from_record(record: dict[str, Any], path: RelPath, meta: Metadata) -> 
         identity = Identity(
             *(_integer(number, "identity", low=-MAX_INT, high=2**64 - 1) for number in numbers)
         )
+    plain = None
+    if "stored" in record:
+        plain = PlainFile(path=path, size=size, sparse=sparse, chunks=chunks)
+        stored = _stored(record, _STORED_FILE)
+        path, sparse = _stored_path(path, stored), False
+        size, chunks = _content_from_json(stored, path)
     return FileEntry(
-        path=path, size=size, meta=meta, sparse=sparse, chunks=chunks, identity=identity
+        path=path,
+        size=size,
+        meta=meta,
+        sparse=sparse,
+        chunks=chunks,
+        identity=identity,
+        plain=plain,
     )
 
 

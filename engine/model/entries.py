@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from engine.model.encoding import Encoding, encoding_of
 from engine.model.names import RelPath
 
 MIN_CHUNK_BYTES = 32 * 1024 * 1024
@@ -32,6 +33,15 @@ class Chunk(NamedTuple):
     """BLAKE3 of the range; empty while it is not known."""
 
 
+class PieceEnd(NamedTuple):
+    """Where the encoding of one chunk of the original ends in the encoded file."""
+
+    at: int
+    """Bytes of the encoded file up to there."""
+    digest: bytes
+    """BLAKE3 of the chunk of the original."""
+
+
 class Identity(NamedTuple):
     """What tells that a file is still the one that was looked at. Times in nanoseconds."""
 
@@ -55,8 +65,27 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlainFile:
+    """The original of an encoded file: what a restore gives back."""
+
+    path: RelPath
+    """In the same directory as the encoded file."""
+    size: int
+    sparse: bool = False
+    chunks: tuple[Chunk, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainLink:
+    """The original names of a hard link to an encoded file."""
+
+    path: RelPath
+    to: RelPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
-    """A regular file."""
+    """A regular file, as it is stored: path, size and chunks are those of the file on the media."""
 
     path: RelPath
     size: int
@@ -66,6 +95,8 @@ class FileEntry:
     """Empty for an empty file; in order and without gaps otherwise."""
     identity: Identity | None = None
     """On the source, when it was adopted; None for what is read from a library."""
+    plain: PlainFile | None = None
+    """The original, where the copy is encoded; None when the file is stored as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +123,35 @@ class HardlinkEntry:
     path: RelPath
     to: RelPath
     """The first name of that file in the manifest."""
+    plain: PlainLink | None = None
+    """As in `FileEntry`."""
 
 
 Entry = FileEntry | DirectoryEntry | SymlinkEntry | HardlinkEntry
+
+
+def original(entry: Entry) -> Entry:
+    """An entry as it is in the backup job: of an encoded file the names, size and chunks before."""
+    match entry:
+        case FileEntry(plain=PlainFile() as plain):
+            return replace(
+                entry,
+                path=plain.path,
+                size=plain.size,
+                sparse=plain.sparse,
+                chunks=plain.chunks,
+                plain=None,
+            )
+        case HardlinkEntry(plain=PlainLink() as link):
+            return HardlinkEntry(path=link.path, to=link.to)
+        case _:
+            return entry
+
+
+def original_path(entry: Entry) -> RelPath:
+    """The path of an entry in the backup job, whatever it is called on the media."""
+    plain = entry.plain if isinstance(entry, (FileEntry, HardlinkEntry)) else None
+    return entry.path if plain is None else plain.path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,3 +177,8 @@ class ManifestHeader:
     """Number of the full cycle of the subclient that this backup job belongs to."""
     compression: str = "none"
     encrypt_to: tuple[str, ...] = field(default=())
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the files are encoded here."""
+        return encoding_of(self.compression, self.encrypt_to)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engine.library.interface import Done, JobWriter, ReadHandle, WriteHandle
-from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader
+from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader, PieceEnd
 from engine.model.errors import DestinationWrite
 from engine.model.names import RelPath, shown
 from engine.transfer.cancel import CancelToken
@@ -36,6 +36,11 @@ class ReadBack:
         return self._writer.resumed
 
     @property
+    def ended(self) -> Mapping[RelPath, Sequence[PieceEnd]]:
+        """See `JobWriter`."""
+        return self._writer.ended
+
+    @property
     def warnings(self) -> Sequence[str]:
         """See `JobWriter`."""
         return self._writer.warnings
@@ -43,6 +48,10 @@ class ReadBack:
     def open_file(self, entry: FileEntry) -> WriteHandle:
         """See `JobWriter`."""
         return self._writer.open_file(entry)
+
+    def open_growing(self, path: RelPath, at: int) -> WriteHandle:
+        """See `JobWriter`."""
+        return self._writer.open_growing(path, at)
 
     def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
         """See `JobWriter`."""

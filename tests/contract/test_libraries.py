@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from engine.library.interface import Done, Library, Place
 from engine.library.local import LocalLibrary
 from engine.library.memory import MemoryLibrary
-from engine.model.entries import Chunk, FileEntry, Identity
+from engine.model.entries import (
+    Chunk,
+    FileEntry,
+    HardlinkEntry,
+    Identity,
+    PieceEnd,
+    PlainFile,
+    PlainLink,
+)
 from engine.model.errors import (
     DestinationError,
     DestinationExists,
@@ -105,7 +113,7 @@ def test_a_copy_is_what_was_written(library: Library):
 
 
 def test_the_header_comes_back(library: Library):
-    of = header(name=b"\xff\x1b[2J\n", cycle=3, compression="zstd", encrypt_to=("age1x",))
+    of = header(name=b"\xff\x1b[2J\n", cycle=3)
     copy_job(library, sample_job(), of)
 
     reader = library.read_job(PLACE, 7)
@@ -546,3 +554,67 @@ def test_an_unfinished_copy_takes_room(library: Library):
 
     writer.discard()
     assert library.occupied_bytes(PLACE, 7) == 0
+
+
+def test_a_growing_file_goes_on_where_an_earlier_try_has_proven_it(library: Library):
+    job = Job()
+    entry = job.file(b"a.zst", bytes(range(100)), chunk=40)
+    first, second, third = job.dones
+    ends = (PieceEnd(30, b"e" * 32),)
+    writer = library.write_job(PLACE, header(), source_key="source")
+    handle = writer.open_growing(entry.path, 0)
+    handle.write(memoryview(bytes(range(70))), 0)
+    handle.sync()
+    writer.record([first._replace(ends=ends)])
+    handle.close()
+    writer.close()
+
+    again = library.write_job(PLACE, header(), source_key="source")
+    assert list(again.resumed[entry.path]) == [first.chunk]
+    assert tuple(again.ended[entry.path]) == ends
+    handle = again.open_growing(entry.path, 40)
+    handle.write(memoryview(bytes(range(40, 75))), 40)
+    handle.write(memoryview(bytes(range(75, 100))), 75)
+    handle.sync()
+    handle.close()
+    again.record([second, third])
+    again.publish(header(), job.entries)
+
+    check_copy(library, job)
+
+
+def test_a_file_that_is_distrusted_has_no_ends_at_the_next_try(library: Library):
+    job = Job()
+    entry = job.file(b"a.zst", b"content")
+    writer = library.write_job(PLACE, header(), source_key="source")
+    write_chunks(writer, job, [job.dones[0]._replace(ends=(PieceEnd(7, b"e" * 32),))])
+    writer.distrust(entry.path)
+    writer.close()
+
+    again = library.write_job(PLACE, header(), source_key="source")
+
+    assert entry.path not in again.ended
+    assert entry.path not in again.resumed
+    again.close()
+
+
+def test_an_encoded_job_copy_is_stored_under_other_names(library: Library):
+    job = Job()
+    job.directory(b"d")
+    entry = job.file(b"d/a.zst", b"encoded")
+    plain = PlainFile(path=rel_path(b"d/a"), size=5, chunks=(Chunk(0, 5, b"p" * 32),))
+    link = HardlinkEntry(
+        path=rel_path(b"d/a.b.zst"),
+        to=entry.path,
+        plain=PlainLink(path=rel_path(b"d/a.b"), to=plain.path),
+    )
+    job.entries = [job.entries[0], replace(entry, plain=plain), link]
+    of = header(compression="zstd", encrypt_to=("age1x",))
+
+    copy_job(library, job, of)
+
+    reader = library.read_job(PLACE, 7)
+    assert reader.header == of
+    assert list(reader.entries()) == job.entries
+    assert read_all(reader, entry) == b"encoded"
+    reader.close()

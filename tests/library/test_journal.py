@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from engine.library import layout
 from engine.library.interface import Done
-from engine.library.journal import Journal, JournalHeader, boot_id, read_journal
-from engine.model.entries import Chunk
+from engine.library.journal import Journal, JournalHeader, boot_id, ends_in_order, read_journal
+from engine.model.entries import Chunk, PieceEnd
 from engine.model.errors import DestinationWrite
 from engine.model.names import rel_path
 from tests.library.broken_calls import failing, watched
@@ -46,6 +46,31 @@ def journaled(directory: int, *chunks: Done) -> None:
 
 def test_no_journal(directory: int):
     assert read_journal(directory) is None
+
+
+def test_the_ends_of_encoded_files_are_read(directory: int):
+    path = rel_path(b"a.zst")
+    ends = tuple(PieceEnd(at, bytes([at]) * 32) for at in range(200))
+    journaled(directory, Done(path, Chunk(0, 200, b"x" * 32), ends))
+
+    content = read_journal(directory)
+
+    assert content is not None
+    assert content.damaged == 0
+    assert ends_in_order(content.ends[path]) == ends
+
+
+def test_the_ends_of_a_dropped_file_are_forgotten(directory: int):
+    path = rel_path(b"a.zst")
+    journal = Journal.begin(directory, HEADER)
+    journal.append([Done(path, Chunk(0, 9, b"x" * 32), (PieceEnd(9, b"y" * 32),))])
+    journal.drop(path)
+    journal.close()
+
+    content = read_journal(directory)
+
+    assert content is not None
+    assert (content.chunks, content.ends) == ({}, {})
 
 
 def test_what_is_appended_is_read(directory: int):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 from blake3 import blake3
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine.library import manifest, records
@@ -31,7 +31,10 @@ from engine.model.entries import (
     Identity,
     ManifestHeader,
     Metadata,
+    PlainFile,
+    PlainLink,
     SymlinkEntry,
+    original,
 )
 from engine.model.errors import ManifestError, SourceRead
 from engine.model.names import RelPath
@@ -104,9 +107,22 @@ headers = st.builds(
     backup_job_id=st.integers(1, 2**63 - 1),
     cycle=big_ints,
     name=st.binary(max_size=10),
-    encrypt_to=st.lists(st.text(max_size=5).filter(str.isprintable), max_size=2).map(tuple),
-    **dict.fromkeys(records._HEADER_TEXTS, st.text(max_size=8)),
+    **dict.fromkeys(set(records._HEADER_TEXTS) - {"compression"}, st.text(max_size=8)),
 )
+recipients = st.lists(st.text(max_size=5).filter(str.isprintable), max_size=2).map(tuple)
+
+
+def encoded(entry: Entry) -> Entry:
+    """An entry as it lies on a compressed copy: other names, sizes and chunks."""
+    path = RelPath(entry.path + b".zst")
+    if isinstance(entry, HardlinkEntry):
+        plain = PlainLink(path=entry.path, to=entry.to)
+        return HardlinkEntry(path=path, to=RelPath(entry.to + b".zst"), plain=plain)
+    if not isinstance(entry, FileEntry):
+        return entry
+    original = PlainFile(path=entry.path, size=entry.size, sparse=entry.sparse, chunks=entry.chunks)
+    stored = (Chunk(0, 13, b"\7" * 32),)
+    return replace(entry, path=path, size=13, sparse=False, chunks=stored, plain=original)
 
 
 def written(of: ManifestHeader, entries: list[Entry]) -> bytes:
@@ -140,6 +156,69 @@ def forged(*records_after_header: dict[str, object], first: dict[str, object] | 
 @given(of=headers, entries=trees())
 def test_round_trip(of: ManifestHeader, entries: list[Entry]):
     assert read(written(of, entries)) == (of, entries)
+
+
+@settings(max_examples=100, deadline=None)
+@given(of=headers, entries=trees(), to=recipients)
+def test_round_trip_of_an_encoded_copy(
+    of: ManifestHeader, entries: list[Entry], to: tuple[str, ...]
+):
+    of = replace(of, compression="zstd", encrypt_to=to)
+    names = {e.path for e in entries if isinstance(e, DirectoryEntry | SymlinkEntry)}
+    stored = [encoded(entry) for entry in entries]
+    assume(not names & {e.path for e in stored if isinstance(e, FileEntry | HardlinkEntry)})
+
+    found, again = read(written(of, stored))
+
+    assert (found, again) == (of, stored)
+    assert [original(entry) for entry in again] == entries
+
+
+def test_an_encoded_manifest_is_not_taken_for_a_plain_one_by_older_versions():
+    line = records.line_from_header(header(compression="zstd"))
+
+    assert json.loads(line)["format"] == 2
+    assert json.loads(records.line_from_header(header()))["format"] == 1
+
+
+META_OF_STORED = {"mode": 1, "mtime_ns": 0, "uid": 0, "gid": 0}
+STORED = {"name": "a.zst", "size": 0, "chunks": []}
+STORED_FILE = {
+    "type": "file",
+    "path": "a",
+    "size": 0,
+    "chunks": [],
+    "stored": STORED,
+    **META_OF_STORED,
+}
+BAD_STORED: dict[str, list[dict[str, object]]] = {
+    "no object": [{**STORED_FILE, "stored": "a.zst"}],
+    "a path": [{**STORED_FILE, "stored": {**STORED, "name": "../a.zst"}}],
+    "a dot": [{**STORED_FILE, "stored": {**STORED, "name": ".."}}],
+    "no name": [{**STORED_FILE, "stored": {"size": 0, "chunks": []}}],
+    "an unknown member": [{**STORED_FILE, "stored": {**STORED, "extra": 1}}],
+    "chunks that do not cover": [{**STORED_FILE, "stored": {**STORED, "size": 5}, "x": 1}],
+    "missing": [{key: value for key, value in STORED_FILE.items() if key != "stored"}],
+    "two of one name": [STORED_FILE, {**STORED_FILE, "path": "b"}],
+    "the name of a directory": [
+        STORED_FILE,
+        {"type": "directory", "path": "a.zst", **META_OF_STORED},
+    ],
+    "a link that leads elsewhere than its original": [
+        STORED_FILE,
+        {**STORED_FILE, "path": "b", "stored": {**STORED, "name": "b.zst"}},
+        {"type": "hardlink", "path": "c", "to": "a", "stored": {"name": "c.zst", "to": "b.zst"}},
+    ],
+}
+
+
+@pytest.mark.parametrize("entries", BAD_STORED.values(), ids=BAD_STORED)
+def test_bad_members_of_what_is_stored_are_refused(entries: list[dict[str, object]]):
+    encoded_header = {"format": 2, "compression": "zstd"}
+    assert read(forged(STORED_FILE, first=encoded_header))[1]
+
+    with pytest.raises(ManifestError):
+        read(forged(*entries, first=encoded_header))
 
 
 def test_the_digest_is_of_the_whole_file():
@@ -299,6 +378,9 @@ BAD_HEADERS: list[dict[str, object]] = [
     {"name_base64": "YQ=="},
     {"encrypt_to": "age1"},
     {"encrypt_to": [1]},
+    {"encrypt_to": ["age1x"]},
+    {"compression": "zstd"},
+    {"format": 2, "compression": "lz4"},
     {"cycle": -1},
 ]
 

@@ -16,6 +16,7 @@ from engine.model.entries import (
     FileEntry,
     ManifestHeader,
     Metadata,
+    PieceEnd,
     chunk_bytes_for,
 )
 from engine.model.errors import ManifestError
@@ -133,7 +134,9 @@ class Store:
     files: dict[bytes, bytearray] = field(default_factory=dict)
     synced: dict[bytes, bytes] = field(default_factory=dict)
     journal: dict[tuple[bytes, int], Chunk] = field(default_factory=dict)
+    ends: dict[bytes, list[PieceEnd]] = field(default_factory=dict)
     published: list[Entry] | None = None
+    header: ManifestHeader | None = None
     records: int = 0
     batches: int = 0
     writes: int = 0
@@ -170,6 +173,7 @@ class FakeWriter:
         for (path, _), chunk in self.store.journal.items():
             resumed.setdefault(RelPath(path), []).append(chunk)
         self._resumed = resumed
+        self._ended = {path: tuple(ends) for path, ends in self.store.ends.items() if ends}
 
     @property
     def resumed(self) -> dict[RelPath, list[Chunk]]:
@@ -181,6 +185,17 @@ class FakeWriter:
             self.open_handles += 1
             self.store.files.setdefault(entry.path, bytearray(entry.size))
         return FakeWriteHandle(self, entry.path)
+
+    @property
+    def ended(self) -> dict[RelPath, list[PieceEnd]]:
+        return {RelPath(path): list(ends) for path, ends in self._ended.items()}
+
+    def open_growing(self, path: RelPath, at: int) -> FakeWriteHandle:
+        self.on_open(path)
+        with self.lock:
+            self.open_handles += 1
+            del self.store.files.setdefault(path, bytearray())[at:]
+        return FakeWriteHandle(self, path)
 
     def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
         self.on_batch([entry.path for entry, _ in files])
@@ -195,10 +210,18 @@ class FakeWriter:
         self.on_record(listed)
         with self.lock:
             self.store.records += 1
-            for path, chunk in listed:
+            for path, chunk, ends in listed:
                 part = self.store.synced[path][chunk.offset : chunk.offset + chunk.length]
                 assert blake3(part).digest() == chunk.digest, "journaled before it was durable"
                 self.store.journal[path, chunk.offset] = chunk
+                self.store.ends.setdefault(path, []).extend(ends)
+
+    def read_back(self, entry: FileEntry) -> FakeReadBack:
+        return FakeReadBack(self.store.files[entry.path])
+
+    def distrust(self, path: RelPath) -> None:
+        self.store.journal = {at: c for at, c in self.store.journal.items() if at[0] != path}
+        self.store.ends.pop(path, None)
 
     def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
         self.on_publish()
@@ -212,7 +235,7 @@ class FakeWriter:
                     if self.store.journal.get((entry.path, chunk.offset)) != chunk:
                         raise ManifestError("a chunk is not in the journal")
                 assert entry.path in self.store.synced
-            self.store.published = listed
+            self.store.published, self.store.header = listed, header
         return blake3(repr(listed).encode()).digest()
 
     def discard(self) -> None:
@@ -220,6 +243,25 @@ class FakeWriter:
 
     def close(self) -> None:
         self.closed = True
+
+
+class FakeReadBack:
+    def __init__(self, content: bytearray) -> None:
+        self.content = content
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        part = self.content[offset : offset + len(buffer)]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def unchanged(self) -> bool:
+        return True
+
+    def fileno(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        return None
 
 
 class FakeWriteHandle:
