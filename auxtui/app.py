@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import tzinfo
 from typing import ClassVar, cast
 
-from textual.app import App, ScreenStackError
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
@@ -23,7 +23,6 @@ from auxtui.asking import Undo
 from auxtui.door import Door, FrontDoor
 from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, Watch
 from auxtui.frame import State
-from auxtui.gates import gates
 from auxtui.glyphs import SETS, GlyphName
 from auxtui.health import troubles
 from auxtui.line_filter import Inert
@@ -37,7 +36,6 @@ from engine.control.lock import is_held
 from engine.model.clock import Clock, system_clock
 from engine.model.errors import EXIT_OK
 
-GATES_LEAST_S = 5.0  # windows open and close by the minute
 ESTATE_LEAST_S = 2.0  # the tree is asked for at most this often
 
 
@@ -138,12 +136,6 @@ class ConsoleApp(App[None]):
         return [
             Watch(topic="pulse", query=self.feed.pulse, every_turn=True),
             Watch(topic="estate", query=LiveCatalog.estate, least_s=ESTATE_LEAST_S),
-            Watch(
-                topic="gates",
-                query=lambda live: gates(live, self.look.clock()),
-                every_turn=True,
-                least_s=GATES_LEAST_S,
-            ),
         ]
 
     def _screens(self) -> dict[str, Callable[[], Screen[None]]]:
@@ -167,18 +159,12 @@ class ConsoleApp(App[None]):
 
             return EventsScreen()
 
-        def schedules() -> Screen[None]:
-            from auxtui.screens.schedules import SchedulesScreen
-
-            return SchedulesScreen()
-
         return {
             "home": HomeScreen,
             "jobs": jobs,
             "history": history,
             "storage": storage,
             "events": events,
-            "schedules": schedules,
         }
 
     def _install_signals(self) -> None:
@@ -204,8 +190,6 @@ class ConsoleApp(App[None]):
             self._set_state(pulse=message.value)
         elif message.topic == "estate":
             self._set_state(estate=message.value)
-        elif message.topic == "gates":
-            self._set_state(gates=message.value)
 
     def on_answer(self, message: Answer) -> None:
         message.stop()
@@ -215,28 +199,13 @@ class ConsoleApp(App[None]):
 
     def _set_state(self, **changes: object) -> None:
         state = replace(self.state, **changes)  # type: ignore[arg-type]
-        found = troubles(
-            state.estate,
-            state.pulse,
-            state.catalog_error,
-            gates=state.gates,
-            zone=self.look.zone,
-        )
+        found = troubles(state.estate, state.pulse, state.catalog_error)
         self.state = replace(state, troubles=found)
         self._tell_screen()
 
-    @property
-    def _shown(self) -> ConsoleScreen | None:
-        """The screen on top; None for a dialog, and while the console is being left."""
-        try:
-            screen = self.screen
-        except ScreenStackError:
-            return None
-        return screen if isinstance(screen, ConsoleScreen) else None
-
     def _tell_screen(self) -> None:
-        screen = self._shown
-        if screen is not None and screen.is_mounted:
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen) and screen.is_mounted:
             screen.pulse_changed()
             screen.refresh_frame()
 
@@ -252,8 +221,8 @@ class ConsoleApp(App[None]):
             self._tell_frame()
 
     def _tell_frame(self) -> None:
-        if self._shown is not None:
-            self._shown.refresh_frame()
+        if isinstance(self.screen, ConsoleScreen):
+            self.screen.refresh_frame()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A task that failed by a bug is said and logged; the console stays."""
@@ -321,8 +290,6 @@ class ConsoleApp(App[None]):
             from auxtui.screens.library import LibraryScreen
 
             self.push_screen(LibraryScreen(target.id))
-        elif target.kind == "window" and target.value.on_nodes:
-            self.open_windows(target.value.on_nodes[0])
         elif target.kind in ("event", "error"):
             from auxtui.screens.help import TextScreen
 
@@ -336,12 +303,6 @@ class ConsoleApp(App[None]):
         self.go("home")
         if isinstance(self.screen, HomeScreen):
             self.screen.select(key)
-
-    def open_windows(self, node: str) -> None:
-        """Shows when operations must not run on a node, and why not now."""
-        from auxtui.screens.windows import WindowsScreen
-
-        self.push_screen(WindowsScreen(node))
 
     def open_ledger(self, target: Target) -> None:
         """Shows the backup jobs on a copy."""

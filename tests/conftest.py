@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cell import Cell
+from tests.stores import StoreServer, moto_server
 
 
 @pytest.fixture
@@ -12,3 +13,10 @@ def cell(tmp_path: Path) -> Iterator[Cell]:
     made = Cell(tmp_path / "cell")
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[StoreServer]:
+    """A server that speaks S3; it verifies no checksums."""
+    with moto_server() as server:
+        yield server

@@ -68,6 +68,8 @@ class JournalContent:
     """By their position in the encoded file."""
     damaged: int
     """Lines that are torn or damaged: what they said is copied again."""
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    """What the library wrote down for itself besides, in order."""
 
 
 class Journal:
@@ -85,11 +87,18 @@ class Journal:
         self._is_dead = False
 
     @classmethod
-    def begin(cls, directory: int, header: JournalHeader, chunks: Iterable[Done] = ()) -> Journal:
+    def begin(
+        cls,
+        directory: int,
+        header: JournalHeader,
+        chunks: Iterable[Done] = (),
+        notes: Iterable[dict[str, Any]] = (),
+    ) -> Journal:
         """Begins a journal in a directory, in place of an older one; durable on return.
 
         Args:
             chunks: what is proven already.
+            notes: of the library, see `append`.
 
         Raises:
             OSError: it cannot be written.
@@ -98,7 +107,7 @@ class Journal:
         unlink_if_there(aside, parent=directory)
         fd = create_file(aside, parent=directory)
         try:
-            write_all(fd, b"".join(_journal_lines(header, chunks)), 0)
+            write_all(fd, b"".join(_journal_lines(header, chunks, notes)), 0)
             os.fsync(fd)
             os.rename(aside, JOURNAL, src_dir_fd=directory, dst_dir_fd=directory)
             os.fsync(directory)
@@ -123,14 +132,19 @@ class Journal:
             os.close(fd)
             raise
 
-    def append(self, done: Sequence[Done]) -> None:
+    def append(self, done: Sequence[Done], notes: Sequence[dict[str, Any]] = ()) -> None:
         """Adds chunks; durable on return.
+
+        Args:
+            notes: what the library must know besides to go on with them; they come first.
 
         Raises:
             OSError: they are not proven, and nothing more can be with this journal.
             DestinationWrite: it failed before.
         """
-        self._append(b"".join(_done_lines(self._header, one) for one in done))
+        lines = [_note_line(self._header, note) for note in notes]
+        lines += [_done_lines(self._header, one) for one in done]
+        self._append(b"".join(lines))
 
     def drop(self, path: RelPath) -> None:
         """Takes back all that was said of a file; raises as `append`."""
@@ -196,6 +210,10 @@ def _take(content: JournalContent, line: bytes) -> bool:
     record = _record_of(content.header.nonce, line)
     if record is None:
         return False
+    note = record.get("note")
+    if isinstance(note, dict):
+        content.notes.append(note)
+        return True
     try:
         path = path_from_json(record)
     except UnsafeName:
@@ -215,7 +233,9 @@ def _take(content: JournalContent, line: bytes) -> bool:
     return True
 
 
-def _journal_lines(header: JournalHeader, chunks: Iterable[Done]) -> Iterator[bytes]:
+def _journal_lines(
+    header: JournalHeader, chunks: Iterable[Done], notes: Iterable[dict[str, Any]]
+) -> Iterator[bytes]:
     record = {
         "format": FORMAT,
         "backup_job_id": header.backup_job_id,
@@ -224,6 +244,8 @@ def _journal_lines(header: JournalHeader, chunks: Iterable[Done]) -> Iterator[by
         "nonce": header.nonce,
     }
     yield _line("", record)
+    for note in notes:
+        yield _note_line(header, note)
     for done in chunks:
         yield _done_lines(header, done)
 
@@ -238,6 +260,10 @@ def _done_lines(header: JournalHeader, done: Done) -> bytes:
         part = ends[first : first + _ENDS_PER_LINE]
         line += _line(header.nonce, {**path, "ends": part})
     return line
+
+
+def _note_line(header: JournalHeader, note: dict[str, Any]) -> bytes:
+    return _line(header.nonce, {"note": note})
 
 
 def _line(nonce: str, record: dict[str, Any]) -> bytes:

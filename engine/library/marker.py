@@ -51,10 +51,18 @@ class Marker:
             return None
         except OSError as err:
             why = (err.strerror or str(err)).lower()
-            raise self._offline(f"its marker cannot be read: {why}", _OFFLINE_HINT) from err
+            raise self.offline(f"its marker cannot be read: {why}", _OFFLINE_HINT) from err
+        return self.judged(text)
+
+    def judged(self, text: bytes) -> LibraryIdentity:
+        """The identity that a marker states.
+
+        Raises:
+            LibraryOffline: it is damaged, or is not this library's.
+        """
         identity = identity_of(text)
         if identity is None:
-            raise self._offline(
+            raise self.offline(
                 "its marker is damaged",
                 f"look at {MARKER.decode()} there before anything else is written to this disk",
             )
@@ -69,8 +77,21 @@ class Marker:
         """
         identity = self.read(root_fd)
         if identity is None:
-            raise self._offline("there is no marker of a library there", _OFFLINE_HINT)
+            raise self.absent()
         return identity
+
+    def absent(self) -> LibraryOffline:
+        """The error for a place without a marker."""
+        return self.offline("there is no marker of a library there", _OFFLINE_HINT)
+
+    def refuse_marked_before(self) -> None:
+        """Raises:
+        LibraryOffline: it had a marker before, so what is mounted there now is something else.
+        """
+        if self.uuid:
+            raise self.offline(
+                "there is no marker of a library there, and there was one before", _OFFLINE_HINT
+            )
 
     def write(self, root_fd: int, identity: LibraryIdentity) -> None:
         """Writes the marker unless there is one; whole and durable on return, or not there.
@@ -79,14 +100,11 @@ class Marker:
             LibraryOffline: it was here before, so what is mounted there is something else.
             OSError: it cannot be written.
         """
-        if self.uuid:
-            raise self._offline(
-                "there is no marker of a library there, and there was one before", _OFFLINE_HINT
-            )
+        self.refuse_marked_before()
         for name in names_in(root_fd):
             if name.startswith(_ASIDE_PREFIX) and name.endswith(ASIDE_SUFFIX):
                 unlink_if_there(name, parent=root_fd)
-        text = json.dumps(asdict(identity), indent=2).encode("ascii") + b"\n"
+        text = text_of(identity)
         name = _ASIDE_PREFIX + secrets.token_hex(8).encode("ascii")
         aside = write_aside(name, lambda stream: stream.write(text), parent=root_fd)
         try:
@@ -97,22 +115,28 @@ class Marker:
 
     def _check(self, identity: LibraryIdentity) -> None:
         if identity.format != FORMAT:
-            raise self._offline(f"its format is {identity.format}", "upgrade auxtui on this host")
+            raise self.offline(f"its format is {identity.format}", "upgrade auxtui on this host")
         if identity.commcell_id != self._commcell_id:
-            raise self._offline(
+            raise self.offline(
                 f"it belongs to another CommCell, {shown(identity.commcell)}",
                 "use another directory, or the CommCell that it belongs to",
             )
         if self.uuid and identity.uuid != self.uuid:
-            raise self._offline(
+            raise self.offline(
                 f"another library of this CommCell, {shown(identity.name)}, is there",
                 "mount the right disk, or correct the URL in the site file",
             )
 
-    def _offline(self, why: str, hint: str) -> LibraryOffline:
+    def offline(self, why: str, hint: str) -> LibraryOffline:
+        """The error that says why this library cannot be used, and what to do."""
         return LibraryOffline(
             f"library {self._name} at {shown(self._root)} is offline: {why}", hint=hint
         )
+
+
+def text_of(identity: LibraryIdentity) -> bytes:
+    """A marker as it is written."""
+    return json.dumps(asdict(identity), indent=2).encode("ascii") + b"\n"
 
 
 def identity_of(text: bytes) -> LibraryIdentity | None:

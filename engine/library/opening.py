@@ -6,6 +6,7 @@ A kind that needs a network is imported when one is opened: nobody else pays for
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from engine.library.discovery import Discovery, LocalDiscovery
 from engine.library.interface import Library
@@ -13,13 +14,15 @@ from engine.library.local import LocalLibrary
 from engine.model.errors import UsageError
 from engine.model.names import shown
 
-REMOTE_SCHEMES: tuple[str, ...] = ()
+REMOTE_SCHEMES: tuple[str, ...] = ("s3",)
 """Kinds of libraries that lie behind a network."""
 
-_HINT = "the absolute path of a directory, e.g. /mnt/vault"
+_HINT = "the absolute path of a directory, e.g. /mnt/vault, or s3://bucket/prefix?endpoint=URL"
 
 
-def open_library(name: str, url: str, uuid: str | None, commcell_id: str) -> Library:
+def open_library(
+    name: str, url: str, uuid: str | None, commcell_id: str, *, home: Path | None = None
+) -> Library:
     """Opens a library; touches nothing yet.
 
     Args:
@@ -27,10 +30,16 @@ def open_library(name: str, url: str, uuid: str | None, commcell_id: str) -> Lib
         url: an absolute path, `file:///` with one, or a URL of a remote library.
         uuid: what the catalog knows of its marker; empty or None before it is initialised.
         commcell_id: whose library it is.
+        home: `AUXTUI_HOME`, where a library that cannot hold journals keeps them; None for whoever
+            only looks.
 
     Raises:
         UsageError: no library of this kind is known, or its URL cannot be understood.
     """
+    if scheme_of(url) == "s3":
+        from engine.library.objects.library import ObjectLibrary
+
+        return ObjectLibrary.of_url(name, url, home=home, uuid=uuid or "", commcell_id=commcell_id)
     return LocalLibrary(name, _root_of(name, url), uuid=uuid or "", commcell_id=commcell_id)
 
 
@@ -40,6 +49,10 @@ def discover(name: str, url: str) -> Discovery:
     Raises:
         UsageError: see `open_library`.
     """
+    if scheme_of(url) == "s3":
+        from engine.library.objects.library import ObjectLibrary
+
+        return ObjectLibrary.of_url(name, url, home=None, uuid="", commcell_id="")
     return LocalDiscovery(_root_of(name, url))
 
 
@@ -47,6 +60,11 @@ def check_url(name: str, url: str) -> None:
     """Raises:
     UsageError: as `open_library` would, without importing what it needs.
     """
+    if scheme_of(url) == "s3":
+        from engine.library.objects.address import parse_address
+
+        parse_address(name, url)
+        return
     _root_of(name, url)
 
 

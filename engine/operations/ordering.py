@@ -375,7 +375,13 @@ class OrderQueue:
 
         def open_writer() -> JobWriter:
             key = source.key
-            writer = library.write_job(place, source.header, source_key=key, replace=replace)
+            writer = library.write_job(
+                place,
+                source.header,
+                source_key=key,
+                checkpoint=self.context.cancel.raise_if_cancelled,
+                replace=replace,
+            )
             return proven(writer, copy, self.context.cancel)
 
         return OrderDestination(

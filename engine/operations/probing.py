@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import aiofiles.os
@@ -19,13 +20,13 @@ from engine.operations.planning import Scope
 from engine.operations.store import Store
 
 
-def look_at(value: LibraryValue, commcell_id: str) -> tuple[Library, Probe]:
+def look_at(value: LibraryValue, commcell_id: str, home: Path) -> tuple[Library, Probe]:
     """Opens a library and proves by its marker that it is the one that the catalog means.
 
     Raises:
         LibraryOffline: the marker is absent, damaged or another's, or it cannot be reached.
     """
-    library = open_library(value.name, value.url, value.uuid or "", commcell_id)
+    library = open_library(value.name, value.url, value.uuid or "", commcell_id, home=home)
     return library, library.probe()
 
 
@@ -36,7 +37,7 @@ async def probe_one(
     state, reason, probe = LibraryState.ONLINE, "", None
     answer: Library | LibraryOffline
     try:
-        answer, probe = await aiofiles.os.wrap(look_at)(value, commcell_id)
+        answer, probe = await aiofiles.os.wrap(look_at)(value, commcell_id, store.catalog.home.path)
     except LibraryOffline as err:
         answer, state, reason = err, LibraryState.OFFLINE, err.message
     now = clock()

@@ -89,7 +89,9 @@ class Rebuilding:
             self.report.libraries.append(value.name)
         commcell_id = config.commcell(self.session).uuid
         for value in libraries:
-            library = open_library(value.name, value.url, value.uuid, commcell_id)
+            library = open_library(
+                value.name, value.url, value.uuid, commcell_id, home=self.home.path
+            )
             for found in discover(value.name, value.url).copies():
                 self._rebuild_copy(value, library, found)
         self._raise_sequence()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.library.interface import Done, Library, Place
 from engine.library.local import LocalLibrary
 from engine.library.memory import MemoryLibrary
+from engine.library.objects.library import ObjectLibrary
 from engine.model.entries import (
     Chunk,
     FileEntry,
@@ -48,9 +49,14 @@ from tests.library.samples import (
 Opener = Callable[[], Library]
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "s3"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Opens the same library each time, as another process would."""
+    if request.param == "s3":
+        server = request.getfixturevalue("moto")
+        url, home = server.url(server.bucket()), tmp_path / "home"
+        home.mkdir()
+        return lambda: ObjectLibrary.of_url("vault", url, home=home, uuid="", commcell_id=COMMCELL)
     if request.param == "memory":
         memory = MemoryLibrary(commcell_id=COMMCELL)
         return lambda: memory

@@ -1039,7 +1039,7 @@ def test_a_library_is_opened_by_its_url(root: Path, form: str):
     ("url", "why"),
     [
         ("sftp://host/x", "sftp:// is not possible"),
-        ("s3://bucket", "s3:// is not possible"),
+        ("gs://bucket", "gs:// is not possible"),
         ("file://host/x", "file:// is not possible"),
         ("relative/path", "not an absolute path"),
         ("", "not an absolute path"),

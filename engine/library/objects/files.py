@@ -1,0 +1,337 @@
+"""A file on its way into a store: straight, part by part; or staged first, where chunks are odd.
+
+Thread-safe: several streams write different ranges at once. A part is sent as soon as it is full;
+what is being filled is one part a stream, what is under way is bounded by a `Window`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from engine.library.beneath import write_all
+from engine.library.blame import on_destination as on_disk
+from engine.library.objects.connection import Checkpoint, Connection, waited
+from engine.library.objects.faults import Kind, StoreFault, on_destination
+from engine.library.objects.jobhome import JobHome
+from engine.library.objects.keys import JobKeys
+from engine.library.objects.parts import Parts
+from engine.library.objects.sending import Digests, Sender, Sent, digests_of, is_same
+from engine.model.entries import Chunk
+from engine.model.errors import DestinationWrite
+from engine.model.names import RelPath, shown
+
+
+class Leftover(NamedTuple):
+    """An upload of an earlier try of which the journal knows nothing."""
+
+    upload: str
+    parts: dict[int, Sent]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What all files of one unfinished job copy have in common."""
+
+    connection: Connection
+    sender: Sender
+    keys: JobKeys
+    home: JobHome
+    checkpoint: Checkpoint
+    """Called while a call waits for the network."""
+    may_replace: Callable[[], Any]
+    """Awaited before an object of an earlier try is overwritten."""
+    put_options: Mapping[str, Any] = field(default_factory=dict)
+    """Of every object: how long it is locked."""
+    leftovers: dict[str, Leftover] = field(default_factory=dict)
+    """By key; a file that begins anew goes on with its own."""
+
+    def wait(self, future: Future[Any], doing: str, where: bytes) -> Any:
+        """The result of a request, its fault as the error of a destination."""
+        with on_destination(doing, where):
+            return waited(future, self.checkpoint)
+
+
+class _Filling:
+    """A part that is being filled.
+
+    Args:
+        length: bytes of the part.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.body = io.BytesIO()
+        self._length = length
+        self._ranges: list[tuple[int, int]] = []
+
+    def put(self, data: memoryview, at: int) -> bool:
+        """Takes a range; True when nothing is missing any more."""
+        self.body.seek(at)
+        self.body.write(data)
+        merged = sorted([*self._ranges, (at, at + len(data))])
+        self._ranges = [merged[0]]
+        for begin, end in merged[1:]:
+            last = self._ranges[-1]
+            if begin <= last[1]:
+                self._ranges[-1] = (last[0], max(last[1], end))
+            else:
+                self._ranges.append((begin, end))
+        return self._ranges == [(0, self._length)]
+
+
+class StraightFile:
+    """A file whose chunks are whole parts; nothing of it touches a disk here.
+
+    Args:
+        job: of the file.
+        path: of the file.
+        parts: how it is cut.
+    """
+
+    def __init__(self, job: Job, path: RelPath, parts: Parts) -> None:
+        self.path = path
+        self.parts = parts
+        self.key = job.keys.of(path)
+        self.upload = ""
+        """Id of the multipart upload; empty before it is begun, and for a file put at once."""
+        self.sent: dict[int, Sent] = {}
+        """Parts that arrived and were waited for."""
+        self.known: dict[int, Sent] = {}
+        """Parts that an earlier try left there; not sent again when they are the same."""
+        self.etag = ""
+        """Of the object, once there is one."""
+        self._job = job
+        self._filling: dict[int, _Filling] = {}
+        self._under_way: dict[int, Future[Sent]] = {}
+        self._lock = threading.Lock()
+        self._beginning = asyncio.Lock()
+        left = None if parts.is_whole else job.leftovers.pop(self.key, None)
+        if left is not None:
+            self.upload, self.known = left
+
+    def write(self, data: memoryview, offset: int) -> None:
+        """Takes a range; sends every part that it fills.
+
+        Raises:
+            DestinationError, LibraryOffline: a part sent before did not arrive.
+        """
+        data = data.cast("B")
+        at = 0
+        while at < len(data):
+            number = self.parts.number_at(offset + at)
+            inside = offset + at - self.parts.start(number)
+            count = min(len(data) - at, self.parts.length(number) - inside)
+            self._put(number, data[at : at + count], inside)
+            at += count
+
+    def write_whole(self, data: memoryview) -> Future[Sent]:
+        """Starts to put a small file at once; for a batch."""
+        digests = self._digests(data)
+        future = self._job.connection.submit(self._send(1, io.BytesIO(data), digests, None))
+        with self._lock:
+            self._under_way[1] = future
+        return future
+
+    def sync(self) -> None:
+        """Waits until everything that was sent has arrived.
+
+        Raises:
+            DestinationError, LibraryOffline: something has not.
+        """
+        with self._lock:
+            waiting = dict(self._under_way)
+        for number, future in waiting.items():
+            sent = self._job.wait(future, "write", self.path)
+            with self._lock:
+                if self._under_way.get(number) is future:
+                    self.sent[number] = sent
+                    del self._under_way[number]
+
+    def has(self, chunk: Chunk) -> bool:
+        """True when every part of a chunk has arrived."""
+        return all(number in self.sent for number in self.parts.within(chunk))
+
+    def forget(self) -> None:
+        """Begins anew: what was sent counts no more."""
+        with self._lock:
+            self._filling.clear()
+            self._under_way.clear()
+            self.sent.clear()
+            self.known.clear()
+            self.upload = self.etag = ""
+
+    def _put(self, number: int, data: memoryview, inside: int) -> None:
+        with self._lock:
+            filling = self._filling.get(number)
+            if filling is None:
+                filling = self._filling[number] = _Filling(self.parts.length(number))
+                self.sent.pop(number, None)
+            if not filling.put(data, inside):
+                return
+            del self._filling[number]
+        self._start(number, filling.body)
+
+    def _start(self, number: int, body: io.BytesIO) -> None:
+        size = body.getbuffer().nbytes
+        with body.getbuffer() as view:
+            digests = self._digests(view, number)
+        window = self._job.connection.window
+        window.enter(size, self._job.checkpoint)
+        with self._lock:
+            before = self._under_way.get(number)
+            try:
+                future = self._job.connection.submit(self._send(number, body, digests, before))
+            except BaseException:
+                window.leave(size)
+                raise
+            self._under_way[number] = future
+        future.add_done_callback(lambda _: window.leave(size))
+
+    def _digests(self, data: memoryview, number: int = 0) -> Digests:
+        known = self.known.get(number)
+        with_md5 = self._job.sender.caps.needs_md5 or (known is not None and not known.sha256)
+        return digests_of(data, with_md5=with_md5)
+
+    async def _send(
+        self, number: int, body: io.BytesIO, digests: Digests, before: Future[Sent] | None
+    ) -> Sent:
+        if before is not None:  # the same part, written anew: the later one counts
+            await asyncio.wait([asyncio.wrap_future(before)])
+        sender = self._job.sender
+        if self.parts.is_whole:
+            sent = await sender.put(
+                self.key,
+                body,
+                digests,
+                may_replace=self._job.may_replace,
+                **self._job.put_options,
+            )
+            self.etag = sent.etag
+            return sent
+        known = self.known.get(number)
+        if known and known.size == self.parts.length(number) and is_same(known, digests):
+            return known
+        async with self._beginning:
+            if not self.upload:
+                self.upload = await sender.begin(self.key, **self._job.put_options)
+        return await sender.put_part(self.key, self.upload, number, body, digests)
+
+    async def complete(self) -> None:
+        """Puts the parts together; on the loop, when all have arrived.
+
+        Raises:
+            StoreFault: it failed.
+        """
+        if self.etag or self.parts.is_whole:
+            return
+        sender = self._job.sender
+        only_new = sender.caps.conditional_complete
+        try:
+            self.etag = await sender.complete(self.key, self.upload, self.sent, only_new=only_new)
+        except StoreFault as fault:
+            if fault.kind is not Kind.EXISTS:
+                raise
+            await self._job.may_replace()
+            self.etag = await sender.complete(self.key, self.upload, self.sent, only_new=False)
+
+
+class StagedFile:
+    """A file whose chunks are no whole parts: it lies in AUXTUI_HOME until its job is published.
+
+    Args:
+        job: of the file.
+        path: of the file.
+        size: of the file; None while it grows.
+    """
+
+    def __init__(self, job: Job, path: RelPath, size: int | None) -> None:
+        self.path = path
+        self.size = size
+        self.key = job.keys.of(path)
+        self._job = job
+        self._lock = threading.Lock()
+        self._fd = -1
+
+    def write(self, data: memoryview, offset: int) -> None:
+        """Writes a range beside the journal.
+
+        Raises:
+            DestinationError: it failed.
+        """
+        with on_disk("stage", self.path):
+            write_all(self.fd(), data, offset)
+
+    def sync(self) -> None:
+        """Makes it durable; raises as `write`."""
+        with on_disk("stage", self.path):
+            os.fdatasync(self.fd())
+
+    def cut_off(self, at: int) -> None:
+        """Takes away what is behind a byte; raises as `fd`."""
+        os.ftruncate(self.fd(), at)
+
+    def fd(self) -> int:
+        """The file, opened at the first call.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        with self._lock:
+            if self._fd < 0:
+                self._fd = self._job.home.open_staged(self.path, self.size)
+            return self._fd
+
+    def close(self) -> None:
+        """Closes it."""
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+
+
+class ObjectHandle:
+    """`WriteHandle` of an object-store library.
+
+    Args:
+        file: shared by all handles of the same path.
+        is_open: False once the writer is at its end.
+    """
+
+    def __init__(self, file: StraightFile | StagedFile, is_open: Callable[[], bool]) -> None:
+        self._file = file
+        self._is_open = is_open
+        self._is_dead = False
+
+    def write(self, buffer: memoryview, offset: int) -> None:
+        """See `WriteHandle`."""
+        self._refuse_dead()
+        self._file.write(buffer, offset)
+
+    def sync(self) -> None:
+        """See `WriteHandle`."""
+        self._refuse_dead()
+        try:
+            self._file.sync()
+        except BaseException:
+            self._is_dead = True
+            raise
+
+    def fileno(self) -> None:
+        """None: there is no descriptor."""
+
+    def close(self) -> None:
+        """See `WriteHandle`; what was sent goes on."""
+        self._is_dead = True
+
+    def _refuse_dead(self) -> None:
+        if self._is_dead or not self._is_open():
+            raise DestinationWrite(
+                f"cannot write {shown(self._file.path)}: an earlier step failed, or it is closed",
+                hint="the next try goes on from what is journaled",
+            )

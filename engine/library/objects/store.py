@@ -1,0 +1,282 @@
+"""Requests to one bucket: every call once more where that helps, its failure as a `StoreFault`.
+
+One client per address and process, on one event loop in a thread of its own: connections, region
+and credentials are kept between the calls of many libraries, jobs and streams. Everything here
+runs on that loop; `StoreThread` is the way in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ResponseStreamingError,
+    SSLError,
+)
+from botocore.exceptions import (
+    ConnectionError as NoConnection,
+)
+from botocore.loaders import Loader
+
+from engine.library.objects.address import S3Address
+from engine.library.objects.credentials import credentials_of
+from engine.library.objects.faults import RETRIED, Kind, StoreFault, fault_of_response
+from engine.library.objects.signing import sign_what_is_declared
+from engine.model.names import shown
+
+T = TypeVar("T")
+
+TRIES = 5
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+CONNECT_S = 10.0
+ANSWER_S = 60.0  # a store puts thousands of parts together before it answers
+CONNECTIONS = 64
+DEFAULT_REGION = "us-east-1"
+_MODELS = Loader()
+"""The description of the protocol: megabytes, read once for all clients."""
+
+
+def _accept(_: object) -> None:
+    """Any answer will do."""
+
+
+class Store:
+    """One bucket. For its event loop.
+
+    Args:
+        address: where, and as whom.
+    """
+
+    def __init__(self, address: S3Address) -> None:
+        self.address = address
+        self.latency_s: float | None = None
+        """Of the quickest recent answer to a small request."""
+        self._client: Any = None
+        self._opening = asyncio.Lock()
+        self._held = contextlib.AsyncExitStack()
+
+    async def call(
+        self,
+        operation: str,
+        /,
+        *,
+        tries: int = TRIES,
+        check: Callable[[dict[str, Any]], None] = _accept,
+        **params: Any,
+    ) -> dict[str, Any]:
+        """One request, its answer read whole.
+
+        Args:
+            operation: as botocore names it, e.g. `head_object`.
+            tries: how often it is sent when it fails in a way that may pass.
+            check: raises a `StoreFault` for an answer that is not to be believed.
+            params: without the bucket.
+
+        Raises:
+            StoreFault: it failed for good.
+        """
+
+        async def once() -> dict[str, Any]:
+            client = await self._opened()
+            _rewind(params.get("Body"))
+            answer: dict[str, Any] = await getattr(client, operation)(
+                Bucket=self.address.bucket, **params
+            )
+            check(answer)
+            return answer
+
+        return await self._trying(once, tries)
+
+    async def read(self, key: str, into: memoryview, offset: int, **params: Any) -> dict[str, Any]:
+        """Fills a buffer with a range of an object; a stream that breaks is asked for again.
+
+        Returns:
+            The answer, without its body.
+
+        Raises:
+            StoreFault: it failed for good; `CORRUPT` when the store sends less than it says.
+        """
+        wanted = f"bytes={offset}-{offset + len(into) - 1}"
+
+        async def once() -> dict[str, Any]:
+            client = await self._opened()
+            answer: dict[str, Any] = await client.get_object(
+                Bucket=self.address.bucket, Key=key, Range=wanted, **params
+            )
+            at = 0
+            async with answer.pop("Body") as body:
+                async for block in body.raw_stream.content.iter_any():
+                    if at + len(block) > len(into):
+                        raise StoreFault(Kind.CORRUPT, text="more bytes came than were asked for")
+                    into[at : at + len(block)] = block
+                    at += len(block)
+            if at != answer["ContentLength"] or at != len(into):
+                raise StoreFault(
+                    Kind.NETWORK, text=f"the answer ended after {at} of {len(into)} bytes"
+                )
+            return answer
+
+        return await self._trying(once, TRIES)
+
+    async def whole(self, key: str, sink: Callable[[bytes], object]) -> dict[str, Any]:
+        """Hands a whole object over, block by block, in one stream.
+
+        Raises:
+            StoreFault: it failed; the sink may have got a part.
+        """
+
+        async def once() -> dict[str, Any]:
+            client = await self._opened()
+            answer: dict[str, Any] = await client.get_object(Bucket=self.address.bucket, Key=key)
+            count = 0
+            async with answer.pop("Body") as body:
+                async for block in body.raw_stream.content.iter_any():
+                    count += len(block)
+                    sink(block)
+            if count != answer["ContentLength"]:
+                raise StoreFault(Kind.NETWORK, text=f"the answer ended after {count} bytes")
+            return answer
+
+        return await self._trying(once, 1)
+
+    async def listed(
+        self, prefix: str, *, delimiter: str = "", page: int = 1000
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The pages of a listing; keys as they are.
+
+        Raises:
+            StoreFault: it failed.
+        """
+        more: dict[str, Any] = {"Delimiter": delimiter} if delimiter else {}
+        while True:
+            answer = await self.call("list_objects_v2", Prefix=prefix, MaxKeys=page, **more)
+            yield answer
+            if not answer.get("IsTruncated"):
+                return
+            more["ContinuationToken"] = answer["NextContinuationToken"]
+
+    async def close(self) -> None:
+        """Closes the connections; a later call opens new ones."""
+        async with self._opening:
+            self._client = None
+            await self._held.aclose()
+            self._held = contextlib.AsyncExitStack()
+
+    async def _opened(self) -> Any:
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._held.enter_async_context(self._new_client())
+                sign_what_is_declared(self._client)
+            return self._client
+
+    def _new_client(self) -> Any:
+        address, held = self.address, credentials_of(self.address)
+        session = AioSession(profile=address.profile if address.profile and not held else None)
+        session.register_component("data_loader", _MODELS)
+        keys: dict[str, Any] = {}
+        if held is not None:
+            keys = {
+                "aws_access_key_id": held.access_key,
+                "aws_secret_access_key": held.secret_key,
+                "aws_session_token": held.token,
+            }
+        region = address.region or session.get_config_variable("region") or DEFAULT_REGION
+        return session.create_client(
+            "s3",
+            endpoint_url=address.endpoint or None,
+            region_name=region,
+            config=AioConfig(
+                signature_version="s3v4",
+                connect_timeout=CONNECT_S,
+                read_timeout=ANSWER_S,
+                max_pool_connections=CONNECTIONS,
+                retries={"max_attempts": 0},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                s3={"addressing_style": "path" if address.path_style else "virtual"},
+            ),
+            **keys,
+        )
+
+    async def _trying(self, once: Callable[[], Awaitable[T]], tries: int) -> T:
+        for number in range(1, tries + 1):
+            try:
+                began_s = time.monotonic()
+                with _translated(self.address):
+                    answer = await once()
+                self._note(time.monotonic() - began_s)
+                return answer
+            except StoreFault as fault:
+                if fault.kind is Kind.AUTH:
+                    await self.close()  # the next call reads the credentials anew
+                if fault.kind not in RETRIED or number == tries:
+                    raise
+                pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (number - 1))
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries
+        raise AssertionError("a loop that always returns or raises")
+
+    def _note(self, seconds: float) -> None:
+        before = self.latency_s
+        self.latency_s = seconds if before is None else min(seconds, before * 1.05)
+
+
+def _rewind(body: Any) -> None:
+    if body is not None and not isinstance(body, bytes):
+        body.seek(0)
+
+
+@contextlib.contextmanager
+def _translated(address: S3Address) -> Any:
+    """Raises what botocore and aiohttp raise as `StoreFault`."""
+    server = shown(address.endpoint or "Amazon S3")
+    try:
+        yield
+    except ClientError as err:
+        raise fault_of_response(err.response) from err
+    except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as err:
+        raise StoreFault(
+            Kind.AUTH,
+            text="there are no credentials",
+            hint="set them in the environment or a profile of the service's account, or name a file",
+        ) from err
+    except ProfileNotFound as err:
+        raise StoreFault(
+            Kind.AUTH,
+            text=f"there is no profile {shown(address.profile)}",
+            hint="add it to ~/.aws/credentials of the account of the service",
+        ) from err
+    except SSLError as err:
+        raise StoreFault(
+            Kind.CONFIG,
+            text=f"the certificate of {server} cannot be trusted",
+            hint="correct the endpoint, or set AWS_CA_BUNDLE for the service",
+        ) from err
+    except (IncompleteReadError, ResponseStreamingError) as err:
+        raise StoreFault(Kind.NETWORK, text="the answer ended early") from err
+    except (NoConnection, HTTPClientError, aiohttp.ClientError, TimeoutError, OSError) as err:
+        raise StoreFault(
+            Kind.NETWORK,
+            text=f"{server} does not answer ({type(err).__name__})",
+            hint="look at the network and at the server; it goes on by itself",
+        ) from err
+    except BotoCoreError as err:
+        raise StoreFault(
+            Kind.REFUSED, text=f"the request is not possible ({type(err).__name__})"
+        ) from err

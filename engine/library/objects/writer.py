@@ -1,0 +1,282 @@
+"""Writes one job copy into an object store: parts as they are full, a journal of what arrived."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from engine.library.blame import on_destination as on_disk
+from engine.library.interface import Done
+from engine.library.journal import ChunksByOffset, Journal
+from engine.library.manifest import is_proven
+from engine.library.objects.connection import waited
+from engine.library.objects.faults import on_destination, on_source
+from engine.library.objects.files import Job, ObjectHandle, StagedFile, StraightFile
+from engine.library.objects.notes import note_of
+from engine.library.objects.parts import goes_straight, parts_of
+from engine.library.objects.publishing import Publication
+from engine.library.objects.reading import ObjectReadHandle, StagedReadHandle
+from engine.library.objects.sending import Sent
+from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader, PieceEnd
+from engine.model.errors import AuxError, DestinationWrite, ManifestError
+from engine.model.names import RelPath, shown
+
+_NEAR_S = 0.005
+_NEAR_PUTS, _FAR_PUTS = 8, 32  # of one batch at once; a stream has one batch at a time
+
+
+class ObjectJobWriter:
+    """A job copy being made; `JobWriter` of object-store libraries. Thread-safe.
+
+    Args:
+        job: claimed; the writer closes its home.
+        journal: open at its end; the writer closes it.
+        chunks: what is proven already.
+        ends: of the encoded files among it, in order.
+        files: what is known of the files of these chunks.
+        publication: puts the manifest.
+        warnings: what was noticed so far.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        journal: Journal,
+        chunks: dict[RelPath, ChunksByOffset],
+        ends: Mapping[RelPath, Sequence[PieceEnd]],
+        files: dict[RelPath, StraightFile | StagedFile],
+        publication: Publication,
+        warnings: Sequence[str] = (),
+    ) -> None:
+        self._job = job
+        self._journal = journal
+        self._chunks = chunks
+        self._ended = ends
+        self._files = files
+        self._publication = publication
+        self._resumed = {
+            path: tuple(by_offset[at] for at in sorted(by_offset))
+            for path, by_offset in chunks.items()
+        }
+        self._warnings = list(warnings)
+        self._suspects: set[RelPath] = set()
+        self._completing: dict[RelPath, Future[None]] = {}
+        self._is_open = True
+        self._lock = threading.RLock()
+
+    @property
+    def resumed(self) -> Mapping[RelPath, Sequence[Chunk]]:
+        """See `JobWriter`."""
+        return self._resumed
+
+    @property
+    def ended(self) -> Mapping[RelPath, Sequence[PieceEnd]]:
+        """See `JobWriter`."""
+        return self._ended
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """See `JobWriter`."""
+        return tuple(self._warnings)
+
+    def open_file(self, entry: FileEntry) -> ObjectHandle:
+        """See `JobWriter`."""
+        return ObjectHandle(self._file(entry), lambda: self._is_open)
+
+    def open_growing(self, path: RelPath, at: int) -> ObjectHandle:
+        """See `JobWriter`; its end is not known, so it is staged."""
+        self._refuse_suspects([path])
+        with self._lock, on_disk("stage", path):
+            file = self._files.get(path)
+            if not isinstance(file, StagedFile):
+                file = self._files[path] = StagedFile(self._job, path, None)
+            file.cut_off(at)
+        return ObjectHandle(file, lambda: self._is_open)
+
+    def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
+        """See `JobWriter`."""
+        self._refuse_closed()
+        latency_s = self._job.connection.store.latency_s or 0.0
+        at_once = _NEAR_PUTS if latency_s < _NEAR_S else _FAR_PUTS
+        under_way: list[tuple[StraightFile, Future[Sent]]] = []
+        try:
+            for entry, content in files:
+                file = self._file(entry)
+                if isinstance(file, StagedFile):
+                    file.write(content, 0)
+                    file.sync()
+                    continue
+                if len(under_way) >= at_once:
+                    under_way.pop(0)[0].sync()
+                under_way.append((file, file.write_whole(content)))
+            for file, _ in under_way:
+                file.sync()
+        except BaseException:
+            for _, future in under_way:
+                future.cancel()
+            raise
+
+    def record(self, done: Iterable[Done]) -> None:
+        """See `JobWriter`."""
+        every = list(done)
+        with self._lock:
+            self._refuse_closed()
+            self._refuse_suspects(one.path for one in every)
+            notes = [note for one in every if (note := self._note(one)) is not None]
+            try:
+                with on_disk("record chunks in", self._job.home.where):
+                    self._journal.append(every, notes)
+            except AuxError:
+                self._is_open = False
+                raise
+            for one in every:
+                self._chunks.setdefault(one.path, {})[one.chunk.offset] = one.chunk
+            for path in {one.path for one in every}:
+                self._complete(path)
+
+    def read_back(self, entry: FileEntry) -> ObjectReadHandle | StagedReadHandle:
+        """See `JobWriter`."""
+        file = self._file(entry)
+        if isinstance(file, StagedFile):
+            return StagedReadHandle(file, entry.size)
+        completing = self._completing.get(entry.path)
+        if completing is not None:
+            with on_source("open", entry.path):
+                waited(completing, self._job.checkpoint)
+        return ObjectReadHandle(
+            self._job.connection, file.key, entry, etag=file.etag, checkpoint=self._job.checkpoint
+        )
+
+    def distrust(self, path: RelPath) -> None:
+        """See `JobWriter`; the object goes first, so that it is not taken for the right one."""
+        with self._lock:
+            self._suspects.add(path)
+            self._chunks.pop(path, None)
+            file = self._files.get(path)
+            with on_destination("remove", path):
+                key = self._job.keys.of(path)
+                self._job.connection.run(
+                    self._job.connection.store.call("delete_object", Key=key),
+                    self._job.checkpoint,
+                )
+            if isinstance(file, StraightFile):
+                file.forget()
+            with on_disk("record in", self._job.home.where):
+                self._job.home.drop_staged(path)
+                self._journal.drop(path)
+
+    def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
+        """See `JobWriter`."""
+        with self._lock:
+            self._refuse_closed()
+            every = list(entries)
+            files: list[FileEntry] = [e for e in every if isinstance(e, FileEntry)]
+            for entry in files:
+                self._check_proven(entry)
+            self._refuse_suspects(entry.path for entry in files)
+            self._publication.prepare(header, every)
+            self._is_open = False  # whatever comes now, this writer is at its end
+            self._await_completions()
+            digest = self._publication.publish(
+                [(self._file(entry), entry.size) for entry in files], self._journal
+            )
+            self._end(remove=True)
+            return digest
+
+    def discard(self) -> None:
+        """See `JobWriter`."""
+        with self._lock:
+            self._is_open = False
+            self._journal.close()
+            with on_disk("remove", self._job.home.where):
+                self._job.home.remove()
+            try:
+                self._publication.discard()
+            finally:
+                self.close()
+
+    def close(self) -> None:
+        """See `JobWriter`."""
+        with self._lock:
+            self._is_open = False
+            self._end(remove=False)
+
+    def _end(self, *, remove: bool) -> None:
+        for future in self._completing.values():
+            future.cancel()
+        for file in self._files.values():
+            if isinstance(file, StagedFile):
+                file.close()
+        self._journal.close()
+        if remove:
+            self._job.home.remove()
+        self._job.home.close()
+
+    def _file(self, entry: FileEntry) -> StraightFile | StagedFile:
+        self._refuse_suspects([entry.path])
+        with self._lock:
+            file = self._files.get(entry.path)
+            if file is None:
+                parts = parts_of(entry)
+                file = (
+                    StraightFile(self._job, entry.path, parts)
+                    if goes_straight(entry, parts)
+                    else StagedFile(self._job, entry.path, entry.size)
+                )
+                self._files[entry.path] = file
+            return file
+
+    def _note(self, done: Done) -> dict[str, Any] | None:
+        file = self._files.get(done.path)
+        if isinstance(file, StagedFile):
+            return note_of(file, done.chunk)
+        if file is None or not file.has(done.chunk):
+            raise DestinationWrite(
+                f"cannot record {shown(done.path)}: not all of it has arrived in the store",
+                hint="the next try copies this chunk again",
+            )
+        return note_of(file, done.chunk)
+
+    def _complete(self, path: RelPath) -> None:
+        """Puts a file together as soon as all its chunks are journaled."""
+        file = self._files[path]
+        if isinstance(file, StagedFile) or file.parts.is_whole or path in self._completing:
+            return
+        if sum(chunk.length for chunk in self._chunks[path].values()) == file.parts.size:
+            self._completing[path] = self._job.connection.submit(file.complete())
+
+    def _await_completions(self) -> None:
+        for path in list(self._chunks):
+            if isinstance(self._files.get(path), StraightFile):
+                self._complete(path)
+        for path, future in self._completing.items():
+            self._job.wait(future, "complete", path)
+
+    def _check_proven(self, entry: FileEntry) -> None:
+        """Checks that every chunk of a file is journaled with the digest that will be published."""
+        proven = self._chunks.get(entry.path, {})
+        stated = {chunk.offset: chunk for chunk in entry.chunks}
+        if proven != stated or not is_proven(entry):
+            raise ManifestError(
+                f"cannot publish {shown(entry.path)}: {len(proven)} chunks of it are proven here, "
+                f"and they are not the {len(stated)} of the manifest",
+                hint="run the copy again: what is missing is copied anew",
+            )
+
+    def _refuse_suspects(self, paths: Iterable[RelPath]) -> None:
+        for path in paths:
+            if path in self._suspects:
+                raise DestinationWrite(
+                    f"cannot write {shown(path)}: what lies in the store is not what was sent",
+                    hint="the next try copies this file anew",
+                )
+
+    def _refuse_closed(self) -> None:
+        if not self._is_open:
+            raise DestinationWrite(
+                f"cannot go on with {self._job.home.where.decode()}: an earlier step failed, "
+                "or it is closed",
+                hint="the next try goes on from what is journaled",
+            )
