@@ -97,6 +97,8 @@ class FileEntry:
     """On the source, when it was adopted; None for what is read from a library."""
     plain: PlainFile | None = None
     """The original, where the copy is encoded; None when the file is stored as it is."""
+    stored: FileEntry | None = field(default=None, compare=False, repr=False)
+    """Of an original that is decoded while it is read: the file that it is read from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,7 @@ def original(entry: Entry) -> Entry:
                 sparse=plain.sparse,
                 chunks=plain.chunks,
                 plain=None,
+                stored=entry,
             )
         case HardlinkEntry(plain=PlainLink() as link):
             return HardlinkEntry(path=link.path, to=link.to)
@@ -182,3 +185,8 @@ class ManifestHeader:
     def encoding(self) -> Encoding:
         """How the files are encoded here."""
         return encoding_of(self.compression, self.encrypt_to)
+
+
+def encoded_header(header: ManifestHeader, encoding: Encoding) -> ManifestHeader:
+    """The header of a copy with another encoding."""
+    return replace(header, compression=encoding.compression, encrypt_to=encoding.encrypt_to)

@@ -18,6 +18,7 @@ Classes are cut by the decision of the caller, so that a handler never parses a 
           SourceRead           unreadable
           SourceChanged        differs from what was adopted, or while read
           SourceCorrupt        read fine, but is not what the manifest says
+          SourceLocked         encrypted, and no identity that is known opens it
         DestinationError     the side that is written: never skips silently
           DestinationWrite     a write, sync or rename failed               retry
           DestinationFull      no space, no inodes, over quota              retry
@@ -123,6 +124,10 @@ class SourceChanged(SourceError):
 
 class SourceCorrupt(SourceError):
     """What was read does not have the digest that the manifest states."""
+
+
+class SourceLocked(SourceError):
+    """What is to be read is encrypted, and no identity that is known opens it."""
 
 
 class DestinationError(StorageError):

@@ -74,7 +74,7 @@ def commit(destination: OpenDestination, group: Sequence[Written]) -> None:
                 target.sync()
         if destination.is_alive and done:
             destination.writer.record(done)
-            destination.count([one.chunk for one in done])
+            destination.count([chunk for written in group for chunk in written.counts])
     except AuxError as err:
         destination.fail(err)
     finally:

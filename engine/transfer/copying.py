@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
+from functools import partial
 from typing import TypeVar
 
 from blake3 import blake3
@@ -16,6 +17,7 @@ from engine.model.entries import Chunk, FileEntry
 from engine.model.errors import AuxError, Cancelled, SourceChanged, SourceCorrupt
 from engine.model.names import shown
 from engine.transfer.cancel import CancelToken
+from engine.transfer.encoded_file import EncodedFile
 from engine.transfer.flow import FileRead, Lane, Pace, Sink, flow_range
 from engine.transfer.opened import OpenDestination, OpenOrder, Target, Written, span_of
 from engine.transfer.throttle import Throttle
@@ -62,29 +64,35 @@ def copy_chunk(work: ChunkWork, lane: Lane, throttle: Throttle, moved: Moved) ->
 def _copy_chunk(work: ChunkWork, lane: Lane, throttle: Throttle, moved: Moved) -> list[Written]:
     order, entry = work.order, work.file.entry
     order.stop.raise_if_cancelled()
-    targets = [work.file.targets[dest] for dest in work.needs if dest.is_alive]
-    if not targets:
+    alive = [dest for dest in work.needs if dest.is_alive]
+    if not alive:
         return []
+    targets = [work.file.targets[dest] for dest in alive if dest.encoded is None]
+    encoded = {dest: work.file.encoded[dest] for dest in alive if dest.encoded is not None}
     source = work.file.source()
     check_unchanged(source)
-    limits = [target.destination.spec.throttle for target in targets]
+    limits = [dest.spec.throttle for dest in alive]
     pace = Pace(
         throttles=(throttle, *(limit for limit in limits if limit is not None)),
         cancel=order.stop,
         moved=moved,
     )
+    for file in encoded.values():
+        file.begin(work.chunk)
     sinks = [_sink(target, order.stop) for target in targets]
+    sinks += [_encoded_sink(dest, file) for dest, file in encoded.items()]
     digest = flow_range(lane, pace, source, span_of(work.chunk), sinks)
     order.add_read(work.chunk.length)
     check_unchanged(source)
     check_digest(entry, work.chunk, digest)
     order.set_digest(work.number, digest)
     done = [Done(entry.path, work.chunk._replace(digest=digest))]
-    return [
-        Written(target.destination, target, done)
-        for target in targets
-        if target.destination.is_alive
-    ]
+    written = [Written(target.destination, target, done) for target in targets]
+    for dest, file in encoded.items():
+        handed = file.end(digest)
+        if handed.done:
+            written.append(Written(dest, file, handed.done, handed.pieces))
+    return [one for one in written if one.destination.is_alive]
 
 
 def _sink(target: Target, stop: CancelToken) -> Sink:
@@ -96,6 +104,14 @@ def _sink(target: Target, stop: CancelToken) -> Sink:
         if target.destination.is_alive:
             throttle.take(len(view), stop)
             target.write(view, offset)
+
+    return write
+
+
+def _encoded_sink(dest: OpenDestination, file: EncodedFile) -> Sink:
+    def write(view: memoryview, offset: int) -> None:
+        if dest.is_alive:
+            file.write(view, offset)
 
     return write
 
@@ -151,21 +167,13 @@ def _copy_group(
         chunks.append(_read_small(order, file, view, pace))
         views.append(view)
         at += len(view)
-    parts = []
-    for dest in order.alive:
-        mine = [index for index, file in enumerate(files) if dest in file.needs]
-        if mine:
-            batch = [(files[index].entry, views[index]) for index in mine]
-            done = [Done(files[index].entry.path, chunks[index]) for index in mine if views[index]]
-            parts.append((dest, batch, done))
-    if len(parts) == 1:
-        _write_small(order, *parts[0][:2])
-    else:
-        pumps = [lane.threads.submit(_write_small, order, *part[:2]) for part in parts]
-        wait(pumps)
-        for pump in pumps:
-            pump.result()
-    return [Written(dest, None, done) for dest, _, done in parts if dest.is_alive]
+    write = partial(_write_small, order, files, views, chunks)
+    needing = [dest for dest in order.alive if any(dest in file.needs for file in files)]
+    if len(needing) == 1:
+        return [one for one in [write(needing[0])] if one is not None]
+    pumps = [lane.threads.submit(write, dest) for dest in needing]
+    wait(pumps)
+    return [one for pump in pumps if (one := pump.result()) is not None]
 
 
 def _read_small(order: OpenOrder, file: SmallFile, view: memoryview, pace: Pace) -> Chunk:
@@ -208,10 +216,26 @@ def read_whole(reader: JobReader, entry: FileEntry, view: memoryview, pace: Pace
 
 def _write_small(
     order: OpenOrder,
+    files: Sequence[SmallFile],
+    views: Sequence[memoryview],
+    chunks: Sequence[Chunk],
     dest: OpenDestination,
-    batch: Sequence[tuple[FileEntry, memoryview]],
-) -> None:
+) -> Written | None:
+    """Writes what one destination lacks of a group; None when it dropped out."""
+    mine = [index for index, file in enumerate(files) if dest in file.needs]
+    counts = [chunks[index] for index in mine if views[index]]
+    batch: list[tuple[FileEntry, memoryview]] = []
+    done: list[Done] = []
     try:
+        for index in mine:
+            entry, view, chunk = files[index].entry, views[index], chunks[index]
+            if dest.encoded is not None:
+                small = dest.encoded.small(entry, files[index].file_number, view, chunk.digest)
+                batch.append((small.entry, small.content))
+                done.append(small.done)
+            else:
+                batch.append((entry, view))
+                done += [Done(entry.path, chunk)] if view else []
         if dest.spec.throttle is not None:
             dest.spec.throttle.take(sum(len(view) for _, view in batch), order.stop)
         dest.writer.write_batch(batch)
@@ -219,6 +243,8 @@ def _write_small(
         raise
     except AuxError as err:
         dest.fail(err)
+        return None
+    return Written(dest, None, done, counts)
 
 
 def check_unchanged(source: FileRead) -> None:

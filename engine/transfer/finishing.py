@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 
 from engine.library.interface import JobReader
+from engine.model.entries import encoded_header
 from engine.model.errors import AuxError, Cancelled
 from engine.transfer.cancel import CancelToken
+from engine.transfer.encoded import EncodedSide
 from engine.transfer.hops import Hops
 from engine.transfer.opened import EntriesWithDigests, OpenDestination, OpenOrder
 from engine.transfer.orders import (
@@ -26,7 +28,7 @@ async def open_order(order: TransferOrder, hops: Hops, cancel: CancelToken) -> O
         AuxError: the source cannot be opened.
     """
     reader: JobReader = await hops.run(order.open_source)
-    opened = await asyncio.gather(*(_open(spec, hops) for spec in order.destinations))
+    opened = await asyncio.gather(*(_open(spec, reader, hops) for spec in order.destinations))
     return OpenOrder(
         order,
         reader,
@@ -40,11 +42,25 @@ async def open_order(order: TransferOrder, hops: Hops, cancel: CancelToken) -> O
     )
 
 
-async def _open(spec: OrderDestination, hops: Hops) -> OpenDestination | AuxError:
+async def _open(
+    spec: OrderDestination, reader: JobReader, hops: Hops
+) -> OpenDestination | AuxError:
     try:
-        return OpenDestination(spec, await hops.run(spec.open_writer))
+        opened = OpenDestination(spec, await hops.run(spec.open_writer))
+        if spec.encodes:
+            await hops.run(_encode, opened, reader)
     except AuxError as err:
         return err
+    return opened
+
+
+def _encode(dest: OpenDestination, reader: JobReader) -> None:
+    """Prepares the encoding; a source that cannot be listed is found again where it is split."""
+    try:
+        dest.encoded = EncodedSide(dest.spec.encoding, dest.writer, reader.entries())
+    except AuxError:
+        dest.writer.close()
+        raise
 
 
 async def publish_order(order: OpenOrder, hops: Hops) -> None:
@@ -61,9 +77,10 @@ async def publish_order(order: OpenOrder, hops: Hops) -> None:
 
 
 async def _publish(order: OpenOrder, dest: OpenDestination, hops: Hops) -> None:
+    header = encoded_header(order.order.header, dest.spec.encoding)
     try:
         dest.manifest_digest = await hops.run(
-            dest.writer.publish, order.order.header, EntriesWithDigests(order)
+            dest.writer.publish, header, EntriesWithDigests(order, dest.encoded)
         )
     except AuxError as err:
         dest.fail(err)

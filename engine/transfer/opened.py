@@ -14,6 +14,8 @@ from engine.model.entries import DIGEST_BYTES, Chunk, Entry, FileEntry, chunk_by
 from engine.model.errors import AuxError
 from engine.transfer.cancel import CancelToken
 from engine.transfer.direct import DirectFile, reserve
+from engine.transfer.encoded import EncodedSide
+from engine.transfer.encoded_file import EncodedFile
 from engine.transfer.flow import FileRead, Span
 from engine.transfer.orders import OrderDestination, TransferOrder
 from engine.transfer.progress import InFlight
@@ -38,6 +40,8 @@ class OpenDestination:
     def __init__(self, spec: OrderDestination, writer: JobWriter) -> None:
         self.spec = spec
         self.writer = writer
+        self.encoded: EncodedSide | None = None
+        """Set when the files are encoded on the way to this destination."""
         self.error: AuxError | None = None
         self.path = b""
         self.manifest_digest: bytes | None = None
@@ -144,6 +148,8 @@ class CopiedFile:
         entry: the file.
         reader: of its backup job.
         needs: chunks that each destination lacks.
+        encoded: makes the file for each destination that it is encoded for; given what to call
+            when it is done.
         chunks: pieces of work in all.
         bytes_done: what every destination has already.
         done: called when everything is committed and closed.
@@ -155,6 +161,7 @@ class CopiedFile:
         reader: JobReader,
         needs: dict[OpenDestination, int],
         *,
+        encoded: Mapping[OpenDestination, Callable[[Callable[[], None]], EncodedFile]],
         chunks: int,
         bytes_done: int,
         done: Callable[[CopiedFile], None],
@@ -162,9 +169,12 @@ class CopiedFile:
         self.entry = entry
         self.bytes_done = bytes_done
         self.targets = {
-            dest: Target(dest, entry, count, self._part_done) for dest, count in needs.items()
+            dest: Target(dest, entry, count, self._part_done)
+            for dest, count in needs.items()
+            if dest not in encoded
         }
-        self._parts = 1 + len(self.targets)
+        self.encoded = {dest: make(self._part_done) for dest, make in encoded.items()}
+        self._parts = 1 + len(self.targets) + len(self.encoded)
         self._done = done
         self._reader = reader
         self._left = chunks
@@ -207,6 +217,8 @@ class CopiedFile:
         self._close_source()
         for target in self.targets.values():
             target.close()
+        for encoded in self.encoded.values():
+            encoded.close()
 
     def _close_source(self) -> None:
         with self._lock:
@@ -232,16 +244,22 @@ class Written:
         destination: where.
         target: the file to sync; None for a batch, which is synced already.
         done: the chunks.
+        counts: chunks of the original that are there with them; None: they are the same.
     """
 
-    __slots__ = ("destination", "done", "target")
+    __slots__ = ("counts", "destination", "done", "target")
 
     def __init__(
-        self, destination: OpenDestination, target: Target | None, done: Sequence[Done]
+        self,
+        destination: OpenDestination,
+        target: Target | EncodedFile | None,
+        done: Sequence[Done],
+        counts: Sequence[Chunk] | None = None,
     ) -> None:
         self.destination = destination
         self.target = target
         self.done = done
+        self.counts = [one.chunk for one in done] if counts is None else counts
 
 
 class OpenOrder:
@@ -277,6 +295,11 @@ class OpenOrder:
         self.source_error: AuxError | None = None
         self.source_path = b""
         self._lock = threading.Lock()
+
+    @property
+    def is_encoded(self) -> bool:
+        """True when files are encoded on the way to some destination."""
+        return any(dest.encoded is not None for dest in self.destinations)
 
     def detach(self) -> None:
         """Leaves the tokens that can stop it: they outlive many orders."""
@@ -324,14 +347,17 @@ class OpenOrder:
 class EntriesWithDigests(Sequence[Entry]):
     """The entries of a backup job as they go into a manifest, made anew at each pass.
 
-    Only the digests are kept in memory, 32 bytes a chunk: a job of a million files takes 32 MB.
+    Only the digests are kept in memory, 32 bytes a chunk: a job of a million files takes 32 MB,
+    and about 150 MB more for each copy that it is encoded for.
 
     Args:
         order: completely read and hashed.
+        encoded: of the destination that the manifest is for; None for the originals.
     """
 
-    def __init__(self, order: OpenOrder) -> None:
+    def __init__(self, order: OpenOrder, encoded: EncodedSide | None = None) -> None:
         self._order = order
+        self._encoded = encoded
 
     def __len__(self) -> int:
         return self._order.entry_count
@@ -351,6 +377,11 @@ class EntriesWithDigests(Sequence[Entry]):
         raise IndexError(index)
 
     def __iter__(self) -> Iterator[Entry]:
+        if self._encoded is not None:
+            return self._encoded.published(self._originals())
+        return self._originals()
+
+    def _originals(self) -> Iterator[Entry]:
         number = 0
         for entry in self._order.reader.entries():
             if not isinstance(entry, FileEntry):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from engine.library.interface import JobReader, JobWriter
+from engine.model.encoding import PLAIN, Encoding
 from engine.model.entries import Entry, ManifestHeader
 from engine.model.errors import AuxError
 from engine.transfer.cancel import CancelToken
@@ -32,6 +33,10 @@ class OrderDestination:
     """Called once, in a thread; starts or resumes the job copy."""
     throttle: Throttle | None = None
     """Limit of this copy, besides that of the run."""
+    encoding: Encoding = PLAIN
+    """How the files are stored there."""
+    encodes: bool = False
+    """They are encoded on the way; else they are so at the source already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,7 @@ class TransferOrder:
     header: ManifestHeader
     size_bytes: int
     open_source: Callable[[], JobReader]
-    """Called once, in a thread."""
+    """Called once, in a thread. Gives the originals when a destination encodes them."""
     destinations: tuple[OrderDestination, ...]
     remember: Callable[[ManifestHeader, Sequence[Entry]], None] | None = None
     """Called once, in a thread, when every byte is read and hashed and nothing is published:

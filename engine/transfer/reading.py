@@ -12,7 +12,7 @@ from engine.model.errors import AuxError, SourceError
 from engine.transfer.buffers import BUFFER_BYTES
 from engine.transfer.cancel import CancelToken
 from engine.transfer.copying import check_digest, check_unchanged, fitting, read_whole
-from engine.transfer.flow import Lane, Pace, Sink, flow_range
+from engine.transfer.flow import FileRead, Lane, Pace, Sink, flow_range
 from engine.transfer.opened import opened_for_reading, span_of, spans_of
 from engine.transfer.progress import ReadProgress
 from engine.transfer.throttle import Throttle
@@ -42,6 +42,13 @@ class ReadChunk(NamedTuple):
     chunk: Chunk
 
 
+class ReadFile(NamedTuple):
+    """A large file that is read in its order only."""
+
+    entry: FileEntry
+    chunks: tuple[Chunk, ...]
+
+
 @dataclass(slots=True)
 class ReadBatch:
     """Small files."""
@@ -52,11 +59,20 @@ class ReadBatch:
 
 def cut(entries: Iterator[FileEntry]) -> Iterator[ReadChunk | ReadBatch]:
     """Files as pieces of work: the chunks of large ones, batches of small ones."""
+    for work in cut_in_order(entries):
+        if isinstance(work, ReadFile):
+            yield from (ReadChunk(work.entry, chunk) for chunk in work.chunks)
+        else:
+            yield work
+
+
+def cut_in_order(entries: Iterator[FileEntry]) -> Iterator[ReadFile | ReadBatch]:
+    """Files as pieces of work, where the chunks of one cannot be read apart from each other."""
     batch = ReadBatch()
     for entry in entries:
         chunks = spans_of(entry)
         if entry.size >= SMALL_BYTES or len(chunks) > 1:
-            yield from (ReadChunk(entry, chunk) for chunk in chunks)
+            yield ReadFile(entry, tuple(chunks))
             continue
         if len(batch.entries) >= BATCH_FILES or batch.size_bytes + entry.size > BUFFER_BYTES:
             yield batch
@@ -76,11 +92,18 @@ def read_chunk(reading: Reading, work: ReadChunk, lane: Lane, sinks: Sequence[Si
     """
     source = opened_for_reading(reading.reader, work.entry)
     try:
-        digest = flow_range(lane, reading.pace(), source, span_of(work.chunk), sinks)
-        check_unchanged(source)
-        check_digest(work.entry, work.chunk, digest)
+        read_opened(reading, source, work, lane, sinks)
     finally:
         source.close()
+
+
+def read_opened(
+    reading: Reading, source: FileRead, work: ReadChunk, lane: Lane, sinks: Sequence[Sink]
+) -> None:
+    """`read_chunk` of a file that is open."""
+    digest = flow_range(lane, reading.pace(), source, span_of(work.chunk), sinks)
+    check_unchanged(source)
+    check_digest(work.entry, work.chunk, digest)
 
 
 def read_batch(

@@ -17,20 +17,24 @@ from engine.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry
 from engine.model.errors import AuxError, SourceError, SourceRead
 from engine.model.names import RelPath, shown
 from engine.transfer.cancel import CancelToken
+from engine.transfer.decoding import reads_in_order
 from engine.transfer.flow import Lane
 from engine.transfer.hops import Abandoned
-from engine.transfer.opened import spans_of
+from engine.transfer.opened import opened_for_reading, spans_of
 from engine.transfer.pool import in_thread, work_off
 from engine.transfer.progress import ReadProgress
 from engine.transfer.reading import (
     READ_STREAMS,
     ReadBatch,
     ReadChunk,
+    ReadFile,
     Reading,
     cut,
+    cut_in_order,
     progress_of,
     read_batch,
     read_chunk,
+    read_opened,
 )
 from engine.transfer.target import RestoredFile, RestoreTarget
 from engine.transfer.throttle import Throttle
@@ -105,8 +109,9 @@ async def restore_job(
         if not restoration.refused:
             if begin is not None:
                 await begin()
+            files = restoration.files()
             await work_off(
-                cut(restoration.files()),
+                cut_in_order(files) if reads_in_order(reader) else cut(files),
                 restoration.restore,
                 streams=streams,
                 cancel=cancel,
@@ -172,7 +177,7 @@ class Restoration:
             ):
                 yield entry
 
-    def restore(self, work: ReadChunk | ReadBatch, lane: Lane) -> None:
+    def restore(self, work: ReadChunk | ReadFile | ReadBatch, lane: Lane) -> None:
         """Restores one chunk of a large file, or small files; a damaged file is noted.
 
         Raises:
@@ -181,6 +186,8 @@ class Restoration:
         """
         if isinstance(work, ReadBatch):
             read_batch(self._reading, work, lane, good=self._keep_small, bad=self._fail)
+        elif isinstance(work, ReadFile):
+            self._restore_file(work, lane)
         else:
             progress_of(self._reading, work)
             self._restore_chunk(work, lane)
@@ -267,6 +274,27 @@ class Restoration:
         else:
             self._target.keep([large.file])
             self._count([large.file])
+
+    def _restore_file(self, work: ReadFile, lane: Lane) -> None:
+        entry, file = work.entry, self._large_file(work.entry).file
+        try:
+            source = opened_for_reading(self._reading.reader, entry)
+            try:
+                for chunk in work.chunks:
+                    part = ReadChunk(entry, chunk)
+                    progress_of(self._reading, part)
+                    read_opened(self._reading, source, part, lane, [file.write])
+            finally:
+                source.close()
+        except SourceError as err:
+            self._fail(entry, err)
+        with self._lock:
+            del self._large[entry.path]
+        if self._name_of(entry.path) in self._failed:
+            self._target.drop(file)
+        else:
+            self._target.keep([file])
+            self._count([file])
 
     def _large_file(self, entry: FileEntry) -> _LargeFile:
         with self._lock:

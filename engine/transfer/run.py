@@ -33,7 +33,7 @@ from engine.transfer.orders import TransferOrder, TransferResult
 from engine.transfer.progress import RunMeter, RunSnapshot, StreamMeter
 from engine.transfer.queueing import WorkQueue
 from engine.transfer.throttle import Throttle
-from engine.transfer.work import ChunkWork, Work, split
+from engine.transfer.work import ChunkWork, Step, Work, split, steps_of
 
 MEMORY_BYTES = 192 * 1024 * 1024
 MAX_OPEN_ORDERS = 8  # so that no stream idles while the last chunks of an order are under way
@@ -264,12 +264,13 @@ class TransferRun:
     async def _do(self, work: Work, lane: Lane, meter: StreamMeter) -> None:
         progress = self._open[work.order]
         try:
-            if self._ends_because:
-                progress.is_cut = True
-                return
-            for one in await self._copy(work, lane, meter):
-                meter.state = StreamState.SYNCING
-                await progress.committers[one.destination].add(one)
+            for step in steps_of(work):
+                if self._ends_because:
+                    progress.is_cut = True
+                    return
+                for one in await self._copy(step, lane, meter):
+                    meter.state = StreamState.SYNCING
+                    await progress.committers[one.destination].add(one)
         except SourceFailed as err:
             work.order.fail(err.error, err.path)
         except Cancelled:
@@ -278,7 +279,7 @@ class TransferRun:
             progress.outstanding -= 1
             self._look_for_end(progress)
 
-    async def _copy(self, work: Work, lane: Lane, meter: StreamMeter) -> list[Written]:
+    async def _copy(self, work: Step, lane: Lane, meter: StreamMeter) -> list[Written]:
         file = work.file if isinstance(work, ChunkWork) else None
         entry = work.file.entry if isinstance(work, ChunkWork) else work.files[0].entry
         limits = [dest.spec.throttle for dest in work.order.alive]

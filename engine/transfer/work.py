@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from engine.model.entries import DIGEST_BYTES, Chunk, FileEntry
+from engine.model.errors import AuxError
+from engine.transfer.decoding import reads_in_order
+from engine.transfer.encoded import EncodedSide
+from engine.transfer.encoded_file import EncodedFile
 from engine.transfer.opened import CopiedFile, OpenDestination, OpenOrder, spans_of
+from engine.transfer.resume_point import pieces_of
 
 SMALL_BYTES = 1024 * 1024  # a file below this travels in a batch
 BATCH_FILES = 256  # one thread hop, one sync and one journal record for this many
@@ -19,6 +25,8 @@ class SmallFile(NamedTuple):
     """A file of a batch, whole."""
 
     entry: FileEntry
+    file_number: int
+    """Of the file within the order."""
     number: int
     """Of its chunk within the order; -1 for an empty file, which has none."""
     expected: bytes
@@ -47,7 +55,21 @@ class BatchWork:
     size_bytes: int = 0
 
 
-Work = ChunkWork | BatchWork
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileWork:
+    """Chunks of one large file that one stream takes in their order: it is encoded, or decoded."""
+
+    order: OpenOrder
+    chunks: tuple[ChunkWork, ...]
+
+
+Work = ChunkWork | BatchWork | FileWork
+Step = ChunkWork | BatchWork
+
+
+def steps_of(work: Work) -> Sequence[Step]:
+    """What a stream does one after the other."""
+    return work.chunks if isinstance(work, FileWork) else (work,)
 
 
 def split(
@@ -71,19 +93,24 @@ def split(
         order.file_count += 1
         order.size_bytes += entry.size
         chunks = spans_of(entry)
-        number = order.chunk_count
+        file_number, number = order.file_count - 1, order.chunk_count
         order.chunk_count += len(chunks)
         order.digests.extend(bytes(DIGEST_BYTES * len(chunks)))
-        wanted = _wanted(order, entry, chunks, number, reused)
+        having = _journaled(order, entry, chunks, file_number)
+        wanted = _wanted(order, chunks, number, having, reused)
         if entry.size >= SMALL_BYTES or len(chunks) > 1:
-            yield from _chunk_works(order, entry, number, wanted)
-        elif wanted or not chunks:
+            works = _chunk_works(order, entry, file_number, number, wanted)
+            if works and (order.is_encoded or reads_in_order(order.reader)):
+                yield FileWork(order=order, chunks=tuple(works))
+            else:
+                yield from works
+        elif (small := _small_file(order, entry, file_number, number, wanted, having)).needs:
             if batch.files and (
                 len(batch.files) >= BATCH_FILES or batch.size_bytes + entry.size > batch_bytes()
             ):
                 yield batch
                 batch = BatchWork(order=order)
-            batch.files.append(_small_file(order, entry, number, wanted))
+            batch.files.append(small)
             batch.size_bytes += entry.size
     if batch.files:
         yield batch
@@ -98,19 +125,53 @@ class _Wanted(NamedTuple):
     needs: Needs
 
 
-def _wanted(
-    order: OpenOrder,
+_Journaled = tuple[OpenDestination, dict[tuple[int, int], bytes]]
+"""A destination, and the digests of the chunks that an earlier try has there."""
+
+
+def _journaled(
+    order: OpenOrder, entry: FileEntry, chunks: Sequence[Chunk], file_number: int
+) -> list[_Journaled]:
+    """What each destination has of a file already; one whose journal is of no use drops out."""
+    proven: list[_Journaled] = []
+    for dest in order.destinations:
+        if dest.encoded is None:
+            resumed = dest.writer.resumed.get(entry.path, ())
+            having = {(have.offset, have.length): have.digest for have in resumed}
+        else:
+            having = _encoded_before(dest, dest.encoded, entry, chunks, file_number)
+        if having:
+            proven.append((dest, having))
+    return proven
+
+
+def _encoded_before(
+    dest: OpenDestination,
+    encoded: EncodedSide,
     entry: FileEntry,
     chunks: Sequence[Chunk],
+    file_number: int,
+) -> dict[tuple[int, int], bytes]:
+    try:
+        digests = encoded.resume(entry, file_number, chunks)
+        for chunk, digest in zip(chunks, digests, strict=False):
+            if chunk.digest not in (b"", digest):
+                raise encoded.distrusted(entry.path)
+    except AuxError as err:
+        dest.fail(err, entry.path)
+        return {}
+    pieces = zip(pieces_of(chunks), digests, strict=False)
+    return {(piece.offset, piece.length): digest for piece, digest in pieces}
+
+
+def _wanted(
+    order: OpenOrder,
+    chunks: Sequence[Chunk],
     number: int,
+    proven: Sequence[_Journaled],
     reused: Callable[[int], None],
 ) -> list[_Wanted]:
     """The chunks to read; those that every destination has are counted and their digests kept."""
-    proven = [
-        (dest, {(have.offset, have.length): have.digest for have in resumed})
-        for dest in order.destinations
-        if (resumed := dest.writer.resumed.get(entry.path))
-    ]
     if not proven:
         return [_Wanted(at, chunk, order.destinations) for at, chunk in enumerate(chunks)]
     wanted = []
@@ -133,19 +194,17 @@ def _wanted(
     return wanted
 
 
-def _agreed(
-    proven: Sequence[tuple[OpenDestination, dict[tuple[int, int], bytes]]], chunk: Chunk
-) -> bytes:
+def _agreed(proven: Sequence[_Journaled], chunk: Chunk) -> bytes:
     """The digest that all journals with this chunk state; empty when they disagree: read it anew."""
     stated = {digests.get((chunk.offset, chunk.length)) for _, digests in proven} - {None}
     return stated.pop() or b"" if len(stated) == 1 else b""
 
 
 def _chunk_works(
-    order: OpenOrder, entry: FileEntry, number: int, wanted: Sequence[_Wanted]
-) -> Iterator[ChunkWork]:
+    order: OpenOrder, entry: FileEntry, file_number: int, number: int, wanted: Sequence[_Wanted]
+) -> list[ChunkWork]:
     if not wanted:
-        return
+        return []
     lacking: dict[OpenDestination, int] = {}
     for want in wanted:
         for dest in want.needs:
@@ -154,20 +213,52 @@ def _chunk_works(
         entry,
         order.reader,
         lacking,
+        encoded={
+            dest: partial(_encoded_file, order, dest, dest.encoded, entry, file_number)
+            for dest in lacking
+            if dest.encoded is not None
+        },
         chunks=len(wanted),
         bytes_done=entry.size - sum(want.chunk.length for want in wanted),
         done=order.files.discard,
     )
     order.files.add(file)
-    for want in wanted:
-        yield ChunkWork(
-            order=order, file=file, number=number + want.at, chunk=want.chunk, needs=want.needs
-        )
+    return [
+        ChunkWork(order=order, file=file, number=number + at, chunk=chunk, needs=needs)
+        for at, chunk, needs in wanted
+    ]
+
+
+def _encoded_file(
+    order: OpenOrder,
+    dest: OpenDestination,
+    encoded: EncodedSide,
+    entry: FileEntry,
+    file_number: int,
+    done: Callable[[], None],
+) -> EncodedFile:
+    throttle = dest.spec.throttle
+
+    def take(count_bytes: int) -> None:
+        if throttle is not None:
+            throttle.take(count_bytes, order.stop)
+
+    return encoded.file(entry, file_number, spans_of(entry), take=take, failed=dest.fail, done=done)
 
 
 def _small_file(
-    order: OpenOrder, entry: FileEntry, number: int, wanted: Sequence[_Wanted]
+    order: OpenOrder,
+    entry: FileEntry,
+    file_number: int,
+    number: int,
+    wanted: Sequence[_Wanted],
+    proven: Sequence[_Journaled],
 ) -> SmallFile:
-    if not wanted:
-        return SmallFile(entry, -1, b"", order.destinations)
-    return SmallFile(entry, number, wanted[0].chunk.digest, wanted[0].needs)
+    """A file of a batch; nobody needs it when it was there before."""
+    if wanted:
+        return SmallFile(entry, file_number, number, wanted[0].chunk.digest, wanted[0].needs)
+    if entry.size:
+        return SmallFile(entry, file_number, number, b"", ())
+    having = {dest for dest, digests in proven if digests}  # of nothing, an encoded file
+    needs = tuple(dest for dest in order.destinations if dest not in having)
+    return SmallFile(entry, file_number, -1, b"", needs)
