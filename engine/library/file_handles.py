@@ -154,13 +154,13 @@ def write_range(fd: int, buffer: memoryview, offset: int, *, sparse: bool) -> No
     view = buffer.cast("B")
     start = 0
     while start < len(view):
-        end, is_hole = _next_run(view, start, offset)
+        end, is_hole = next_run(view, start, offset)
         if not (is_hole and punch_hole(fd, offset + start, end - start)):
             write_all(fd, view[start:end], offset + start)
         start = end
 
 
-def _next_run(view: memoryview, start: int, offset: int) -> tuple[int, bool]:
+def next_run(view: memoryview, start: int, offset: int) -> tuple[int, bool]:
     """End of the run of blocks from `start` that are all zeros or all not, and which of them."""
     end, kind = start, False
     while end < len(view):

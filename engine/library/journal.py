@@ -13,7 +13,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from blake3 import blake3
 
@@ -107,7 +107,7 @@ class Journal:
         unlink_if_there(aside, parent=directory)
         fd = create_file(aside, parent=directory)
         try:
-            write_all(fd, b"".join(_journal_lines(header, chunks, notes)), 0)
+            write_all(fd, b"".join(journal_lines(header, chunks, notes)), 0)
             os.fsync(fd)
             os.rename(aside, JOURNAL, src_dir_fd=directory, dst_dir_fd=directory)
             os.fsync(directory)
@@ -143,12 +143,12 @@ class Journal:
             DestinationWrite: it failed before.
         """
         lines = [_note_line(self._header, note) for note in notes]
-        lines += [_done_lines(self._header, one) for one in done]
+        lines += [done_lines(self._header, one) for one in done]
         self._append(b"".join(lines))
 
     def drop(self, path: RelPath) -> None:
         """Takes back all that was said of a file; raises as `append`."""
-        self._append(_line(self._header.nonce, {**path_to_json(path), "dropped": True}))
+        self._append(drop_line(self._header, path))
 
     def close(self) -> None:
         """Closes the file."""
@@ -179,13 +179,18 @@ def read_journal(directory: int) -> JournalContent | None:
     except FileNotFoundError:
         return None
     with open(fd, "rb") as stream:
-        header = _header_of(stream.readline(_MAX_LINE_BYTES))
-        if header is None:
-            return None
-        content = JournalContent(header=header, chunks={}, ends={}, damaged=0)
-        while line := stream.readline(_MAX_LINE_BYTES):
-            if line != b"\n" and not _take(content, line):
-                content.damaged += 1
+        return journal_content(stream)
+
+
+def journal_content(stream: BinaryIO) -> JournalContent | None:
+    """What a journal says, read from its beginning; None when it cannot be trusted at all."""
+    header = _header_of(stream.readline(_MAX_LINE_BYTES))
+    if header is None:
+        return None
+    content = JournalContent(header=header, chunks={}, ends={}, damaged=0)
+    while line := stream.readline(_MAX_LINE_BYTES):
+        if line != b"\n" and not _take(content, line):
+            content.damaged += 1
     return content
 
 
@@ -233,9 +238,10 @@ def _take(content: JournalContent, line: bytes) -> bool:
     return True
 
 
-def _journal_lines(
-    header: JournalHeader, chunks: Iterable[Done], notes: Iterable[dict[str, Any]]
+def journal_lines(
+    header: JournalHeader, chunks: Iterable[Done], notes: Iterable[dict[str, Any]] = ()
 ) -> Iterator[bytes]:
+    """The lines of a journal that begins with these chunks and notes."""
     record = {
         "format": FORMAT,
         "backup_job_id": header.backup_job_id,
@@ -247,10 +253,10 @@ def _journal_lines(
     for note in notes:
         yield _note_line(header, note)
     for done in chunks:
-        yield _done_lines(header, done)
+        yield done_lines(header, done)
 
 
-def _done_lines(header: JournalHeader, done: Done) -> bytes:
+def done_lines(header: JournalHeader, done: Done) -> bytes:
     """The line of a chunk, and behind it those of the ends in it: without them it is made anew."""
     offset, length, digest = done.chunk
     path = path_to_json(done.path)
@@ -260,6 +266,11 @@ def _done_lines(header: JournalHeader, done: Done) -> bytes:
         part = ends[first : first + _ENDS_PER_LINE]
         line += _line(header.nonce, {**path, "ends": part})
     return line
+
+
+def drop_line(header: JournalHeader, path: RelPath) -> bytes:
+    """The line that takes back all that was said of a file."""
+    return _line(header.nonce, {**path_to_json(path), "dropped": True})
 
 
 def _note_line(header: JournalHeader, note: dict[str, Any]) -> bytes:

@@ -14,10 +14,13 @@ from engine.library.local import LocalLibrary
 from engine.model.errors import UsageError
 from engine.model.names import shown
 
-REMOTE_SCHEMES: tuple[str, ...] = ("s3",)
+REMOTE_SCHEMES = ("sftp", "s3")
 """Kinds of libraries that lie behind a network."""
 
-_HINT = "the absolute path of a directory, e.g. /mnt/vault, or s3://bucket/prefix?endpoint=URL"
+_HINT = (
+    "the absolute path of a directory, e.g. /mnt/vault, sftp://user@host/path, "
+    "or s3://bucket/prefix?endpoint=URL"
+)
 
 
 def open_library(
@@ -40,6 +43,10 @@ def open_library(
         from engine.library.objects.library import ObjectLibrary
 
         return ObjectLibrary.of_url(name, url, home=home, uuid=uuid or "", commcell_id=commcell_id)
+    if scheme_of(url) == "sftp":
+        from engine.library.sftp.library import SftpLibrary
+
+        return SftpLibrary.of_url(name, url, uuid=uuid or "", commcell_id=commcell_id)
     return LocalLibrary(name, _root_of(name, url), uuid=uuid or "", commcell_id=commcell_id)
 
 
@@ -53,6 +60,10 @@ def discover(name: str, url: str) -> Discovery:
         from engine.library.objects.library import ObjectLibrary
 
         return ObjectLibrary.of_url(name, url, home=None, uuid="", commcell_id="")
+    if scheme_of(url) == "sftp":
+        from engine.library.sftp.library import SftpLibrary
+
+        return SftpLibrary.of_url(name, url, uuid="", commcell_id="")
     return LocalDiscovery(_root_of(name, url))
 
 
@@ -64,6 +75,11 @@ def check_url(name: str, url: str) -> None:
         from engine.library.objects.address import parse_address
 
         parse_address(name, url)
+        return
+    if scheme_of(url) == "sftp":
+        from engine.library.sftp.address import parse_address as parse_sftp
+
+        parse_sftp(name, url)
         return
     _root_of(name, url)
 

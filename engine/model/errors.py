@@ -24,6 +24,7 @@ Classes are cut by the decision of the caller, so that a handler never parses a 
           DestinationFull      no space, no inodes, over quota              retry
           DestinationExists    the place is taken by something else
         LibraryOffline       marker absent or foreign, not reachable        exit 75, retry
+          HostKeyRefused       its host has an unknown or another key
         ManifestError        a manifest or journal that cannot be trusted
         UnsafeName           a name that must not be used as a path
       Cancelled              suspended, killed or stopped at a boundary (not a failure)
@@ -155,6 +156,22 @@ class LibraryOffline(StorageError):
 
     exit_code = EXIT_TRY_LATER
     retryable = True
+
+
+class HostKeyRefused(LibraryOffline):
+    """The key of the library's host is not the one that is trusted; nothing was sent to it.
+
+    Args:
+        fingerprint: of the key that was offered, as OpenSSH prints it.
+        is_changed: another key is trusted for this host; False: none is.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", fingerprint: str = "", is_changed: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.fingerprint = fingerprint
+        self.is_changed = is_changed
 
 
 class ManifestError(StorageError):

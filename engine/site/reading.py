@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from engine.library import check_url
 from engine.model.errors import UsageError
 from engine.model.names import shown
 from engine.model.states import CopyKind, Level, SubclientKind
@@ -99,7 +100,7 @@ def _read_libraries(root: Section, wanted: Configuration) -> dict[str, Section]:
     known = list(wanted.media_agents)
     by_url: dict[str, str] = {}
     for name, section in sections.items():
-        url = _read_url(section)
+        url = _read_url(name, section)
         if url in by_url:
             raise section.error("url", f'library "{by_url[url]}" lies there already')
         by_url[url] = name
@@ -119,7 +120,7 @@ def _read_libraries(root: Section, wanted: Configuration) -> dict[str, Section]:
     return sections
 
 
-def _read_url(section: Section) -> str:
+def _read_url(name: str, section: Section) -> str:
     url = section.required("url")
     scheme, separator, _ = url.partition("://")
     if not separator:
@@ -130,6 +131,9 @@ def _read_url(section: Section) -> str:
             f'"{shown(scheme)}://" is no kind of library',
             hint="a directory like /mnt/vault, sftp://host/path, s3://bucket/prefix",
         )
+    if scheme == "sftp":
+        section.understood("url", lambda: check_url(name, url))
+        return url
     parts = section.understood("url", lambda: _split(url))
     if parts.password is not None:
         raise section.error(

@@ -1038,7 +1038,7 @@ def test_a_library_is_opened_by_its_url(root: Path, form: str):
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("sftp://host/x", "sftp:// is not possible"),
+        ("ftp://host/x", "ftp:// is not possible"),
         ("gs://bucket", "gs:// is not possible"),
         ("file://host/x", "file:// is not possible"),
         ("relative/path", "not an absolute path"),

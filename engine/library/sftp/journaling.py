@@ -1,0 +1,169 @@
+"""The journal on the other host: there with what it proves, so that it is there when this host is lost.
+
+A chunk is believed when the server synced it and has not been started anew since. Where the server
+cannot sync, or does not tell its boot, what the journal says is proven again before it is believed.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from engine.library import layout
+from engine.library.interface import Done
+from engine.library.journal import (
+    JournalContent,
+    JournalHeader,
+    done_lines,
+    drop_line,
+    journal_content,
+    journal_lines,
+)
+from engine.library.sftp import wire
+from engine.library.sftp.far import FarSide
+from engine.library.sftp.session import SftpSession
+from engine.model.errors import DestinationWrite, StorageError
+from engine.model.names import RelPath
+
+_BOOT_ID = b"/proc/sys/kernel/random/boot_id"
+_BLOCK_BYTES = 4 * 1024**2
+_IN_MEMORY_BYTES = 8 * 1024**2
+
+
+class FarJournal:
+    """An open journal. Not thread-safe: its writer calls it on the loop, one call at a time."""
+
+    def __init__(
+        self, far: FarSide, path: bytes, header: JournalHeader, session: SftpSession, handle: bytes
+    ) -> None:
+        self._far = far
+        self._path = path
+        self._header = header
+        self._session = session
+        self._handle = handle
+        self._end = 0
+        self._is_dead = False
+
+    @classmethod
+    async def begin(
+        cls, far: FarSide, directory: bytes, header: JournalHeader, chunks: Iterable[Done] = ()
+    ) -> FarJournal:
+        """Begins a journal in a directory, in place of an older one; durable on return.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        path = directory + b"/" + layout.JOURNAL
+        aside = await far.put_aside(path, (b"".join(journal_lines(header, chunks)),))
+        await far.replace(aside, path)
+        await far.sync_directory(directory)
+        return await cls._opened(far, path, header)
+
+    @classmethod
+    async def go_on(cls, far: FarSide, directory: bytes, header: JournalHeader) -> FarJournal:
+        """Opens a journal that was read, to append to it; a torn last line is closed off.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        journal = await cls._opened(far, directory + b"/" + layout.JOURNAL, header)
+        await journal._append(b"\n")
+        return journal
+
+    async def append(self, done: Iterable[Done]) -> None:
+        """Adds chunks; durable on return.
+
+        Raises:
+            OSError: they are not proven, and nothing more can be with this journal.
+        """
+        await self._append(b"".join(done_lines(self._header, one) for one in done))
+
+    async def drop(self, path: RelPath) -> None:
+        """Takes back all that was said of a file; raises as `append`."""
+        await self._append(drop_line(self._header, path))
+
+    async def close(self) -> None:
+        """Closes the file; never raises: every line is durable already."""
+        if self._session.error is None:
+            try:
+                await self._session.close_handle(self._handle)
+            except (OSError, StorageError):
+                self._is_dead = True
+
+    @classmethod
+    async def _opened(cls, far: FarSide, path: bytes, header: JournalHeader) -> FarJournal:
+        session = await far.link.session()
+        handle, found = await far.open_regular(session, path, wire.WRITING | wire.READING)
+        journal = cls(far, path, header, session, handle)
+        journal._end = found.size
+        return journal
+
+    async def _append(self, data: bytes) -> None:
+        if self._is_dead:
+            raise DestinationWrite("cannot write the journal: an earlier write to it failed")
+        if not data:
+            return
+        try:
+            await self._session.write(self._handle, self._end, data)
+            await self._session.fsync(self._handle)
+        except OSError as err:
+            self._is_dead = True  # what a failed sync left is unknown: never synced again
+            raise await self._far.explained(err) from err
+        except BaseException:
+            self._is_dead = True
+            raise
+        self._end += len(data)
+
+
+async def read_far_journal(far: FarSide, directory: bytes) -> JournalContent | None:
+    """Reads the journal of a directory; None when there is none that can be trusted at all.
+
+    Raises:
+        OSError: it is there and cannot be read.
+    """
+    stream = await downloaded(far, directory + b"/" + layout.JOURNAL)
+    if stream is None:
+        return None
+    with stream:
+        return journal_content(stream)
+
+
+async def downloaded(far: FarSide, path: bytes) -> BinaryIO | None:
+    """A copy of a file over there, without a name here; None when it is not there; raises `OSError`."""
+    try:
+        async with far.reading(path) as (session, handle, found):
+            copy = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
+            at = 0
+            while at < found.size:
+                buffer = bytearray(min(_BLOCK_BYTES, found.size - at))
+                count = await session.read_into(handle, at, memoryview(buffer))
+                if not count:
+                    break
+                copy.write(memoryview(buffer)[:count])
+                at += count
+            copy.seek(0, os.SEEK_SET)
+            return copy  # type: ignore[return-value]  # all of BinaryIO that is used
+    except FileNotFoundError:
+        return None
+
+
+async def far_boot_id(far: FarSide) -> str:
+    """What tells one boot of that host from another; empty where it is not told, or nothing is synced.
+
+    Empty means that no chunk is believed by its journal alone.
+    """
+    session = await far.link.session()
+    if not session.has(wire.FSYNC):
+        return ""
+    try:
+        handle = await session.open(_BOOT_ID, wire.READING)
+        try:
+            buffer = bytearray(64)
+            count = await session.read_into(handle, 0, memoryview(buffer))
+        finally:
+            await session.close_handle(handle)
+    except OSError:
+        return ""
+    return bytes(buffer[:count]).decode("ascii", "replace").strip()

@@ -1,0 +1,287 @@
+"""The line to one host: its connections, opened as they are needed, shared by all that use a library.
+
+One per address and process. It lives on a loop of its own; what blocks is below `call`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Coroutine
+from copy import copy
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import asyncssh
+
+from engine.library.line import LineState
+from engine.library.loopthread import LoopThread
+from engine.library.sftp import wire
+from engine.library.sftp.address import SftpAddress
+from engine.library.sftp.connecting import connect, unreachable
+from engine.library.sftp.pacing import connections_for, files_at_once
+from engine.library.sftp.session import FLIGHT_BYTES, WINDOW_BYTES, SftpSession
+from engine.model.errors import LibraryOffline
+from engine.model.names import shown
+
+T = TypeVar("T")
+IDLE_S = 120.0  # a connection that nobody uses is closed
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0  # between tries of a host that cannot be reached
+_BUSY_BYTES = 1024**2  # under way on every connection: another one may help
+_ROUND_TRIPS = 3
+
+_links: dict[tuple[str, SftpAddress], SftpLink] = {}
+_lock = threading.Lock()
+
+
+def link_to(name: str, address: SftpAddress) -> SftpLink:
+    """The line to the host of a library; the same one for everybody in this process."""
+    key = name, replace(address, path=b"")
+    with _lock:
+        if key not in _links:
+            _links[key] = SftpLink(name, address)
+        return _links[key]
+
+
+def hang_up() -> None:
+    """Closes every line of this process; a later call opens what it needs."""
+    with _lock:
+        links = list(_links.values())
+        _links.clear()
+    for link in links:
+        link.stop()
+
+
+class SftpLink:
+    """Connections to one host; the first error that is not of a file is remembered for a moment.
+
+    Args:
+        name: of the library, for messages.
+        address: where it is.
+    """
+
+    def __init__(self, name: str, address: SftpAddress) -> None:
+        self.address = address
+        self._name = name
+        self._thread = LoopThread(f"sftp {address.host}")
+        self._sessions: list[SftpSession] = []
+        self._connections: dict[SftpSession, asyncssh.SSHClientConnection] = {}
+        self._opening: asyncio.Task[SftpSession] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._refusal: LibraryOffline | None = None
+        self._refused_until = 0.0
+        self._pause_s = _FIRST_PAUSE_S
+        self._used_at = time.monotonic()
+        self.latency_s = 0.0
+        """The shortest round trip of the newest connection."""
+        self.peer = ""
+        self.syncs_directories: bool | None = None
+        """Whether a directory can be made durable there; None: not tried yet."""
+        self.digest_command: str | None = None
+        """What computes BLAKE3 there; empty: nothing does; None: not tried yet."""
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine on the loop of this line and waits for it."""
+        self._used_at = time.monotonic()
+        return self._thread.call(work)
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Any:
+        """Runs a coroutine on the loop of this line; the future is the caller's."""
+        return self._thread.submit(work)
+
+    def stop(self) -> None:
+        """Closes all connections and ends the loop."""
+        self._thread.call(self._close_all())
+        self._thread.stop()
+
+    @property
+    def is_open(self) -> bool:
+        """True while a connection is there."""
+        return any(one.error is None for one in self._sessions)
+
+    async def session(self) -> SftpSession:
+        """A session that works: the least loaded one.
+
+        Raises:
+            LibraryOffline: the host cannot be reached; said again, without a try, for a moment.
+        """
+        self._used_at = time.monotonic()
+        self._sessions = [one for one in self._sessions if one.error is None]
+        if not self._sessions:
+            return await self._another()
+        return min(self._sessions, key=lambda one: one.flight_bytes)
+
+    async def sessions_for(self, size_bytes: int) -> list[SftpSession]:
+        """The sessions for so many bytes: more of them where the line is long."""
+        first = await self.session()
+        wanted = connections_for(self.latency_s, self.address.most_connections)
+        if size_bytes > _BUSY_BYTES:
+            while len(self._sessions) < wanted:
+                await self._another()
+        return self._sessions[:] if size_bytes > _BUSY_BYTES else [first]
+
+    @property
+    def files_at_once(self) -> int:
+        """Small files under way at once."""
+        return files_at_once(self.latency_s)
+
+    async def execute(self, command: str, *, timeout_s: float) -> bytes:
+        """What a command prints on its standard output; empty where none may run."""
+        await self.session()
+        connection = next(iter(self._connections.values()))
+        try:
+            async with asyncio.timeout(timeout_s):
+                done = await connection.run(command, stdin=asyncssh.DEVNULL, encoding=None)
+        except TimeoutError as err:
+            raise LibraryOffline(
+                f"{shown(self.address.label)} did not finish a command in {timeout_s:.0f} seconds"
+            ) from err
+        except (OSError, asyncssh.Error):
+            return b""
+        found = done.stdout
+        return found if isinstance(found, bytes) else b""
+
+    def state(self) -> LineState:
+        """What is known of the line now."""
+        session = next(iter(self._sessions), None)
+        offers, lacks, limits = ["sftp3"], [], []
+        if session is not None:
+            wanted = connections_for(self.latency_s, self.address.most_connections)
+            limits = [
+                f"{session.write_bytes // 1024} KiB a request, {FLIGHT_BYTES // 1024**2} MiB under "
+                "way on a connection",
+                f"up to {wanted} connections, {self.files_at_once} small files at once",
+            ]
+            for extension, word, lack in _EXTENSIONS:
+                if session.has(extension):
+                    offers.append(word)
+                else:
+                    lacks.append(lack)
+            if self.syncs_directories:
+                offers.append("fsync-directory")
+            elif self.syncs_directories is False and session.has(wire.FSYNC):
+                lacks.append("directories cannot be synced: after a power cut a name may be gone")
+            if self.digest_command:
+                offers.append("digest")
+            elif self.digest_command is not None:
+                lacks.append("no b3sum can be run there: what is verified is read back")
+        return LineState(
+            transport="sftp",
+            peer=self.peer,
+            latency_s=self.latency_s or None,
+            connections=len(self._sessions),
+            limits=tuple(limits),
+            offers=tuple(offers),
+            lacks=tuple(lacks),
+        )
+
+    def lost(self, why: str) -> LibraryOffline:
+        """The error of a session that has ended."""
+        return LibraryOffline(
+            f"the connection to {shown(self.address.label)} was lost: {shown(why)}",
+            hint="the work goes on by itself when the host is back",
+        )
+
+    async def _another(self) -> SftpSession:
+        """One more connection; those who come meanwhile wait for the same."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(self._opened)
+        return await asyncio.shield(self._opening)
+
+    def _opened(self, task: asyncio.Task[SftpSession]) -> None:
+        self._opening = None
+        if not task.cancelled():
+            task.exception()  # seen, also when nobody waits any more
+
+    async def _open(self) -> SftpSession:
+        if self._refusal is not None and time.monotonic() < self._refused_until:
+            raise copy(self._refusal)
+        try:
+            session = await self._connected()
+        except LibraryOffline as err:
+            self._refusal = err
+            self._refused_until = time.monotonic() + self._pause_s
+            self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s)
+            raise
+        self._refusal, self._pause_s = None, _FIRST_PAUSE_S
+        self._sessions.append(session)
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close_idle())
+        return session
+
+    async def _connected(self) -> SftpSession:
+        connection = await connect(self._name, self.address)
+        try:
+            session = SftpSession(self.lost)
+            await connection.create_session(
+                lambda: session,
+                subsystem="sftp",
+                encoding=None,
+                window=WINDOW_BYTES,
+            )
+            await session.start()
+            times = []
+            for _ in range(_ROUND_TRIPS):
+                start = time.perf_counter()
+                await session.path_of(wire.REALPATH, b".")
+                times.append(time.perf_counter() - start)
+            self.latency_s = min(times)
+        except (OSError, asyncssh.Error) as err:
+            connection.abort()
+            raise unreachable(self._name, self.address, err) from err
+        except BaseException:
+            connection.abort()
+            raise
+        self.peer = shown(str(connection.get_extra_info("server_version") or "an SSH server"))
+        self._connections = {
+            one: its for one, its in self._connections.items() if one.error is None
+        }
+        self._connections[session] = connection
+        return session
+
+    async def _close_idle(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE_S / 4)
+            is_busy = any(one.flight_bytes for one in self._sessions)
+            if not is_busy and time.monotonic() - self._used_at > IDLE_S:
+                self._closing = None
+                await self._close_all()
+                return
+
+    async def _close_all(self) -> None:
+        connections, self._connections = self._connections, {}
+        self._sessions = []
+        for session, connection in connections.items():
+            session.close()
+            connection.abort()
+        if self._closing is not None and self._closing is not asyncio.current_task():
+            self._closing.cancel()
+            self._closing = None
+
+
+_EXTENSIONS = (
+    (
+        wire.FSYNC,
+        "fsync",
+        "no fsync@openssh.com: nothing proves that what was written survives a crash of that host",
+    ),
+    (
+        wire.POSIX_RENAME,
+        "posix-rename",
+        "no posix-rename@openssh.com: a file is replaced in two steps",
+    ),
+    (wire.STATVFS, "statvfs", "no statvfs@openssh.com: the free space is not known"),
+    (
+        wire.HARDLINK,
+        "hardlink",
+        "no hardlink@openssh.com: hard links are kept in the manifest only",
+    ),
+    (
+        wire.LSETSTAT,
+        "lsetstat",
+        "no lsetstat@openssh.com: times of symbolic links are kept in the manifest only",
+    ),
+    (wire.LIMITS, "limits", "no limits@openssh.com: requests of 32 KiB"),
+)

@@ -1,0 +1,220 @@
+"""The publish protocol over SFTP, in the order of a local library (docs/format.md).
+
+One list of each directory says of a hundred files in a round trip what is there; only what is not
+as it shall be is touched.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from engine.library import layout
+from engine.library.blame import on_destination
+from engine.library.manifest import TreeCheck, entry_order, write_manifest
+from engine.library.sftp import wire
+from engine.library.sftp.keeping import (
+    DIRECTORY_MODE,
+    FILE_MODE,
+    is_less,
+    kept_mode,
+    kept_seconds,
+)
+from engine.library.sftp.partial import FarPartial
+from engine.library.sftp.session import bounded
+from engine.library.sftp.tree import Directories
+from engine.library.sftp.wire import Attributes
+from engine.model.entries import (
+    DirectoryEntry,
+    Entry,
+    FileEntry,
+    HardlinkEntry,
+    ManifestHeader,
+    SymlinkEntry,
+)
+from engine.model.errors import DestinationWrite
+from engine.model.names import shown
+
+_Inside = dict[bytes, Attributes]
+
+
+class Publication:
+    """One publication of one job copy.
+
+    Args:
+        partial: the claimed directory, with all chunks written and synced.
+        directories: of its data.
+        warn: is told what cannot be kept of an entry over there.
+    """
+
+    def __init__(
+        self, partial: FarPartial, directories: Directories, *, warn: Callable[[str], None]
+    ) -> None:
+        self._partial = partial
+        self._far = partial.far
+        self._directories = directories
+        self._warn = warn
+        self._lacking: dict[str, int] = defaultdict(int)
+
+    async def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
+        """Does all of it; returns the BLAKE3 of the manifest.
+
+        Raises:
+            ManifestError, StorageError, OSError: nothing is published.
+        """
+        ordered = sorted(entries, key=entry_order)
+        tree = TreeCheck(is_encoded=not header.encoding.is_plain)
+        for entry in ordered:
+            tree.add(entry)
+        await self._lay_out(ordered)
+        await self._partial.require_in_place()
+        digest = await self._put_manifest(header, ordered)
+        await self._partial.commit()
+        for what, count in sorted(self._lacking.items()):
+            self._warn(f"{what} ({count} of them)")
+        return digest
+
+    async def _lay_out(self, ordered: Sequence[Entry]) -> None:
+        folders: dict[bytes, list[Entry]] = {b"": []}
+        for entry in ordered:
+            if isinstance(entry, DirectoryEntry):
+                await self._directories.ensure(entry.path)
+                folders[entry.path] = []
+            folders[entry.path.rpartition(b"/")[0]].append(entry)
+        inside: dict[bytes, _Inside] = {}
+        for path, expected in folders.items():
+            inside[path] = await self._far.names(self._directories.at(path)) or {}
+            await self._tidy(path, expected, inside[path])
+        at_once = self._far.link.files_at_once
+        files = [entry for entry in ordered if isinstance(entry, FileEntry)]
+        await bounded(at_once, [partial(self._finish_file, one, inside) for one in files])
+        links = [entry for entry in ordered if isinstance(entry, (SymlinkEntry, HardlinkEntry))]
+        await bounded(at_once, [partial(self._make_link, one, inside) for one in links])
+        for path in reversed(folders):
+            await self._far.sync_directory(self._directories.at(path))
+        for entry in reversed(ordered):
+            if isinstance(entry, DirectoryEntry):
+                with on_destination("publish", entry.path):
+                    await self._finish_directory(entry)
+
+    async def _tidy(self, path: bytes, expected: Sequence[Entry], found: _Inside) -> None:
+        """Removes what an earlier try left and the manifest does not have."""
+        names = {entry.path.rpartition(b"/")[2] for entry in expected}
+        for name in found.keys() - names:
+            await self._far.remove_tree(self._directories.at(path) + b"/" + name)
+
+    async def _finish_file(self, entry: FileEntry, inside: dict[bytes, _Inside]) -> None:
+        with on_destination("publish", entry.path):
+            parent, _, name = entry.path.rpartition(b"/")
+            found = inside[parent].get(name)
+            if found is not None and not found.mode:
+                found = await self._far.look(
+                    self._directories.at(entry.path)
+                )  # a list without kinds
+            mode, seconds = kept_mode(entry.meta, FILE_MODE), kept_seconds(entry.meta)
+            if is_less(entry.meta, FILE_MODE):
+                self._lacking[
+                    "modes that would lock this account out are in the manifest alone"
+                ] += 1
+            as_it_shall_be = Attributes(entry.size, stat.S_IFREG | mode, seconds)
+            if found == as_it_shall_be:
+                return
+            await self._mark_file(entry, mode, seconds, is_there=found is not None)
+
+    async def _mark_file(
+        self, entry: FileEntry, mode: int, seconds: int, *, is_there: bool
+    ) -> None:
+        path = self._directories.at(entry.path)
+        session = await self._far.link.session()
+        if is_there or entry.size:
+            handle, found = await self._far.open_regular(session, path, wire.READING)
+        else:
+            handle, found = await self._far.create(session, path), Attributes()
+        try:
+            if found.size != entry.size:
+                raise DestinationWrite(
+                    f"cannot publish {shown(entry.path)}: it has {found.size} bytes there, "
+                    f"{entry.size} were written",
+                    hint="something else writes into this library: look at it",
+                )
+            body = wire.text(handle) + wire.attributes(mode=mode, mtime_s=seconds)
+            await session.status(wire.FSETSTAT, body)
+            await session.fsync(handle)
+        finally:
+            if session.error is None:
+                await session.close_handle(handle)
+
+    async def _make_link(
+        self, entry: SymlinkEntry | HardlinkEntry, inside: dict[bytes, _Inside]
+    ) -> None:
+        with on_destination("publish", entry.path):
+            path = self._directories.at(entry.path)
+            parent, _, name = entry.path.rpartition(b"/")
+            if name in inside[parent]:
+                await self._far.remove_if_there(path)
+            if isinstance(entry, SymlinkEntry):
+                await self._make_symlink(entry, path)
+            else:
+                await self._make_hard_link(entry, path)
+
+    async def _make_symlink(self, entry: SymlinkEntry, path: bytes) -> None:
+        session = await self._far.link.session()
+        # The draft has the link first; OpenSSH has it last, and says so in its documentation.
+        names = (entry.target, path) if session.is_openssh else (path, entry.target)
+        try:
+            await session.status(wire.SYMLINK, b"".join(map(wire.text, names)))
+        except OSError as err:
+            if not _is_refused(err):
+                raise await self._far.explained(err) from err
+            self._lacking["symbolic links are in the manifest alone: the server makes none"] += 1
+            return
+        if await session.path_of(wire.READLINK, path) != entry.target:
+            raise DestinationWrite(
+                f"cannot publish {shown(entry.path)}: the server made another link than it was told"
+            )
+        if session.has(wire.LSETSTAT):
+            attributes = wire.attributes(mtime_s=kept_seconds(entry.meta))
+            await session.extended(wire.LSETSTAT, wire.text(path) + attributes)
+
+    async def _make_hard_link(self, entry: HardlinkEntry, path: bytes) -> None:
+        session = await self._far.link.session()
+        if not session.has(wire.HARDLINK):
+            self._lacking["hard links are in the manifest alone: the server makes none"] += 1
+            return
+        first = self._directories.at(entry.to)
+        await session.extended(wire.HARDLINK, wire.text(first) + wire.text(path))
+
+    async def _finish_directory(self, entry: DirectoryEntry) -> None:
+        if is_less(entry.meta, DIRECTORY_MODE):
+            self._lacking["modes that would lock this account out are in the manifest alone"] += 1
+        path = self._directories.at(entry.path)
+        await self._far.set_attributes(
+            path, mode=kept_mode(entry.meta, DIRECTORY_MODE), mtime_s=kept_seconds(entry.meta)
+        )
+        await self._far.sync_directory(path)
+
+    async def _put_manifest(self, header: ManifestHeader, ordered: Sequence[Entry]) -> bytes:
+        stream = io.BytesIO()
+        digest = write_manifest(stream, header, (_as_published(entry) for entry in ordered))
+        place = self._partial.job + b"/" + layout.MANIFEST
+        aside = await self._far.put_aside(place, (stream.getvalue(),))
+        await self._far.replace(aside, place)
+        await self._far.sync_directory(self._partial.job)
+        return digest
+
+
+def _as_published(entry: Entry) -> Entry:
+    """An entry as the manifest on the media has it: without the inodes of its source."""
+    if isinstance(entry, FileEntry) and entry.identity is not None:
+        return replace(entry, identity=None)
+    return entry
+
+
+def _is_refused(err: OSError) -> bool:
+    """True where the server does not make such a thing at all."""
+    return isinstance(err, PermissionError) or err.errno == errno.EOPNOTSUPP

@@ -1,0 +1,414 @@
+"""One SFTP session on one SSH connection: requests with their replies, many under way at once.
+
+Runs on the loop of its library. Bytes under way are bounded, so that neither end piles them up;
+a lost connection ends every request at once with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncssh
+
+from engine.library.sftp import wire
+from engine.library.sftp.wire import Attributes, Reply
+from engine.model.errors import LibraryOffline
+
+REQUEST_BYTES = 255 * 1024  # what OpenSSH takes at once, measured best
+OLD_REQUEST_BYTES = 32 * 1024  # of a server that states no limits
+FLIGHT_BYTES = 4 * 1024**2  # more makes a server burn its time on its queue
+WINDOW_BYTES = 16 * 1024**2  # what it may send before it hears of us again
+ANSWER_S = 60.0  # a request that is not answered for so long ends the session
+
+Lost = Callable[[str], LibraryOffline]
+
+
+class SftpSession(asyncssh.SSHClientSession[bytes]):
+    """The client's end of the subsystem `sftp`.
+
+    Args:
+        lost: makes the error of a session that has ended, from the reason.
+    """
+
+    def __init__(self, lost: Lost) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._lost_error = lost
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._parts: deque[bytes] = deque()
+        self._held = 0
+        self._needed = 4
+        self._next = 0
+        self._waiting: dict[int, tuple[asyncio.Future[Reply], int]] = {}
+        self._greeting: asyncio.Future[Reply] = self._loop.create_future()
+        self._flight = 0
+        self._room: deque[asyncio.Future[None]] = deque()
+        self.error: LibraryOffline | None = None
+        """Why it has ended; None while it works."""
+        self.extensions: dict[bytes, bytes] = {}
+        self.read_bytes = self.write_bytes = OLD_REQUEST_BYTES
+        self.handles_limit = 0
+        """What the server says of itself; 0: nothing."""
+        self.is_openssh = False
+
+    # What asyncssh calls.
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        """The channel is open."""
+        self._channel = chan
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        """Bytes of replies."""
+        if datatype is not None:
+            return  # a login script that talks on standard error
+        self._parts.append(data)
+        self._held += len(data)
+        while self._held >= self._needed:
+            self._take_packet()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The channel is closed, with the connection or alone."""
+        self.fail(str(exc) if exc else "the server closed it")
+
+    # What this library calls.
+
+    async def start(self) -> None:
+        """Agrees on the version, and learns extensions and limits.
+
+        Raises:
+            LibraryOffline: nothing that speaks SFTP answers.
+        """
+        self._send(wire.number(wire.VERSION), wire.INIT, None)
+        reply: Reply = await self._answered(self._greeting)
+        if reply.number() < wire.VERSION:
+            raise self._lost_error("the server speaks an SFTP older than version 3")
+        while reply.has_more():
+            name = reply.text()
+            self.extensions[name] = reply.text() if reply.has_more() else b""
+        if self._channel is not None:
+            version = self._channel.get_extra_info("server_version") or ""
+            self.is_openssh = "OpenSSH" in str(version)
+        if wire.LIMITS in self.extensions:
+            await self._learn_limits()
+
+    def has(self, extension: bytes) -> bool:
+        """True when the server offers an extension."""
+        return extension in self.extensions
+
+    def fail(self, why: str) -> None:
+        """Ends it: every request that waits, and each to come, gets this reason."""
+        if self.error is None:
+            self.error = self._lost_error(why)
+        if not self._greeting.done():
+            self._greeting.set_exception(self.error)
+            self._greeting.exception()  # seen, whether or not somebody waits
+        waiting, self._waiting = self._waiting, {}
+        for future, _ in waiting.values():
+            if not future.done():
+                future.set_exception(self.error)
+                future.exception()
+        for room in self._room:
+            if not room.done():
+                room.set_result(None)
+        self._room.clear()
+
+    def close(self) -> None:
+        """Closes the channel."""
+        self.fail("it was closed")
+        if self._channel is not None:
+            self._channel.close()
+
+    @property
+    def flight_bytes(self) -> int:
+        """Bytes that were asked for or sent and not answered."""
+        return self._flight
+
+    def request(self, kind: int, body: bytes, *, weighs: int = 0) -> asyncio.Future[Reply]:
+        """Sends a request; the future has the reply.
+
+        Args:
+            weighs: bytes of data that it moves; `room` is asked for before.
+        """
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        if self.error is not None:
+            future.set_exception(self.error)
+            future.exception()
+            return future
+        self._next = (self._next + 1) & 0xFFFFFFFF
+        self._waiting[self._next] = future, weighs
+        self._flight += weighs
+        self._send(body, kind, self._next)
+        return future
+
+    async def room(self, weighs: int) -> None:
+        """Waits until so many bytes may be sent or asked for.
+
+        Raises:
+            LibraryOffline: the session has ended.
+        """
+        while self._flight and self._flight + weighs > FLIGHT_BYTES and self.error is None:
+            turn: asyncio.Future[None] = self._loop.create_future()
+            self._room.append(turn)
+            await self._answered(turn)
+        if self.error is not None:
+            raise self.error
+
+    async def status(self, kind: int, body: bytes) -> None:
+        """A request that is answered with a status.
+
+        Raises:
+            OSError: what the status says.
+            LibraryOffline: the session has ended.
+        """
+        reply = await self.ask(kind, body)
+        self.expect(reply, wire.STATUS)
+
+    async def extended(self, name: bytes, body: bytes) -> None:
+        """An extension that is answered with a status; raises as `status`."""
+        await self.status(wire.EXTENDED, wire.text(name) + body)
+
+    async def ask(self, kind: int, body: bytes) -> Reply:
+        """Any request; raises as `status`."""
+        found: Reply = await self._answered(self.request(kind, body))
+        return found
+
+    def expect(self, reply: Reply, kind: int) -> Reply | None:
+        """The body of a reply of a kind; None at an end that a status says.
+
+        Raises:
+            OSError: what a status says.
+            LibraryOffline: a reply of another kind: the session is of no use any more.
+        """
+        if reply.kind == wire.STATUS:
+            is_ok = wire.raise_status(reply)
+            if kind == wire.STATUS and is_ok:
+                return None
+            if kind == wire.STATUS:
+                raise OSError(errno.EIO, "end of file")
+            if not is_ok:
+                return None
+        elif reply.kind == kind:
+            return reply
+        self.fail(f"the server answered with a message of kind {reply.kind}, not {kind}")
+        assert self.error is not None  # noqa: S101 - set by the line above
+        raise self.error
+
+    async def lstat(self, path: bytes) -> Attributes:
+        """Attributes of what a path names, links not followed."""
+        return self._attributes(await self.ask(wire.LSTAT, wire.text(path)))
+
+    async def fstat(self, handle: bytes) -> Attributes:
+        """Attributes of an open file."""
+        return self._attributes(await self.ask(wire.FSTAT, wire.text(handle)))
+
+    async def open(self, path: bytes, flags: int, mode: int | None = None) -> bytes:
+        """Opens a file; returns its handle."""
+        body = wire.text(path) + wire.number(flags) + wire.attributes(mode=mode)
+        return self._handle(await self.ask(wire.OPEN, body))
+
+    async def close_handle(self, handle: bytes) -> None:
+        """Closes a file or a list."""
+        await self.status(wire.CLOSE, wire.text(handle))
+
+    async def fsync(self, handle: bytes) -> None:
+        """Makes an open file durable, where the server can."""
+        if self.has(wire.FSYNC):
+            await self.extended(wire.FSYNC, wire.text(handle))
+
+    async def write(self, handle: bytes, offset: int, data: bytes | memoryview) -> None:
+        """Writes any number of bytes at an offset; raises as `status`."""
+        view = memoryview(data)
+        sent = [
+            await self.send_write(handle, offset + at, view[at : at + self.write_bytes])
+            for at in range(0, len(view), self.write_bytes)
+        ]
+        for future in sent:
+            self.expect(await self._answered(future), wire.STATUS)
+
+    async def send_write(
+        self, handle: bytes, offset: int, data: bytes | memoryview
+    ) -> asyncio.Future[Reply]:
+        """Sends a write when there is room for it; whoever calls looks at the reply."""
+        await self.room(len(data))
+        head = wire.text(handle) + wire.big_number(offset) + wire.number(len(data))
+        return self.request(wire.WRITE, b"".join((head, data)), weighs=len(data))
+
+    async def read_into(self, handle: bytes, offset: int, into: memoryview) -> int:
+        """Fills a buffer of any size with requests side by side; short only at the end of the file."""
+        pieces = [
+            self._read_piece(handle, offset + at, into[at : at + self.read_bytes])
+            for at in range(0, len(into), self.read_bytes)
+        ]
+        if len(pieces) == 1:
+            return await pieces[0]
+        counts = await gathered(pieces)
+        total = 0
+        for count, at in zip(counts, range(0, len(into), self.read_bytes), strict=True):
+            total += count
+            if count < min(self.read_bytes, len(into) - at):
+                break
+        return total
+
+    async def _read_piece(self, handle: bytes, offset: int, into: memoryview) -> int:
+        count = 0
+        while count < len(into):
+            wanted = len(into) - count
+            await self.room(wanted)
+            body = wire.text(handle) + wire.big_number(offset + count) + wire.number(wanted)
+            reply = await self._answered(self.request(wire.READ, body, weighs=wanted))
+            data = self.expect(reply, wire.DATA)
+            if data is None:
+                break
+            got = data.view()
+            if not got or len(got) > wanted:
+                raise OSError(errno.EIO, "the server sent another number of bytes than asked for")
+            into[count : count + len(got)] = got
+            count += len(got)
+        return count
+
+    async def names(self, path: bytes) -> dict[bytes, Attributes]:
+        """What is in a directory, with attributes, links not followed."""
+        handle = self._handle(await self.ask(wire.OPENDIR, wire.text(path)))
+        found: dict[bytes, Attributes] = {}
+        try:
+            while True:
+                reply = self.expect(await self.ask(wire.READDIR, wire.text(handle)), wire.NAME)
+                if reply is None:
+                    break
+                for _ in range(reply.number()):
+                    name = reply.text()
+                    reply.view()
+                    attributes = reply.attributes()
+                    if name not in (b".", b"..") and b"/" not in name:
+                        found[name] = attributes
+        finally:
+            await self.close_handle(handle)
+        return found
+
+    async def path_of(self, kind: int, path: bytes) -> bytes:
+        """The one name that REALPATH or READLINK answers."""
+        reply = self.expect(await self.ask(kind, wire.text(path)), wire.NAME)
+        if reply is None or reply.number() != 1:
+            raise OSError(errno.EIO, "the server did not answer with one name")
+        return reply.text()
+
+    async def free_space(self, path: bytes) -> tuple[int, int] | None:
+        """Bytes free for this account, and bytes in all; None where the server cannot tell."""
+        if not self.has(wire.STATVFS):
+            return None
+        body = wire.text(wire.STATVFS) + wire.text(path)
+        reply = self.expect(await self.ask(wire.EXTENDED, body), wire.EXTENDED_REPLY)
+        if reply is None:
+            return None
+        _, unit, blocks, _, available = (reply.big_number() for _ in range(5))
+        return available * unit, blocks * unit
+
+    async def _learn_limits(self) -> None:
+        body = wire.text(wire.LIMITS)
+        reply = self.expect(await self.ask(wire.EXTENDED, body), wire.EXTENDED_REPLY)
+        if reply is None:
+            return
+        _, reads, writes = reply.big_number(), reply.big_number(), reply.big_number()
+        self.handles_limit = reply.big_number()
+        self.read_bytes = min(reads or OLD_REQUEST_BYTES, REQUEST_BYTES)
+        self.write_bytes = min(writes or OLD_REQUEST_BYTES, REQUEST_BYTES)
+
+    def _attributes(self, reply: Reply) -> Attributes:
+        body = self.expect(reply, wire.ATTRS)
+        if body is None:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return body.attributes()
+
+    def _handle(self, reply: Reply) -> bytes:
+        body = self.expect(reply, wire.HANDLE)
+        if body is None:
+            raise OSError(errno.EIO, "the server gave no handle")
+        return body.text()
+
+    async def _answered(self, future: asyncio.Future[Any]) -> Any:
+        """Waits for a reply; a server that stays silent for too long has lost the session."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await future
+        except TimeoutError:
+            self.fail(f"the server did not answer for {ANSWER_S:.0f} seconds")
+            assert self.error is not None  # noqa: S101 - set by the line above
+            raise self.error from None
+
+    def _send(self, body: bytes, kind: int, number: int | None) -> None:
+        if self._channel is None or self._channel.is_closing():
+            self.fail("the channel is closed")
+            return
+        head = b"" if number is None else wire.number(number)
+        size = 1 + len(head) + len(body)
+        try:
+            self._channel.write(b"".join((wire.number(size), bytes((kind,)), head, body)))
+        except (OSError, asyncssh.Error) as err:
+            self.fail(str(err))
+
+    def _take_packet(self) -> None:
+        """Takes a whole packet, or learns how long the next one is."""
+        whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts.clear()
+        if self._needed == 4:
+            self._parts.append(whole)
+            self._needed = 4 + int.from_bytes(whole[:4], "big")
+            if not 4 + 5 <= self._needed <= wire.MAX_REPLY_BYTES:
+                self._parts.clear()
+                self._held, self._needed = 0, 4
+                self.fail("what answers does not speak SFTP: does a login script print something?")
+            return
+        end, self._needed = self._needed, 4
+        self._held -= end
+        if self._held:
+            self._parts.append(whole[end:])
+        self._deliver(memoryview(whole)[4:end])
+
+    def _deliver(self, packet: memoryview) -> None:
+        if packet[0] == wire.VERSION_REPLY:
+            if not self._greeting.done():
+                self._greeting.set_result(Reply(packet[0], packet[1:]))
+            return
+        number = int.from_bytes(packet[1:5], "big")
+        entry = self._waiting.pop(number, None)
+        if entry is None:
+            self.fail("the server answered what was not asked")
+            return
+        future, weighs = entry
+        self._flight -= weighs
+        if not future.done():
+            future.set_result(Reply(packet[0], packet[5:]))
+        while self._room and weighs:
+            turn = self._room.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                break
+
+
+async def gathered(work: list[Any]) -> list[Any]:
+    """As `asyncio.gather`, but waits for all before it raises the first error: nothing is left behind."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+async def bounded(count: int, work: list[Callable[[], Awaitable[None]]]) -> None:
+    """Does pieces of work, so many at once; stops handing out at the first error and raises it."""
+    queue = deque(work)
+    failed: list[BaseException] = []
+
+    async def serve() -> None:
+        while queue and not failed:
+            try:
+                await queue.popleft()()
+            except BaseException as err:
+                failed.append(err)
+                raise
+
+    await gathered([serve() for _ in range(min(count, len(queue)))])

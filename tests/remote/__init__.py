@@ -1,0 +1,1 @@
+"""Libraries behind a network, against real servers."""

@@ -1,0 +1,25 @@
+"""Servers that the tests of this directory share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.remote.sshd import Sshd, running_sshd
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """An OpenSSH server that only serves; a test that hurts it starts its own."""
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The directory of a library."""
+    path = tmp_path / "library"
+    path.mkdir()
+    return path

@@ -1,0 +1,244 @@
+"""A library over SFTP: the same on the media as a local one, links not followed, names as bytes."""
+
+from __future__ import annotations
+
+import os
+import random
+import stat
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from engine.library.interface import Done, Library
+from engine.library.journal import journal_content, journal_lines
+from engine.library.local import LocalLibrary
+from engine.library.sftp.library import SftpLibrary
+from engine.model.errors import (
+    DestinationError,
+    DestinationExists,
+    LibraryOffline,
+    SourceCorrupt,
+    SourceRead,
+    StorageError,
+)
+from engine.model.names import rel_path
+from tests.library.samples import (
+    COMMCELL,
+    IDENTITY,
+    MTIME_NS,
+    PLACE,
+    Job,
+    check_copy,
+    copy_job,
+    header,
+    read_all,
+    sample_job,
+    write_chunks,
+)
+from tests.remote.sshd import Sshd
+
+
+@pytest.fixture
+def library(sshd: Sshd, root: Path) -> SftpLibrary:
+    library = sshd.library(root)
+    library.initialise(IDENTITY)
+    return library
+
+
+def job_directory(root: Path, job_id: int = 7) -> Path:
+    return root / PLACE.policy / PLACE.copy / str(job_id)
+
+
+def test_a_copy_that_was_made_over_sftp_is_one_of_a_local_library(library: SftpLibrary, root: Path):
+    job = sample_job()
+
+    copy_job(library, job)
+
+    local = LocalLibrary("vault", bytes(root), uuid=IDENTITY.uuid, commcell_id=COMMCELL)
+    check_copy(local, job)
+    data = job_directory(root) / "data"
+    assert stat.S_IMODE((data / "tree").stat().st_mode) == 0o555
+    assert stat.S_IMODE((data / "tree/big").stat().st_mode) == 0o444
+    assert (data / "tree/big").stat().st_mtime == MTIME_NS // 10**9
+    assert (data / "tree").stat().st_mtime == MTIME_NS // 10**9
+    assert (data / "tree/big").stat().st_ino == (data / "tree/same").stat().st_ino
+    assert os.readlink(data / "tree/sub/up") == "../../../../etc/passwd"
+    assert (data / "tree/sub/up").lstat().st_mtime == MTIME_NS // 10**9
+
+
+def test_a_copy_of_a_local_library_is_read_over_sftp(library: SftpLibrary, root: Path):
+    job = sample_job()
+    local = LocalLibrary("vault", bytes(root), uuid=IDENTITY.uuid, commcell_id=COMMCELL)
+
+    copy_job(local, job)
+
+    check_copy(library, job)
+    reader = library.read_job(PLACE, 7)
+    for entry in job.entries:
+        reader.check_structure(entry)
+    reader.close()
+
+
+def test_an_unfinished_copy_goes_on_from_either_side(library: SftpLibrary, root: Path):
+    job = sample_job()
+    local = LocalLibrary("vault", bytes(root), uuid=IDENTITY.uuid, commcell_id=COMMCELL)
+    writer = library.write_job(PLACE, header(), source_key="source")
+    write_chunks(writer, job, job.dones[:3])
+    writer.close()
+
+    writer = local.write_job(PLACE, header(), source_key="source")
+
+    assert writer.resumed == {rel_path(b"tree/big"): tuple(d.chunk for d in job.dones[:3])}
+    write_chunks(writer, job, job.dones[3:4])
+    writer.close()
+    far = library.write_job(PLACE, header(), source_key="source")
+    assert len(far.resumed[rel_path(b"tree/big")]) == 4
+    far.discard()
+
+
+def test_many_names_survive_byte_for_byte(library: Library):
+    chance = random.Random(6)
+    job = Job()
+    for number in range(80):
+        raw = chance.randbytes(chance.randint(1, 60)).replace(b"/", b"_").replace(b"\0", b"_")
+        job.file(raw + b"%d" % number, raw)
+
+    copy_job(library, job)
+
+    check_copy(library, job)
+
+
+@pytest.mark.parametrize("what", ["data", "tree", "tree/big"])
+def test_links_that_are_planted_in_a_published_copy_are_not_followed(
+    library: SftpLibrary, root: Path, tmp_path: Path, what: str
+):
+    job = sample_job()
+    copy_job(library, job)
+    place = job_directory(root) / ("data" if what == "data" else f"data/{what}")
+    elsewhere = tmp_path / "elsewhere"
+    place.parent.chmod(0o700)
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere)
+
+    reader = library.read_job(PLACE, 7)
+
+    big = next(entry for entry in job.files if entry.path == b"tree/big")
+    with pytest.raises((SourceRead, SourceCorrupt)):
+        read_all(reader, big)
+    reader.close()
+
+
+def test_links_that_are_planted_in_an_unfinished_copy_are_not_followed(
+    library: SftpLibrary, root: Path, tmp_path: Path
+):
+    job = sample_job()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    writer = library.write_job(PLACE, header(), source_key="source")
+    data = root / PLACE.policy / PLACE.copy / ".partial" / "7" / "data"
+    (data / "tree").symlink_to(outside)
+
+    with pytest.raises(StorageError):
+        write_chunks(writer, job)
+
+    writer.close()
+    assert list(outside.iterdir()) == []
+
+
+def test_a_file_that_is_planted_as_a_link_is_not_written_through(
+    library: SftpLibrary, root: Path, tmp_path: Path
+):
+    job = Job()
+    entry = job.file(b"a", b"content")
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    writer = library.write_job(PLACE, header(), source_key="source")
+    data = root / PLACE.policy / PLACE.copy / ".partial" / "7" / "data"
+    (data / "a").symlink_to(victim)
+
+    with pytest.raises(DestinationError):
+        writer.write_batch([(entry, memoryview(b"content"))])
+    with pytest.raises(StorageError):
+        writer.open_file(entry)
+
+    writer.close()
+    assert victim.read_text() == "mine"
+
+
+def test_a_directory_that_is_not_there_is_offline(sshd: Sshd, tmp_path: Path):
+    library = sshd.library(tmp_path / "nothing")
+
+    with pytest.raises(LibraryOffline, match="no such file or directory"):
+        library.initialise(IDENTITY)
+
+
+def test_the_writer_of_a_process_that_was_killed_is_followed_at_once(
+    library: SftpLibrary, root: Path
+):
+    job = sample_job()
+    first = library.write_job(PLACE, header(), source_key="source")
+    write_chunks(first, job, job.dones[:3])
+    lock = root / PLACE.policy / PLACE.copy / ".partial" / "7.lock"
+    lock.write_bytes(lock.read_bytes().replace(b'"pid": ', b'"pid": 9999999, "was": '))
+
+    second = library.write_job(PLACE, header(), source_key="source")
+
+    assert len(second.resumed[rel_path(b"tree/big")]) == 3
+    with pytest.raises(StorageError, match="another auxtui is writing"):  # as if it lived on
+        write_chunks(first, job, job.dones[3:4])
+    first.close()
+    second.close()
+    assert not lock.exists()
+
+
+def test_what_was_written_before_a_restart_of_that_host_is_proven_again(
+    library: SftpLibrary, root: Path
+):
+    job = sample_job()
+    writer = library.write_job(PLACE, header(), source_key="source")
+    write_chunks(writer, job, job.dones[:3])
+    writer.close()
+    partial = root / PLACE.policy / PLACE.copy / ".partial" / "7"
+    with (partial / "data/tree/big").open("r+b") as stream:  # a crash took this chunk
+        stream.seek(job.dones[1].chunk.offset)
+        stream.write(bytes(1000))
+    as_if_restarted(partial / "journal")
+
+    writer = library.write_job(PLACE, header(), source_key="source")
+
+    kept = writer.resumed[rel_path(b"tree/big")]
+    assert kept == (job.dones[0].chunk, job.dones[2].chunk)
+    writer.close()
+
+
+def as_if_restarted(journal: Path) -> None:
+    """Writes the first line of a journal anew, as one that another boot has begun."""
+    content = journal_content(BytesIO(journal.read_bytes()))
+    assert content is not None
+    of_before = replace(content.header, boot_id="of before")
+    done = [Done(path, c) for path, each in content.chunks.items() for c in each.values()]
+    journal.write_bytes(b"".join(journal_lines(of_before, done)))
+
+
+def test_a_published_copy_stays_when_it_is_written_again(library: SftpLibrary):
+    job = sample_job()
+    copy_job(library, job)
+
+    with pytest.raises(DestinationExists):
+        library.write_job(PLACE, header(), source_key="another")
+
+    check_copy(library, job)
+
+
+def test_what_the_line_is_like_is_told(library: SftpLibrary):
+    probe = library.probe()
+
+    assert probe.identity == IDENTITY
+    assert probe.free_bytes is not None
+    assert probe.line is not None
+    assert probe.line.connections >= 1
+    assert probe.line.latency_s is not None
+    assert "OpenSSH" in probe.line.peer
+    assert {"fsync", "posix-rename", "hardlink", "statvfs"} <= set(probe.line.offers)
