@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("apply", "Make the configuration as a site file says."),
     "export": ("export", "Print the configuration as a site file."),
     "scan": ("scan", "Adopt new backup jobs from landing directories."),
+    "backup": ("backup", "Back up the content of a subclient."),
     "auxcopy": ("auxcopy", "Run an auxiliary copy, or show its plan."),
     "jobs": ("jobs", "The job controller and the job history."),
     "job": ("job", "One job: show, wait, suspend, resume, kill ..."),

@@ -38,9 +38,9 @@ from engine.catalog.values import (
     SubclientValue,
     WindowValue,
 )
-from engine.model.errors import CatalogCorrupt, NotFoundError
+from engine.model.errors import CatalogCorrupt, NotFoundError, UsageError
 from engine.model.names import shown
-from engine.model.states import LibraryState
+from engine.model.states import LibraryState, SubclientKind
 
 
 def commcell(s: Session) -> CommCellValue:
@@ -116,6 +116,29 @@ def subclients(s: Session, policy_id: int | None = None) -> list[SubclientValue]
     return read_all(s, SubclientValue, query)
 
 
+def content_subclient(s: Session, name: str) -> SubclientValue:
+    """A subclient that auxtui itself backs up, by `client/subclient`.
+
+    Raises:
+        UsageError: it adopts what others write.
+        NotFoundError: there is none of that name.
+    """
+    every = subclients(s)
+    known = [value.full_name for value in every if value.kind == SubclientKind.CONTENT]
+    for value in every:
+        if value.full_name == name and value.kind == SubclientKind.CONTENT:
+            return value
+        if value.full_name == name:
+            raise UsageError(
+                f"subclient {name} adopts what others write in {value.landing}: it is not backed up",
+                hint=f"adopt what is there: auxtui scan {name}",
+            )
+    raise NotFoundError(
+        f"there is no subclient {name}",
+        hint=f"backed up by auxtui: {', '.join(known) or 'none'}",
+    )
+
+
 def windows(s: Session) -> list[WindowValue]:
     """Operation windows by name."""
     return read_all(s, WindowValue, select(WINDOW).order_by(WINDOW.c.name))
@@ -173,6 +196,28 @@ def set_library_state(
 def set_library_uuid(s: Session, library_id: int, uuid: str) -> None:
     """Remembers the identity in the marker of a library."""
     connection_of(s).execute(update(LIBRARY).where(LIBRARY.c.id == library_id).values(uuid=uuid))
+
+
+def believe(s: Session, subclient_id: int, files: int, size_bytes: int, now: datetime) -> None:
+    """Says that what a backup found is what there is.
+
+    Args:
+        s: a writing session.
+        subclient_id: which subclient.
+        files: names of files.
+        size_bytes: of these.
+        now: the present.
+    """
+    columns: dict[str, object] = {
+        "state": LibraryState.ONLINE,
+        "state_reason": "",
+        "scanned_at": now,
+        "believed_files": files,
+        "believed_bytes": size_bytes,
+    }
+    connection_of(s).execute(
+        update(SUBCLIENT).where(SUBCLIENT.c.id == subclient_id).values(plain(columns))
+    )
 
 
 def set_subclient_state(

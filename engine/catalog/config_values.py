@@ -146,6 +146,15 @@ class SubclientValue:
     level: Level
     content: tuple[str, ...]
     exclude: tuple[str, ...]
+    one_file_system: bool
+    volume_bytes: int
+    """Of each file of an archive."""
+    compression_level: int
+    compression_threads: int
+    shrunk_pct: int
+    believed_files: int
+    """Found by the last backup that looked right, or was accepted."""
+    believed_bytes: int
     landing_identity: JsonObject
     state: LibraryState
     """Online, offline or unknown, since the last scan."""

@@ -76,6 +76,15 @@ class Home:
         """Copies of the catalog: daily, and before each migration."""
         return self.path / "backups"
 
+    @property
+    def indexes(self) -> Path:
+        """Indexes of what auxtui itself backed up; each is on the media too."""
+        return self.path / "indexes"
+
+    def index(self, backup_job_id: int) -> Path:
+        """The index of a backup job that auxtui made."""
+        return self.indexes / f"{backup_job_id}.index"
+
     def manifest(self, backup_job_id: int) -> Path:
         """The manifest of a landing backup job."""
         return self.manifests / f"{backup_job_id}.jsonl.zst"
@@ -87,7 +96,7 @@ class Home:
             UsageError: it is not a directory, or belongs to someone else.
             CatalogError: it cannot be made, or lies on a network file system.
         """
-        for directory in (self.path, self.manifests, self.backups):
+        for directory in (self.path, self.manifests, self.indexes, self.backups):
             try:
                 _make_private(directory)
             except OSError as err:

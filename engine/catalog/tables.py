@@ -179,6 +179,16 @@ class Subclient(SQLModel, table=True):
     level: str = "full"
     content: JsonList = Field(default_factory=list, sa_type=JSON)
     exclude: JsonList = Field(default_factory=list, sa_type=JSON)
+    one_file_system: bool = True
+    volume_bytes: int = big(default=1024**3)
+    """Of each file of an archive."""
+    compression_level: int = 3
+    compression_threads: int = 1
+    shrunk_pct: int = 50
+    """When so much is gone, aging stops and asks."""
+    believed_files: int = 0
+    """Found by the last backup that looked right, or was accepted."""
+    believed_bytes: int = big(default=0)
     landing_identity: JsonObject = Field(default_factory=dict, sa_type=JSON)
     """File system and directory that were adopted first; another one is offline."""
     state: str = "unknown"

@@ -17,7 +17,7 @@ from engine.operations.gates import Gates, load_windows
 from engine.policy.windows import Window, blocked, node_path
 
 COMMCELL = "commcell"
-_OF_MEDIA_AGENTS = frozenset({Operation.VERIFICATION, Operation.REPAIR})
+_OF_MEDIA_AGENTS = frozenset({Operation.VERIFICATION, Operation.REPAIR, Operation.BACKUP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,14 @@ def _agents_of(session: Session, job: JobValue) -> list[str]:
 def _nodes_of(session: Session, job: JobValue) -> list[str]:
     """The nodes whose windows hold for a job as a whole: the CommCell and its MediaAgents.
 
-    Windows of clients and subclients hold for single backup jobs, not for the run.
+    Windows of clients and subclients hold for single backup jobs, not for the run; a backup is one.
     """
     if job.operation not in _OF_MEDIA_AGENTS:
         return [COMMCELL]
+    own = []
+    if job.operation == Operation.BACKUP:
+        client, _, name = str(job.options.get("subclient", "")).partition("/")
+        own = [f"clients.{client}.subclients.{name}"]
     try:
         copies = config.copies(session, config.policy(session, job.policy).id)
     except NotFoundError:
@@ -136,4 +140,4 @@ def _nodes_of(session: Session, job: JobValue) -> list[str]:
             if path.library_id in libraries and path.position == 0
         }
     )
-    return [COMMCELL, *(f"media_agents.{name}" for name in sorted(agents))]
+    return [COMMCELL, *own, *(f"media_agents.{name}" for name in sorted(agents))]

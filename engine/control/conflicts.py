@@ -20,6 +20,8 @@ def conflict_of(job: JobValue, active: Iterable[JobValue]) -> str:
     """
     if job.operation in _UPKEEP:
         return _upkeep_conflict(job, active)
+    if job.operation == Operation.BACKUP:
+        return _backup_conflict(job, active)
     if job.operation != Operation.AUXCOPY:
         return ""
     before = (
@@ -48,6 +50,20 @@ def run_in_the_way(
         is_run = other.operation == Operation.AUXCOPY and other.state != JobState.SUSPENDED
         if shared and is_run and other.policy_id == policy_id:
             return f"job {other.id} copies to {', '.join(sorted(shared))}"
+    return ""
+
+
+def _backup_conflict(job: JobValue, active: Iterable[JobValue]) -> str:
+    """One backup of a subclient at a time: the later one goes on from the earlier one."""
+    for other in active:
+        if (
+            other.id != job.id
+            and other.operation == Operation.BACKUP
+            and other.options.get("subclient") == job.options.get("subclient")
+            and other.state in HOLDING
+            and (other.id < job.id or other.state in STARTED)
+        ):
+            return f"job {other.id} backs up the same subclient; this one starts when it has ended"
     return ""
 
 

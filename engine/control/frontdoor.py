@@ -20,6 +20,8 @@ from engine.catalog.values import JobValue
 from engine.control.asking import POLL_S
 from engine.control.asking import ensure_service as ensure_service
 from engine.control.asking import request as request
+from engine.control.browsing import BrowseEntry as BrowseEntry
+from engine.control.browsing import browse as browse
 from engine.control.ending import terminate_holder
 from engine.control.lock import is_held, read_holder
 from engine.control.rebuilding import rebuild as rebuild
@@ -29,6 +31,7 @@ from engine.control.upkeep import release as release
 from engine.control.upkeep import repair as repair
 from engine.control.upkeep import retain as retain
 from engine.control.upkeep import run_aging as run_aging
+from engine.control.upkeep import run_backup as run_backup
 from engine.control.upkeep import run_verification as run_verification
 from engine.model.clock import system_clock
 from engine.model.errors import (
@@ -240,7 +243,7 @@ def resubmit(home: Home, job_id: int, *, by: str) -> int:
         raise UsageError(f"job {job_id} is {job.state}: only an ended job can be resubmitted")
     options = {**job.options, "start_suspended": False}  # asked for again is wanted now
     payload = {"operation": job.operation, "policy": job.policy, "options": options}
-    if job.operation == Operation.RESTORE:
+    if job.operation in (Operation.RESTORE, Operation.BACKUP):
         payload = {"operation": job.operation, **job.options}
     return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
 

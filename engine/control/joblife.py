@@ -17,6 +17,7 @@ from engine.model.errors import EXIT_KILLED, AuxError
 from engine.model.states import JobState, Operation, Phase, Severity
 from engine.operations.aging import DataAging
 from engine.operations.auxcopy import AuxCopy
+from engine.operations.backup import Backup
 from engine.operations.context import AttemptEnd, Attempts, JobContext
 from engine.operations.repair import Repair
 from engine.operations.restore import Restore
@@ -35,6 +36,7 @@ LOOK_AGAIN_S = 1.0  # how soon a window, a switch or another job's end is notice
 
 OPERATIONS: dict[Operation, Callable[[JobContext, JobValue], Attempts]] = {
     Operation.AUXCOPY: AuxCopy,
+    Operation.BACKUP: Backup,
     Operation.RESTORE: Restore,
     Operation.VERIFICATION: DataVerification,
     Operation.REPAIR: Repair,

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from engine.catalog import config, jobs, ledger, requests
 from engine.catalog.values import CopyValue, JobCopyValue
 from engine.model.errors import NotFoundError, UsageError
-from engine.model.states import CopyKind, JobCopyState, JobState, Operation, SubclientKind
+from engine.model.states import CopyKind, JobCopyState, JobState, Level, Operation, SubclientKind
 from engine.operations.jobcopies import copy_named, ids_of
 from engine.operations.planning import Scope, load_scope
 from engine.policy.verification import Which
@@ -186,6 +186,28 @@ def _check_aging(session: Session, payload: Payload) -> NewJob:
     )
 
 
+def _check_backup(session: Session, payload: Payload) -> NewJob:
+    subclient = config.content_subclient(session, str(payload.get("subclient", "")))
+    level = payload.get("level")
+    if level is not None and level not in set(Level):
+        raise UsageError(f"{level!r} is no level of a backup", hint="full or incremental")
+    policy = next(p for p in config.policies(session) if p.id == subclient.policy_id)
+    scope = load_scope(session, policy.name)
+    scope.library_id(scope.primary.id)
+    return NewJob(
+        policy_id=policy.id,
+        policy=policy.name,
+        copies=(scope.primary.name,),
+        options={
+            "subclient": subclient.full_name,
+            "level": level,
+            "accept": bool(payload.get("accept")),
+            "retries": 3,
+        },
+        priority=_priority(payload),
+    )
+
+
 def _priority(payload: Payload) -> int:
     priority = int(payload.get("priority", 5))
     if not 0 <= priority <= 9:
@@ -194,6 +216,7 @@ def _priority(payload: Payload) -> int:
 
 
 CHECKS: dict[Operation, Callable[[Session, Payload], NewJob]] = {
+    Operation.BACKUP: _check_backup,
     Operation.VERIFICATION: _check_verification,
     Operation.REPAIR: _check_repair,
     Operation.AGING: _check_aging,

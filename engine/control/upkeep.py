@@ -10,6 +10,7 @@ from engine.catalog.home import Home
 from engine.catalog.opening import open_catalog
 from engine.control.asking import request
 from engine.model.clock import system_clock
+from engine.model.names import refuse_unwritable
 from engine.model.states import Operation, RequestKind
 from engine.operations.aging_decision import decide_aging, decision_document, policies_of
 
@@ -59,6 +60,27 @@ def run_verification(
         "backup_jobs": list(backup_jobs),
     }
     return run_operation(home, Operation.VERIFICATION, payload, by=by)
+
+
+def run_backup(
+    home: Home, subclient: str, *, level: str | None = None, accept: bool = False, by: str
+) -> int:
+    """Starts a backup of a subclient's content; returns its job id, which the backup job has too.
+
+    Args:
+        home: whose.
+        subclient: `client/subclient`.
+        level: full or incremental; None: as the subclient says.
+        accept: what is found is believed, however little it is.
+        by: who asks.
+
+    Raises:
+        UsageError: it adopts what others write.
+        NotFoundError: no such subclient.
+    """
+    refuse_unwritable(subclient)
+    payload = {"subclient": subclient, "level": level, "accept": accept}
+    return run_operation(home, Operation.BACKUP, payload, by=by)
 
 
 def repair(home: Home, policy: str, copy: str, backup_jobs: Sequence[int], *, by: str) -> int:

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from engine.catalog import config, jobs, ledger
 from engine.catalog.values import PolicyValue, ScheduleValue
-from engine.model.states import Operation
+from engine.model.states import Operation, SubclientKind
 from engine.operations.verifiable import verifiable
 from engine.policy.verification import Which, choose, parse_verify
 
@@ -29,6 +29,8 @@ def due_payloads(session: Session, value: ScheduleValue, now: datetime) -> list[
     if value.operation is Operation.AGING:
         named = policies[0].name if value.policy_id is not None else None
         return [{"policy": named, "dry_run": False, "confirm": False}]
+    if value.operation is Operation.BACKUP:
+        return _backups(session, value, policies)
     if value.operation is not Operation.VERIFICATION:
         return []
     if value.policy_id is not None:
@@ -37,6 +39,16 @@ def due_payloads(session: Session, value: ScheduleValue, now: datetime) -> list[
         {"policy": policy.name, "which": Which.DUE.value}
         for policy in policies
         if _is_due(session, policy, now)
+    ]
+
+
+def _backups(session: Session, value: ScheduleValue, policies: list[PolicyValue]) -> list[Payload]:
+    """Every subclient that auxtui backs up, of one policy or of all."""
+    ids = {policy.id for policy in policies}
+    return [
+        {"subclient": subclient.full_name, "level": value.options.get("level")}
+        for subclient in config.subclients(session)
+        if subclient.kind == SubclientKind.CONTENT and subclient.policy_id in ids
     ]
 
 

@@ -55,6 +55,7 @@ class Phase(StrEnum):
     PLAN = "plan"
     COPY = "copy"
     PUBLISH = "publish"
+    BACKUP = "backup"
     VERIFY = "verify"
     AGE = "age"
     RESTORE = "restore"

@@ -18,7 +18,6 @@ from engine.model.states import (
     Level,
     LibraryState,
     Operation,
-    SubclientKind,
     Verification,
 )
 from engine.operations.jobcopies import Located, Locator
@@ -264,7 +263,7 @@ def _look_at_fuses(session: Session, decision: Decision) -> None:
     offline = {
         value.full_name: value.state_reason
         for value in config.subclients(session, decision.scope.policy.id)
-        if value.kind == SubclientKind.LANDING and value.state == LibraryState.OFFLINE
+        if value.state == LibraryState.OFFLINE
     }
     doubtful = doubts(upkeep.full_sizes(session, decision.scope.policy.id), offline)
     for one in decision.copies:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from engine.model.states import CopyKind, SubclientKind
 from engine.policy.backlog import BehindLimits
 from engine.policy.periods import FRIDAY
+from engine.site.backup_keys import BackupKeys
 from engine.site.upkeep import Upkeep
 
 Place = tuple[str, ...]
@@ -109,7 +110,8 @@ class SubclientItem:
     settle_s: int = DEFAULT_SETTLE_S
     level: str = "full"
     content: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
+    backup: BackupKeys = field(default_factory=BackupKeys)
+    """Of content."""
 
     @property
     def place(self) -> Place:

@@ -22,6 +22,7 @@ from engine.catalog.tables import (
 )
 from engine.model.states import CopyKind, SubclientKind
 from engine.policy.backlog import BehindLimits
+from engine.site.backup_keys import backup_keys_of
 from engine.site.configuration import (
     AlertItem,
     ClientItem,
@@ -166,7 +167,7 @@ def _add_clients(
             settle_s=subclient.settle_s,
             level=subclient.level,
             content=tuple(subclient.content),
-            exclude=tuple(subclient.exclude),
+            backup=backup_keys_of(subclient),
         )
 
 

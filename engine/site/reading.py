@@ -12,6 +12,7 @@ from engine.model.errors import UsageError
 from engine.model.names import shown
 from engine.model.states import CopyKind, Level, SubclientKind
 from engine.policy.durations import parse_duration
+from engine.site.backup_keys import BACKUP_KEYS, read_backup_keys, read_level
 from engine.site.configuration import (
     DEFAULT_MAX_STREAMS,
     DEFAULT_SETTLE_S,
@@ -48,7 +49,7 @@ _SUBCLIENT_KEYS = (
     "settle",
     "level",
     "content",
-    "exclude",
+    *BACKUP_KEYS,
 )
 _SCHEMES = ("sftp", "s3")
 
@@ -80,6 +81,7 @@ def read_site(text: str, file_name: str, *, implied_media_agent: str) -> Configu
         check_sources(name, dict(copies), wanted)
     _check_primaries_can_back_up(root, wanted)
     _check_landings_apart_from_libraries(root, wanted)
+    _check_content_apart_from_libraries(root, wanted)
     read_windows(root, wanted)
     read_schedules(root, wanted)
     read_alerts(root, wanted)
@@ -209,7 +211,7 @@ def _read_subclient(
             'needs either "landing" or "content"' + (", not both" if has_landing else ""),
             hint="landing: adopt what others write there; content: be backed up by auxtui",
         )
-    for key in ("exclude",) if has_landing else ("pattern", "settle", "level"):
+    for key in BACKUP_KEYS if has_landing else ("pattern", "settle"):
         if key in section:
             other = "content" if has_landing else "landing"
             raise section.error(key, f'goes with "{other}" only')
@@ -220,7 +222,8 @@ def _read_subclient(
             policy=policy,
             kind=SubclientKind.CONTENT,
             content=_read_content(section),
-            exclude=section.texts("exclude"),
+            level=read_level(section),
+            backup=read_backup_keys(section),
         )
     return SubclientItem(
         client=client,
@@ -284,6 +287,21 @@ def _check_landings_apart_from_libraries(root: Section, wanted: Configuration) -
                     f'{fault} library "{library.name}" ({shown(library.url)})',
                     hint="keep landing directories and libraries apart",
                 )
+
+
+def _check_content_apart_from_libraries(root: Section, wanted: Configuration) -> None:
+    """What is backed up is never a library itself; one inside the content is left out of it."""
+    for subclient in wanted.subclients.values():
+        for path in subclient.content:
+            for library in wanted.libraries.values():
+                if not library.url.startswith("/"):
+                    continue
+                if os.path.commonpath((os.path.normpath(path), library.url)) == library.url:
+                    raise root.site.error(
+                        (*subclient.place, "content"),
+                        f'"{shown(path)}" is in library "{library.name}" ({shown(library.url)})',
+                        hint="copies of what is in a library are made by auxtui auxcopy",
+                    )
 
 
 def _overlap(landing: str, library: str, is_policy: Callable[[str], bool]) -> str:

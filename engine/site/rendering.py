@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.model.states import CopyKind, SubclientKind
+from engine.model.states import CopyKind, Level, SubclientKind
 from engine.policy.durations import format_duration, format_rate
 from engine.policy.zones import zone_of
+from engine.site.backup_keys import rendered_backup_keys
 from engine.site.configuration import (
     AlertItem,
     ClientItem,
@@ -85,7 +86,12 @@ def _plain(item: Item, commcell: CommCellItem) -> Item:
             return LibraryItem(name=item.name, url="")
         case SubclientItem():
             return SubclientItem(
-                client=item.client, name=item.name, policy="", kind=item.kind, content=item.content
+                client=item.client,
+                name=item.name,
+                policy="",
+                kind=item.kind,
+                content=item.content,
+                level=Level.FULL if item.kind is SubclientKind.LANDING else Level.INCREMENTAL,
             )
         case PolicyItem():
             return PolicyItem(name=item.name)
@@ -139,7 +145,8 @@ def _subclient(item: SubclientItem) -> Table:
         return {
             "policy": item.policy,
             "content": list(item.content),
-            "exclude": list(item.exclude),
+            "level": str(item.level),
+            **rendered_backup_keys(item.backup),
         }
     return {
         "policy": item.policy,

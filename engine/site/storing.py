@@ -23,6 +23,7 @@ from engine.catalog.tables import (
     StoragePolicy,
     Subclient,
 )
+from engine.site.backup_keys import store_backup_keys
 from engine.site.configuration import (
     AlertItem,
     ClientItem,
@@ -181,7 +182,8 @@ def _write_subclient(session: Session, item: SubclientItem) -> None:
     row.policy_id, row.kind = _id_of(policy), str(item.kind)
     row.landing, row.pattern, row.settle_s = item.landing, item.pattern, item.settle_s
     row.level = str(item.level)
-    row.content, row.exclude = list(item.content), list(item.exclude)
+    row.content = list(item.content)
+    store_backup_keys(row, item.backup)
 
 
 def _write_window(session: Session, item: WindowItem) -> None:

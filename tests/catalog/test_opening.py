@@ -58,6 +58,7 @@ def test_opening_again_keeps_what_is_there(home):
     assert sorted(path.name for path in home.path.iterdir()) == [
         "backups",
         "catalog.db",
+        "indexes",
         "manifests",
     ]
 

@@ -13,6 +13,7 @@ from engine.model.states import CopyKind, SubclientKind
 from engine.policy.backlog import BehindLimits
 from engine.policy.periods import PERIOD_WORD
 from engine.site.applying import apply_site
+from engine.site.backup_keys import BackupKeys
 from engine.site.configuration import (
     AlertItem,
     ClientItem,
@@ -154,6 +155,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9_-]([A-Za-z0-9 ._-]{0,6}[A-Za-z0-9._-])?", ful
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12
 ).filter(lambda text: bool(text.strip()))
+EXCLUDES = TEXTS.filter(lambda text: bool(text.strip("/")))
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
 SPANS = st.integers(0, 10**9)
 RATES = st.integers(1, 2**50)
@@ -250,7 +252,15 @@ def _clients(draw, made: Configuration) -> None:
                     policy=draw(policies),
                     kind=SubclientKind.CONTENT,
                     content=("/a", "/b c"),
-                    exclude=tuple(draw(st.lists(TEXTS, max_size=2, unique=True))),
+                    level=draw(st.sampled_from(["full", "incremental"])),
+                    backup=BackupKeys(
+                        exclude=tuple(draw(st.lists(EXCLUDES, max_size=2, unique=True))),
+                        one_file_system=draw(st.booleans()),
+                        volume_bytes=draw(st.integers(1, 64 * 1024)) * 1024**2,
+                        compression_level=draw(st.integers(1, 19)),
+                        compression_threads=draw(st.integers(1, 16)),
+                        shrunk_pct=draw(st.integers(1, 100)),
+                    ),
                 )
             made.subclients[client, name] = item
 

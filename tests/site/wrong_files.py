@@ -162,6 +162,34 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
         'exclude = ["*"]  # <-- here\n',
         ('"content" only',),
     ),
+    **{
+        f"wrong {key} of content": (
+            '[clients.w.subclients.c]\npolicy = "databases"\ncontent = ["/d"]\n'
+            f"{key} = {value}  # <-- here\n",
+            words,
+        )
+        for key, value, words in (
+            ("exclude", '["/"]', ("leave out everything",)),
+            ("level", '"differential"', ("incremental",)),
+            ("one_file_system", '"yes"', ("true or false",)),
+            ("volume_size", '"1KiB"', ("1MiB to 64GiB",)),
+            ("volume_size", '"1 bit"', ("not a size",)),
+            ("compression_level", "0", ("1 to 19",)),
+            ("compression_threads", "17", ("1 to 16",)),
+            ("shrunk_percent", "101", ("1 to 100",)),
+        )
+    },
+    "volume size of a landing": (
+        '[clients.w.subclients.c]\npolicy = "databases"\nlanding = "/d"\n'
+        'volume_size = "1GiB"  # <-- here\n',
+        ('"content" only',),
+    ),
+    "content in a library": (
+        '[clients.w.subclients.c]\npolicy = "databases"\n'
+        'content = ["/mnt/vault/x"]  # <-- here\n'
+        '[policies.databases.copies.primary]\nlibrary = "fast"\n',
+        ("vault",),
+    ),
     "relative landing": (
         '[clients.w.subclients.c]\npolicy = "databases"\nlanding = "srv"  # <-- here\n',
         ("not an absolute directory",),
