@@ -103,6 +103,7 @@ def _killed(targets: Sequence[Target]) -> str:
 
 JOB, RUNNABLE = frozenset({"job"}), frozenset({"policy", "copy"})
 SCANNABLE = frozenset({"subclient", "client", "clients", "commcell"})
+WINDOWED = frozenset({"commcell", "agent", "agents", "client", "clients", "subclient", "window"})
 ANY = frozenset(
     [
         "job",
@@ -119,6 +120,10 @@ ANY = frozenset(
         "policies",
         "libraries",
         "agents",
+        "schedule",
+        "window",
+        "schedules",
+        "windows",
         "event",
         "error",
     ]
@@ -237,6 +242,13 @@ _OWN: tuple[Action, ...] = (
         hint_rank=4,
     ),
     Action(
+        id="node.windows",
+        keys="W",
+        label="Operation Windows",
+        help="When operations must not run here, why not now, and until when: the week as a grid.",
+        kinds=WINDOWED,
+    ),
+    Action(
         id="service.start",
         keys="S",
         label="Start the Service",
@@ -281,6 +293,14 @@ _OWN: tuple[Action, ...] = (
         label="Filter by State",
         help="Goes round the states; the line above the table says which one.",
         needs="state",
+        hint_rank=5,
+    ),
+    Action(
+        id="view.operation",
+        keys="f",
+        label="Next Operation",
+        help="Goes round the operations; the first line says which one.",
+        needs="operation",
         hint_rank=5,
     ),
     Action(
@@ -340,6 +360,13 @@ _OWN: tuple[Action, ...] = (
         id="go.storage", keys="4", label="Storage", help="Libraries and MediaAgents.", hint_rank=6
     ),
     Action(id="go.events", keys="5", label="Events", help="The event log.", hint_rank=6),
+    Action(
+        id="go.schedules",
+        keys="6",
+        label="Schedules",
+        help="Schedules with their next runs, and operation windows.",
+        hint_rank=6,
+    ),
     Action(
         id="go.palette",
         keys="ctrl+p,colon",

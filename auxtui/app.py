@@ -23,6 +23,7 @@ from auxtui.asking import Undo
 from auxtui.door import Door, FrontDoor
 from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, Watch
 from auxtui.frame import State
+from auxtui.gates import gates
 from auxtui.glyphs import SETS, GlyphName
 from auxtui.health import troubles
 from auxtui.line_filter import Inert
@@ -36,6 +37,7 @@ from engine.control.lock import is_held
 from engine.model.clock import Clock, system_clock
 from engine.model.errors import EXIT_OK
 
+GATES_LEAST_S = 5.0  # windows open and close by the minute
 ESTATE_LEAST_S = 2.0  # the tree is asked for at most this often
 
 
@@ -136,6 +138,12 @@ class ConsoleApp(App[None]):
         return [
             Watch(topic="pulse", query=self.feed.pulse, every_turn=True),
             Watch(topic="estate", query=LiveCatalog.estate, least_s=ESTATE_LEAST_S),
+            Watch(
+                topic="gates",
+                query=lambda live: gates(live, self.look.clock()),
+                every_turn=True,
+                least_s=GATES_LEAST_S,
+            ),
         ]
 
     def _screens(self) -> dict[str, Callable[[], Screen[None]]]:
@@ -159,12 +167,18 @@ class ConsoleApp(App[None]):
 
             return EventsScreen()
 
+        def schedules() -> Screen[None]:
+            from auxtui.screens.schedules import SchedulesScreen
+
+            return SchedulesScreen()
+
         return {
             "home": HomeScreen,
             "jobs": jobs,
             "history": history,
             "storage": storage,
             "events": events,
+            "schedules": schedules,
         }
 
     def _install_signals(self) -> None:
@@ -190,6 +204,8 @@ class ConsoleApp(App[None]):
             self._set_state(pulse=message.value)
         elif message.topic == "estate":
             self._set_state(estate=message.value)
+        elif message.topic == "gates":
+            self._set_state(gates=message.value)
 
     def on_answer(self, message: Answer) -> None:
         message.stop()
@@ -199,7 +215,13 @@ class ConsoleApp(App[None]):
 
     def _set_state(self, **changes: object) -> None:
         state = replace(self.state, **changes)  # type: ignore[arg-type]
-        found = troubles(state.estate, state.pulse, state.catalog_error)
+        found = troubles(
+            state.estate,
+            state.pulse,
+            state.catalog_error,
+            gates=state.gates,
+            zone=self.look.zone,
+        )
         self.state = replace(state, troubles=found)
         self._tell_screen()
 
@@ -290,6 +312,8 @@ class ConsoleApp(App[None]):
             from auxtui.screens.library import LibraryScreen
 
             self.push_screen(LibraryScreen(target.id))
+        elif target.kind == "window" and target.value.on_nodes:
+            self.open_windows(target.value.on_nodes[0])
         elif target.kind in ("event", "error"):
             from auxtui.screens.help import TextScreen
 
@@ -303,6 +327,12 @@ class ConsoleApp(App[None]):
         self.go("home")
         if isinstance(self.screen, HomeScreen):
             self.screen.select(key)
+
+    def open_windows(self, node: str) -> None:
+        """Shows when operations must not run on a node, and why not now."""
+        from auxtui.screens.windows import WindowsScreen
+
+        self.push_screen(WindowsScreen(node))
 
     def open_ledger(self, target: Target) -> None:
         """Shows the backup jobs on a copy."""

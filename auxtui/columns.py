@@ -143,10 +143,37 @@ LIBRARIES = (
     Column(title="MediaAgents", width=16, rank=3),
 )
 AGENTS = (
-    Column(title="MediaAgent", width=16, flex=1),
-    Column(title="Streams", width=14, right=True),
-    Column(title="Time zone", width=18, rank=1),
-    Column(title="Libraries", width=16, flex=2),
+    Column(title="MediaAgent", width=12, flex=1),
+    Column(title="Streams", width=8, right=True),
+    Column(title="Operations", width=25, flex=1),
+    Column(title="Time zone", width=16, rank=1),
+    Column(title="Libraries", width=16, flex=2, rank=2),
+)
+SCHEDULES = (
+    Column(title="Schedule", width=12, flex=1),
+    Column(title="State", width=10),
+    Column(title="Next run", width=16),
+    Column(title="When", width=16, wish=26, flex=2),
+    Column(title="Policy", width=12, flex=1, rank=1),
+    Column(title="Operation", width=14, rank=3),
+    Column(title="Last run", width=16, rank=2),
+    Column(title="Zone", width=14, rank=5),
+    Column(title="Missed", width=11, rank=4),
+)
+WINDOWS = (
+    Column(title="Window", width=9, wish=12, flex=1),
+    Column(title="State", width=10),
+    Column(title="Do not run", width=18, wish=20, flex=2),
+    Column(title="On", width=18, flex=2),
+    Column(title="Zone", width=16, rank=1),
+    Column(title="Operations", width=10, rank=2, flex=1),
+    Column(title="Running jobs", width=12, rank=3),
+)
+NODES = (
+    Column(title="Node", width=18, flex=1),
+    Column(title="Operations", width=25, flex=1),
+    Column(title="Next change", width=16, rank=1),
+    Column(title="Why", width=20, flex=3, rank=2),
 )
 BACKUP_JOBS = (
     Column(title="Job", width=7, right=True),

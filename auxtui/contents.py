@@ -5,14 +5,17 @@ Lists that may be long (backup jobs of a copy or a subclient) are not here: the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from auxtui import columns as col
 from auxtui import format as fmt
 from auxtui import tree
 from auxtui.columns import Column
+from auxtui.gates import Gate
 from auxtui.inert import safe
+from auxtui.initiation import next_run_facts
+from auxtui.nodes import keys_by_node
 from auxtui.present import (
     Cell,
     Fact,
@@ -26,6 +29,16 @@ from auxtui.present import (
     library_state,
     word,
 )
+from auxtui.rule_rows import (
+    agent_facts,
+    agent_row,
+    gate_row,
+    schedule_head,
+    schedule_row,
+    window_facts,
+    window_row,
+)
+from engine.catalog.config_values import ScheduleValue, WindowValue
 from engine.catalog.live_values import (
     Estate,
     LiveClient,
@@ -50,7 +63,16 @@ class Contents:
     """The rows come in pages."""
 
 
-Thing = LiveClient | LiveSubclient | LivePolicy | LiveCopy | LiveLibrary | LiveMediaAgent
+Thing = (
+    LiveClient
+    | LiveSubclient
+    | LivePolicy
+    | LiveCopy
+    | LiveLibrary
+    | LiveMediaAgent
+    | ScheduleValue
+    | WindowValue
+)
 
 
 def find(estate: Estate, key: tree.Key) -> Thing | None:
@@ -63,12 +85,25 @@ def find(estate: Estate, key: tree.Key) -> Thing | None:
         "copy": estate.copies(),
         "library": estate.libraries,
         "agent": estate.media_agents,
+        "schedule": estate.schedules,
+        "window": estate.windows,
     }
     return next((thing for thing in things.get(kind, ()) if thing.id == number), None)
 
 
-def contents_of(key: tree.Key, estate: Estate, look: Look) -> Contents:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What of the moment some contents show."""
+
+    gates: tuple[Gate, ...] = ()
+    streams_in_use: Mapping[str, int] = field(default_factory=dict)
+
+
+def contents_of(
+    key: tree.Key, estate: Estate, look: Look, moment: Moment | None = None
+) -> Contents:
     """What a node holds."""
+    now = moment or Moment()
     thing = find(estate, key)
     if isinstance(thing, LivePolicy):
         return _policy(thing, look)
@@ -81,12 +116,18 @@ def contents_of(key: tree.Key, estate: Estate, look: Look) -> Contents:
     if isinstance(thing, LiveLibrary):
         return _library(thing, estate, look)
     if isinstance(thing, LiveMediaAgent):
-        return _agent(thing, estate, look)
+        return _agent(thing, estate, look, now)
+    if isinstance(thing, ScheduleValue):
+        return _schedule(thing, estate, look)
+    if isinstance(thing, WindowValue):
+        return _window(thing, estate, look, now)
     groups: dict[tree.Key, Callable[[Estate, Look], Contents]] = {
         tree.CLIENTS: _clients,
         tree.LIBRARIES: _libraries,
         tree.STORAGE: _libraries,
-        tree.AGENTS: _agents,
+        tree.AGENTS: lambda estate, look: _agents(estate, look, now),
+        tree.SCHEDULES: _schedules,
+        tree.WINDOWS: lambda estate, look: _windows(estate, look, now),
         tree.POLICIES: _policies,
         tree.POLICY_GROUP: _policies,
     }
@@ -307,34 +348,57 @@ def library_facts(library: LiveLibrary, look: Look) -> list[Fact]:
     ]
 
 
-def _agents(estate: Estate, look: Look) -> Contents:
+def _agents(estate: Estate, look: Look, now: Moment) -> Contents:
     return Contents(
         columns=col.AGENTS,
         rows=[
-            Row(
-                ("agent", agent.id),
-                (
-                    Cell(safe(agent.name)),
-                    Cell(f"{agent.max_streams} at most"),
-                    Cell(safe(agent.time_zone), Tone.MUTED),
-                    Cell(safe(", ".join(agent.libraries))),
-                ),
-            )
-            for agent in estate.media_agents
+            agent_row(agent, now.gates, now.streams_in_use, look) for agent in estate.media_agents
         ],
         empty="no MediaAgents yet: `auxtui apply FILE.toml`",
     )
 
 
-def _agent(agent: LiveMediaAgent, estate: Estate, look: Look) -> Contents:
+def _agent(agent: LiveMediaAgent, estate: Estate, look: Look, now: Moment) -> Contents:
     libraries = [lib for lib in estate.libraries if agent.name in lib.media_agents]
     return Contents(
         columns=col.LIBRARIES,
         rows=[library_row(library, look) for library in libraries],
-        facts=[
-            ("MediaAgent", Cell(safe(agent.name), Tone.STRONG)),
-            ("Streams", Cell(f"{agent.max_streams} at most, over all jobs")),
-            ("Time zone", Cell(safe(agent.time_zone))),
-        ],
+        facts=agent_facts(agent, now.gates, now.streams_in_use, look),
         empty="no data path: this MediaAgent reaches no library",
+    )
+
+
+def _schedules(estate: Estate, look: Look) -> Contents:
+    return Contents(
+        columns=col.SCHEDULES,
+        rows=[schedule_row(schedule, estate, look) for schedule in estate.schedules],
+        empty="no schedules yet: the service makes its own when it starts first (S)",
+    )
+
+
+def _schedule(schedule: ScheduleValue, estate: Estate, look: Look) -> Contents:
+    return Contents(
+        columns=col.HISTORY,
+        facts=[*schedule_head(schedule, estate, look), *next_run_facts(schedule, look)],
+        empty="it has started no job yet",
+        paged=True,
+    )
+
+
+def _windows(estate: Estate, look: Look, now: Moment) -> Contents:
+    return Contents(
+        columns=col.WINDOWS,
+        rows=[window_row(window, now.gates, look) for window in estate.windows],
+        empty="no operation windows: operations may run at any time",
+    )
+
+
+def _window(window: WindowValue, estate: Estate, look: Look, now: Moment) -> Contents:
+    keys = keys_by_node(estate)
+    return Contents(
+        columns=col.NODES,
+        rows=[
+            gate_row(node, keys.get(node, (node, 0)), now.gates, look) for node in window.on_nodes
+        ],
+        facts=window_facts(window, now.gates, look),
     )

@@ -237,6 +237,7 @@ class Feed:
             active=active,
             recent=live.recent_jobs(now - RECENT),
             at=now,
+            streams_in_use=live.streams_in_use() if active else {},
             silent_s=silent_s,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,5 +22,7 @@ class Pulse:
     """Those that ended within the last five minutes, the last one first."""
     at: datetime = field(compare=False)
     """When the catalog was looked at."""
+    streams_in_use: Mapping[str, int] = field(default_factory=dict)
+    """Streams at work by MediaAgent."""
     silent_s: int = 0
     """Seconds since the last heartbeat, in steps of ten; 0 while it is fresh."""

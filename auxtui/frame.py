@@ -9,13 +9,18 @@ from rich.cells import cell_len
 
 from auxtui import format as fmt
 from auxtui.actions import Action, key_name
+from auxtui.contents import Moment
 from auxtui.feed_values import Pulse
-from auxtui.health import Grade, Trouble
+from auxtui.gates import Gate
+from auxtui.health import Trouble
 from auxtui.inert import safe
 from auxtui.present import Cell, Look, Tone
+from auxtui.tree import grade_sign
 from engine.catalog.live_values import Estate
 from engine.model.errors import AuxError
 from engine.model.states import JobState
+
+VIEWS = "1-6"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +30,17 @@ class State:
     estate: Estate | None = None
     pulse: Pulse | None = None
     catalog_error: AuxError | None = None
+    gates: tuple[Gate, ...] = ()
+    """MediaAgents, and nodes with a rule of their own, as windows and activity control have them now."""
     troubles: tuple[Trouble, ...] = ()
     flash: Cell | None = None
     paused: bool = False
+
+
+def moment_of(state: State) -> Moment:
+    """What of the moment the contents of a node show."""
+    used = state.pulse.streams_in_use if state.pulse else {}
+    return Moment(gates=state.gates, streams_in_use=used)
 
 
 def title_cells(crumbs: Sequence[str], state: State, look: Look) -> tuple[list[Cell], list[Cell]]:
@@ -70,8 +83,7 @@ def status_cells(state: State, look: Look) -> tuple[list[Cell], list[Cell]]:
 def _worst(state: State, look: Look) -> list[Cell]:
     if state.troubles:
         worst = state.troubles[0]
-        sign = look.glyphs.failed if worst.grade is Grade.ERROR else look.glyphs.warning
-        tone = Tone.BAD if worst.grade is Grade.ERROR else Tone.WARN
+        sign, tone = grade_sign(worst.grade, look.glyphs)
         return [Cell(f" {sign} {worst.text}", tone)]
     if state.estate is None:
         return [Cell(" reading the catalog", Tone.MUTED)]
@@ -90,9 +102,9 @@ def hint_cells(chosen: Sequence[Action], width: int) -> list[Cell]:
     ranked = sorted((a for a in chosen if a.hint_rank < 9), key=lambda a: a.hint_rank)
     pairs: list[tuple[str, str]] = []
     for action in ranked:
-        if action.id.startswith("go.") and action.keys in "12345":
-            if ("1-5", "Views") not in pairs:
-                pairs.append(("1-5", "Views"))
+        if action.id.startswith("go.") and action.keys in "1234567":
+            if (VIEWS, "Views") not in pairs:
+                pairs.append((VIEWS, "Views"))
         else:
             pairs.append((key_name(action.keys.split(",")[0]), action.label))
     last = [pair for pair in pairs if pair[1] in ("Help", "Leave")]

@@ -17,7 +17,9 @@ from auxtui.asking import begin, tell_error
 from auxtui.feed import in_thread
 from auxtui.hands_of_copies import COPY_HANDS
 from auxtui.inert import safe
+from auxtui.nodes import node_name
 from auxtui.present import Tone
+from engine.catalog.config_values import WindowValue
 from engine.catalog.live_values import LiveClient, LiveCopy, LiveSubclient
 from engine.catalog.values import JobValue
 from engine.model.errors import AuxError, UsageError
@@ -192,6 +194,14 @@ def _why(screen: ConsoleScreen, targets: Targets) -> None:
     screen.console.open_backup_job(targets[0].id)
 
 
+def _windows(screen: ConsoleScreen, targets: Targets) -> None:
+    target = targets[0]
+    if isinstance(target.value, WindowValue):
+        screen.console.open_target(target)
+    else:
+        screen.console.open_windows(node_name(target.kind, target.value))
+
+
 def _scan(screen: ConsoleScreen, targets: Targets) -> None:
     begin(screen, "Scan", _scanned(screen, targets[0]))
 
@@ -300,6 +310,7 @@ OF_THE_SCREEN = {
     "list.mark-all": "mark_all",
     "list.filter": "open_filter",
     "list.state": "next_state",
+    "view.operation": "next_operation",
     "list.sort": "next_order",
     "tab.next": "next_tab",
     "tab.previous": "previous_tab",
@@ -320,6 +331,7 @@ HANDS: dict[str, Hand] = {
     "copy.ledger": _ledger,
     "backup-job.why": _why,
     "subclient.scan": _scan,
+    "node.windows": _windows,
     "service.start": _start_service,
     "service.stop": _stop_service,
     "view.refresh": _refresh,
@@ -330,6 +342,7 @@ HANDS: dict[str, Hand] = {
     "go.history": _mode("history"),
     "go.storage": _mode("storage"),
     "go.events": _mode("events"),
+    "go.schedules": _mode("schedules"),
     "go.palette": _palette,
     "go.help": _help,
     "go.troubles": _troubles,

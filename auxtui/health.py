@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import IntEnum
 
 from auxtui import format as fmt
 from auxtui.feed_values import Pulse
+from auxtui.gates import Gate
 from auxtui.inert import safe
+from auxtui.nodes import keys_by_node, node_words
+from engine.catalog.config_values import ScheduleValue
 from engine.catalog.live_values import Estate, LiveCopy, LiveLibrary, LivePolicy, LiveSubclient
 from engine.catalog.values import JobValue
 from engine.model.errors import AuxError
 from engine.model.states import CopyKind, JobCopyState, JobState, LibraryState
 
 SILENT_S = 30  # a service that has not reported for so long is stuck or dead
+LATE = timedelta(minutes=2)  # a run that is due for longer was not started
 BEHIND = timedelta(days=2)  # owed for longer than this: the copy has fallen behind
 BEHIND_BYTES = 25 * 1024**4  # or owing more than this
 
@@ -41,9 +45,22 @@ class Trouble:
 
 
 def troubles(
-    estate: Estate | None, pulse: Pulse | None, catalog: AuxError | None = None
+    estate: Estate | None,
+    pulse: Pulse | None,
+    catalog: AuxError | None = None,
+    *,
+    gates: Sequence[Gate] = (),
+    zone: tzinfo | None = None,
 ) -> tuple[Trouble, ...]:
-    """Everything that is not well, the worst first; ties in the order of the tree."""
+    """Everything that is not well, the worst first; ties in the order of the tree.
+
+    Args:
+        estate: the tree.
+        pulse: the service and the jobs.
+        catalog: why the catalog cannot be read.
+        gates: what windows and activity control close now.
+        zone: in which times are told.
+    """
     found: list[Trouble] = []
     if catalog is not None:
         found.append(Trouble(grade=Grade.ERROR, text=catalog.message, hint=catalog.hint))
@@ -57,6 +74,8 @@ def troubles(
         now = pulse.at if pulse else None
         for policy in estate.policies:
             found.extend(_of_policy(policy, now))
+        found.extend(_of_schedules(estate.schedules, pulse))
+        found.extend(_of_gates(gates, estate, zone))
     return tuple(sorted(found, key=lambda trouble: -trouble.grade))
 
 
@@ -146,6 +165,39 @@ def _of_subclients(subclients: Iterable[LiveSubclient]) -> Iterator[Trouble]:
                 hint="mount it, then scan (c); nothing is taken for deleted meanwhile",
                 node=("subclient", sub.id),
             )
+
+
+def _of_schedules(schedules: Iterable[ScheduleValue], pulse: Pulse | None) -> Iterator[Trouble]:
+    """Schedules whose run is due and was not started."""
+    for schedule in schedules:
+        due = schedule.next_run_at
+        if pulse is None or not schedule.enabled or due is None or pulse.at - due < LATE:
+            continue
+        down = "" if pulse.service_alive else ": the service is not running"
+        yield Trouble(
+            grade=Grade.WARNING,
+            text=f"schedule {safe(schedule.name)} is overdue since {fmt.age(pulse.at - due)}{down}",
+            hint="press S to start the service; it starts or reports what was missed",
+            node=("schedule", schedule.id),
+        )
+
+
+def _of_gates(gates: Iterable[Gate], estate: Estate, zone: tzinfo | None) -> Iterator[Trouble]:
+    """Where nothing is copied now because somebody said so."""
+    keys = keys_by_node(estate)
+    for gate in gates:
+        if not gate.own or not gate.reasons:
+            continue
+        until = f"until {fmt.moment(gate.until, zone)}" if gate.until else "with no end"
+        word = "switched off" if gate.is_off else "closed"
+        yield Trouble(
+            grade=Grade.WARNING if gate.is_off else Grade.NOTE,
+            text=f"{node_words(gate.node)} is {word} {until}: {safe(gate.reasons[0])}",
+            hint="its operation windows (W) show when it opens"
+            if not gate.is_off
+            else "switch it on again in its tasks (m)",
+            node=keys.get(gate.node),
+        )
 
 
 def _of_policy(policy: LivePolicy, now: datetime | None) -> Iterator[Trouble]:

@@ -5,13 +5,15 @@ Imports the grammar of schedules when it is asked, not for the first paint.
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
-from auxtui import format as fmt
 from auxtui.inert import safe
 from auxtui.present import Cell, Fact, Look, Tone
 from auxtui.run_fields import AUTOMATIC, NOW, SCHEDULE, SCRIPT
 from auxtui.run_form import Initiation
+from engine.catalog.config_values import ScheduleValue
 from engine.model.errors import UsageError
 
 SHOWN_RUNS = 5
@@ -74,20 +76,50 @@ def initiation_facts(initiation: Initiation, look: Look) -> list[Fact]:
 
 def schedule_facts(when: str, time_zone: str, look: Look) -> list[Fact]:
     """A schedule in words and its next five runs, in its own zone and in that of this console."""
-    from engine.policy.schedule import describe, next_runs
     from engine.policy.schedule_text import FORMS
-    from engine.policy.zones import zone_of
 
-    zone = zone_of(time_zone)
-    facts: list[Fact] = [("In words", Cell(describe(when, time_zone), Tone.STRONG))]
-    runs = next_runs(when, time_zone, look.clock(), SHOWN_RUNS)
-    for place, run in enumerate(runs):
-        there = f"{run.astimezone(zone):%a %Y-%m-%d %H:%M}"
-        here = fmt.moment(run, look.zone)
-        same = there.endswith(here)
-        text = there if same else f"{there} {time_zone}; here {here}"
-        facts.append((" " if place else "Next runs", Cell(text)))
-    if not runs:
-        facts.append(("Next runs", Cell("by an event, at no fixed time")))
+    facts = [("In words", Cell(_in_words(when, time_zone), Tone.STRONG))]
+    facts += _run_facts(when, time_zone, look.clock(), look)
     facts.append(("Also", Cell("; ".join(FORMS[:6]) + " ...", Tone.MUTED)))
     return facts
+
+
+def next_run_facts(schedule: ScheduleValue, look: Look) -> list[Fact]:
+    """The next five runs of a schedule that is there."""
+    try:
+        words = _in_words(schedule.spec, schedule.time_zone)
+        runs = _run_facts(schedule.spec, schedule.time_zone, look.clock(), look)
+    except UsageError as err:
+        return [("In words", Cell(_said(err), Tone.BAD))]
+    return [("In words", Cell(words)), *(runs if schedule.enabled else ())]
+
+
+@lru_cache(maxsize=64)
+def _in_words(when: str, time_zone: str) -> str:
+    from engine.policy.schedule import describe
+
+    return describe(when, time_zone)
+
+
+@lru_cache(maxsize=64)
+def _runs(when: str, time_zone: str, after: datetime) -> tuple[tuple[datetime, datetime], ...]:
+    """The next runs: the instant, and what a clock in the zone shows."""
+    from engine.policy.schedule import next_runs
+    from engine.policy.zones import wall_of, zone_of
+
+    zone = zone_of(time_zone)
+    runs = next_runs(when, time_zone, after, SHOWN_RUNS)
+    return tuple((run, wall_of(run, zone)) for run in runs)
+
+
+def _run_facts(when: str, time_zone: str, now: datetime, look: Look) -> list[Fact]:
+    facts: list[Fact] = []
+    for run, wall in _runs(when, time_zone, now.replace(second=0, microsecond=0)):
+        here = run.astimezone(look.zone)
+        same_day = here.date() == wall.date()
+        there = f"{wall:%a %Y-%m-%d %H:%M}"
+        if not (same_day and here.hour == wall.hour):
+            shown = f"{here:%H:%M}" if same_day else f"{here:%a %H:%M}"
+            there += f" {time_zone}; here {shown}"
+        facts.append((" " if facts else "Next runs", Cell(there)))
+    return facts or [("Next runs", Cell("by an event, at no fixed time"))]

@@ -44,7 +44,7 @@ def node_target(estate: Estate | None, key: Hashable) -> tuple[Target, ...]:
         return (Target(kind="policies", id=0, name="storage policies"),)
     if kind in ("storage", "libraries"):
         return (Target(kind="libraries", id=0, name="libraries"),)
-    if kind in ("clients", "agents"):
+    if kind in ("clients", "agents", "schedules", "windows"):
         return (Target(kind=kind, id=0, name=kind),)
     if kind == "commcell":
         return (Target(kind=kind, id=0, name=safe(estate.commcell)),)

@@ -17,6 +17,9 @@ CLIENTS: Key = ("clients", 0)
 POLICIES: Key = ("policies", 0)
 LIBRARIES: Key = ("libraries", 0)
 AGENTS: Key = ("agents", 0)
+SCHEDULES: Key = ("schedules", 0)
+WINDOWS: Key = ("windows", 0)
+REPORTS: Key = ("reports", 0)
 POLICY_GROUP: Key = ("policy-group", 0)
 STORAGE: Key = ("storage", 0)
 UNFOLDED_AT_START = frozenset({ROOT, POLICY_GROUP, POLICIES, STORAGE, LIBRARIES})
@@ -61,11 +64,15 @@ def row(node: Node, *, unfolded: bool, worst: Mapping[Key, Trouble], glyphs: Gly
     trouble = None if node.has_children and unfolded else worst.get(node.key)
     note = node.note
     if trouble and not note.text:
-        note = Cell(
-            glyphs.failed if trouble.grade is Grade.ERROR else glyphs.warning,
-            Tone.BAD if trouble.grade is Grade.ERROR else Tone.WARN,
-        )
+        note = Cell(*grade_sign(trouble.grade, glyphs))
     return Row(node.key, (Cell(f"{'  ' * node.depth}{sign} {node.label}"), note))
+
+
+def grade_sign(grade: Grade, glyphs: Glyphs) -> tuple[str, Tone]:
+    """Sign and tone of a trouble: an error, a warning, or what is only held for a while."""
+    if grade is Grade.ERROR:
+        return glyphs.failed, Tone.BAD
+    return (glyphs.warning if grade is Grade.WARNING else glyphs.suspended), Tone.WARN
 
 
 def spread(worst: Mapping[Key, Trouble], all_nodes: tuple[Node, ...]) -> dict[Key, Trouble]:
@@ -103,6 +110,12 @@ def _walk(estate: Estate, look: Look) -> Iterator[Node]:
                 has_children=False,
                 note=_copy_note(copy, look),
             )
+    yield _group(SCHEDULES, "Schedule Policies", POLICY_GROUP, 2, bool(estate.schedules))
+    for schedule in estate.schedules:
+        yield _leaf(("schedule", schedule.id), schedule.name, SCHEDULES, not schedule.enabled, look)
+    yield _group(WINDOWS, "Operation Windows", POLICY_GROUP, 2, bool(estate.windows))
+    for window in estate.windows:
+        yield _leaf(("window", window.id), window.name, WINDOWS, False, look)
     yield _group(STORAGE, "Storage Resources", ROOT, 1)
     yield _group(LIBRARIES, "Libraries", STORAGE, 2, bool(estate.libraries))
     for library in estate.libraries:
@@ -110,6 +123,11 @@ def _walk(estate: Estate, look: Look) -> Iterator[Node]:
     yield _group(AGENTS, "MediaAgents", STORAGE, 2, bool(estate.media_agents))
     for agent in estate.media_agents:
         yield _group(("agent", agent.id), safe(agent.name), AGENTS, 3, False)
+
+
+def _leaf(key: Key, name: str, parent: Key, is_disabled: bool, look: Look) -> Node:
+    note = Cell(f"{look.glyphs.suspended} disabled", Tone.WARN) if is_disabled else NO_NOTE
+    return Node(key=key, label=safe(name), parent=parent, depth=3, has_children=False, note=note)
 
 
 def _copy_note(copy: LiveCopy, look: Look) -> Cell:

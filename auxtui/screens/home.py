@@ -13,24 +13,27 @@ from textual.widget import Widget
 from auxtui import columns as col
 from auxtui import tree
 from auxtui.actions import Target
-from auxtui.contents import contents_of
+from auxtui.contents import contents_of, find
 from auxtui.feed import Answer, Fresh, Watch
+from auxtui.frame import moment_of
 from auxtui.health import worst_by_node
 from auxtui.inert import safe
 from auxtui.paging import Pager
 from auxtui.present import job_row
 from auxtui.screens.base import WIDE, ConsoleScreen
-from auxtui.screens.lists import copy_pager, subclient_pager
+from auxtui.screens.lists import copy_pager, schedule_pager, subclient_pager
 from auxtui.targets import (
     backup_job_target,
     job_copy_target,
+    job_target,
     job_targets,
     node_target,
 )
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.tree_table import TreeTable
-from engine.catalog.live_values import LiveBackupJob
+from engine.catalog.config_values import ScheduleValue
+from engine.catalog.live_values import Estate, LiveBackupJob
 from engine.catalog.values import JobValue
 
 JOB_LINES = 5  # at most so many jobs at the bottom; the job controller has them all
@@ -119,6 +122,7 @@ class HomeScreen(ConsoleScreen):
 
     def select(self, key: tree.Key) -> None:
         """Puts the cursor of the tree on a node."""
+        self.pulse_changed()  # the tree may have come while another view was shown
         self._focus_pane("tree")
         self.query_one(TreeTable).reveal(key)
 
@@ -194,13 +198,15 @@ class HomeScreen(ConsoleScreen):
         value = self._pager.values.get(key)
         if isinstance(value, LiveBackupJob):
             return (backup_job_target(value),)
+        if isinstance(value, JobValue):
+            return (job_target(key, value),)
         return (job_copy_target(key, value),)
 
     def _show_content(self) -> None:
         estate = self.console.state.estate
         if estate is None:
             return
-        contents = contents_of(self._key, estate, self.look)
+        contents = contents_of(self._key, estate, self.look, moment_of(self.console.state))
         self.query_one(Facts).show(contents.facts)
         table = self.query_one("#content", LineTable)
         if contents.columns is not self._columns or (contents.paged and self._pager is None):
@@ -212,9 +218,16 @@ class HomeScreen(ConsoleScreen):
             table.empty = contents.empty
             table.show_rows(contents.rows)
         if contents.paged and self._pager is None:
-            make = copy_pager if self._key[0] == "copy" else subclient_pager
-            self._pager = make(table, self._key[1], self.look)
+            self._pager = self._make_pager(table, estate)
         self.rewatch()
+
+    def _make_pager(self, table: LineTable, estate: Estate) -> Pager:
+        kind, number = self._key
+        thing = find(estate, self._key)
+        if isinstance(thing, ScheduleValue):
+            return schedule_pager(table, thing, self.look)
+        make = copy_pager if kind == "copy" else subclient_pager
+        return make(table, number, self.look)
 
     def _show_jobs(self, jobs: tuple[JobValue, ...]) -> None:
         self._jobs = jobs

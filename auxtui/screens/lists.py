@@ -6,6 +6,7 @@ from auxtui import format as fmt
 from auxtui.paging import Pager
 from auxtui.present import Cell, Look, Row, Tone, history_row, job_copy_row
 from auxtui.widgets.line_table import LineTable
+from engine.catalog.config_values import ScheduleValue
 from engine.catalog.live_values import HistoryFilter, LedgerFilter, LedgerOrder, LiveBackupJob
 from engine.model.names import shown
 
@@ -47,6 +48,12 @@ def history_pager(table: LineTable, where: HistoryFilter, look: Look) -> Pager:
         rows=lambda live, ids: live.jobs_by_id(ids),
         to_row=lambda job: history_row(job, look),
     )
+
+
+def schedule_pager(table: LineTable, schedule: ScheduleValue, look: Look) -> Pager:
+    """The jobs that a schedule has started."""
+    where = HistoryFilter(text=f"schedule {schedule.name}")
+    return history_pager(table, where, look)
 
 
 def _backup_job_row(job: LiveBackupJob, look: Look) -> Row:

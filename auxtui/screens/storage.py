@@ -13,6 +13,7 @@ from auxtui import columns as col
 from auxtui import tree
 from auxtui.actions import Target
 from auxtui.contents import contents_of
+from auxtui.frame import moment_of
 from auxtui.screens.base import ConsoleScreen
 from auxtui.targets import node_target
 from auxtui.widgets.line_table import LineTable
@@ -53,7 +54,7 @@ class StorageScreen(ConsoleScreen):
         if estate is None:
             return
         for name, key in (("libraries", tree.LIBRARIES), ("agents", tree.AGENTS)):
-            contents = contents_of(key, estate, self.look)
+            contents = contents_of(key, estate, self.look, moment_of(self.console.state))
             table = self.query_one(f"#{name}", LineTable)
             table.empty = contents.empty
             table.show_rows(contents.rows)

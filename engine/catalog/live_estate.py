@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import Any
 
 from engine.catalog.live_rows import at
+from engine.catalog.live_rules import RuleQueries
 from engine.catalog.live_values import (
     CopyCounts,
     Estate,
@@ -60,7 +61,7 @@ JOIN media_agent m ON m.id = d.media_agent_id ORDER BY d.position, m.name
 """
 
 
-class EstateQueries(WatchQueries):
+class EstateQueries(WatchQueries, RuleQueries):
     """Queries of the tree."""
 
     def estate(self) -> Estate:
@@ -84,6 +85,9 @@ class EstateQueries(WatchQueries):
                     "SELECT id, name, time_zone, max_streams FROM media_agent ORDER BY name"
                 )
             ),
+            schedules=self.schedules(),
+            windows=self.windows(),
+            off=self.switched_off(),
         )
 
     def copy_counts(self) -> dict[int, CopyCounts]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from engine.catalog.config_values import ActivityValue, ScheduleValue, WindowValue
 from engine.catalog.watch_values import CopyStanding
 from engine.model.states import JobCopyState, JobState
 
@@ -166,6 +167,10 @@ class Estate:
     clients: tuple[LiveClient, ...]
     libraries: tuple[LiveLibrary, ...]
     media_agents: tuple[LiveMediaAgent, ...]
+    schedules: tuple[ScheduleValue, ...] = ()
+    windows: tuple[WindowValue, ...] = ()
+    off: tuple[ActivityValue, ...] = ()
+    """Where activity was switched off; it is on again when `off_until` is past."""
 
     def copies(self) -> tuple[LiveCopy, ...]:
         """Every copy of every policy, in the order of the tree."""

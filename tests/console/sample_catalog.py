@@ -31,6 +31,7 @@ def make_catalog(path: Path, *, now: datetime = NOW, hostile: bool = False) -> P
     bad = HOSTILE_TEXT if hostile else ""
     with Session(engine) as session:
         _configure(session, now, bad)
+        _rules(session, now, bad)
         session.commit()
         _backups(session, now, HOSTILE if hostile else b"")
         _jobs(session, now, bad)
@@ -130,6 +131,60 @@ def _configure(s: Session, now: datetime, bad: str) -> None:
             state="offline",
             state_reason="/srv/www is another file system than before",
             scanned_at=now - timedelta(hours=3),
+        )
+    )
+
+
+def _rules(s: Session, now: datetime, bad: str) -> None:
+    nightly = {"operation": "auxcopy", "policy_id": 1, "time_zone": "Europe/Berlin"}
+    s.add(
+        t.Schedule(
+            id=1,
+            name=f"nightly{bad}",
+            **nightly,
+            spec="daily at 22:00",
+            options={"streams": 2},
+            next_run_at=now + timedelta(hours=18),
+            last_run_at=now - timedelta(hours=6),
+        )
+    )
+    s.add(t.Schedule(id=2, name="weekend", **nightly, spec="weekly on sat at 06:00", enabled=False))
+    s.add(
+        t.Schedule(
+            id=3,
+            name="system",
+            operation="auxcopy",
+            spec="automatic",
+            time_zone="Europe/Berlin",
+            start_missed=False,
+            next_run_at=now + timedelta(minutes=20),
+        )
+    )
+    s.add(
+        t.OperationWindow(
+            id=1,
+            name=f"night{bad}",
+            on_nodes=["media_agents.store2"],
+            operations=["auxcopy"],
+            do_not_run=[{"days": "all", "from": "02:00", "to": "05:00"}],
+        )
+    )
+    s.add(
+        t.OperationWindow(
+            id=2,
+            name="office",
+            on_nodes=["commcell"],
+            do_not_run=[{"days": "mon-fri", "from": "08:00", "to": "18:00"}],
+            time_zone="Europe/Berlin",
+            let_running_jobs_finish=True,
+        )
+    )
+    s.add(
+        t.Activity(
+            node="clients.web1",
+            off_until=now + timedelta(hours=5),
+            by=f"root@hq{bad}",
+            at=now - timedelta(hours=1),
         )
     )
 

@@ -1,0 +1,197 @@
+"""Schedules, operation windows and MediaAgents as rows and facts; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+from auxtui.gates import Gate
+from auxtui.inert import safe
+from auxtui.nodes import node_name, node_words
+from auxtui.present import OPERATIONS, Cell, Fact, Look, Row, Tone
+from engine.catalog.config_values import ScheduleValue, WindowValue
+from engine.catalog.live_values import Estate, LiveMediaAgent
+from engine.model.states import Operation
+
+LATE_S = 120  # a run that is due for longer has not been started: nothing starts it
+
+
+def policy_of(schedule: ScheduleValue, estate: Estate) -> str:
+    """The policy that a schedule runs, in words."""
+    found = (policy.name for policy in estate.policies if policy.id == schedule.policy_id)
+    return next(found, "every policy with work")
+
+
+def schedule_state(schedule: ScheduleValue, look: Look) -> Cell:
+    """Whether a schedule will run, and whether its run is late."""
+    if not schedule.enabled:
+        return Cell(f"{look.glyphs.suspended} disabled", Tone.WARN)
+    due = schedule.next_run_at
+    if due is not None and (look.clock() - due).total_seconds() > LATE_S:
+        return Cell(f"{look.glyphs.warning} overdue", Tone.BAD)
+    return Cell(f"{look.glyphs.done} enabled", Tone.OK)
+
+
+def schedule_next(schedule: ScheduleValue, look: Look) -> str:
+    """When a schedule runs next, as far as the service has reckoned it."""
+    if not schedule.enabled:
+        return "-"
+    if schedule.next_run_at is None:
+        return "by an event" if "after-backup" in schedule.spec else "not reckoned"
+    return look.time(schedule.next_run_at)
+
+
+def schedule_row(schedule: ScheduleValue, estate: Estate, look: Look) -> Row:
+    """A schedule; the order is that of `columns.SCHEDULES`."""
+    return Row(
+        ("schedule", schedule.id),
+        (
+            Cell(safe(schedule.name)),
+            schedule_state(schedule, look),
+            Cell(schedule_next(schedule, look)),
+            Cell(safe(schedule.spec)),
+            Cell(safe(policy_of(schedule, estate))),
+            Cell(OPERATIONS[Operation(schedule.operation)], Tone.MUTED),
+            Cell(look.time(schedule.last_run_at)),
+            Cell(safe(schedule.time_zone), Tone.MUTED),
+            Cell("start late" if schedule.start_missed else "report only", Tone.MUTED),
+        ),
+    )
+
+
+def schedule_head(schedule: ScheduleValue, estate: Estate, look: Look) -> list[Fact]:
+    """A schedule in a few lines, without its next runs."""
+    missed = "a missed run is started late" if schedule.start_missed else "is only reported"
+    options = ", ".join(f"{key} = {value}" for key, value in schedule.options.items())
+    facts: list[Fact] = [
+        (safe(schedule.name), schedule_state(schedule, look)),
+        (
+            "Runs",
+            Cell(
+                f"{OPERATIONS[Operation(schedule.operation)].lower()} of"
+                f" {safe(policy_of(schedule, estate))}"
+            ),
+        ),
+        ("When", Cell(f"{safe(schedule.spec)}, {safe(schedule.time_zone)}; {missed}")),
+        ("Next", Cell(schedule_next(schedule, look))),
+        ("Last", Cell(look.time(schedule.last_run_at))),
+    ]
+    if options:
+        facts.append(("Options", Cell(safe(options), Tone.MUTED)))
+    return facts
+
+
+def periods_text(window: WindowValue) -> str:
+    """When a window is in force, as it was written."""
+    return "; ".join(
+        f"{period.get('days', 'all')} {period.get('from', '00:00')}-{period.get('to', '24:00')}"
+        for period in window.do_not_run
+    )
+
+
+def window_row(window: WindowValue, gates: Sequence[Gate], look: Look) -> Row:
+    """An operation window; the order is that of `columns.WINDOWS`."""
+    return Row(
+        ("window", window.id),
+        (
+            Cell(safe(window.name)),
+            window_state(window, gates, look),
+            Cell(safe(periods_text(window))),
+            Cell(", ".join(node_words(node) for node in window.on_nodes)),
+            Cell(safe(window.time_zone), Tone.MUTED),
+            Cell(safe(", ".join(window.operations)) or "all", Tone.MUTED),
+            Cell("may finish" if window.let_running_jobs_finish else "stop", Tone.MUTED),
+        ),
+    )
+
+
+def window_state(window: WindowValue, gates: Sequence[Gate], look: Look) -> Cell:
+    """Whether a window is in force now."""
+    if any(window.name in gate.windows for gate in gates):
+        return Cell(f"{look.glyphs.suspended} in force", Tone.WARN)
+    return Cell(f"{look.glyphs.waiting} open", Tone.MUTED)
+
+
+def window_facts(window: WindowValue, gates: Sequence[Gate], look: Look) -> list[Fact]:
+    """An operation window in a few lines."""
+    finish = (
+        "may finish" if window.let_running_jobs_finish else "stop at a chunk and go on after it"
+    )
+    above = "; windows of higher levels do not count there" if window.ignore_higher_levels else ""
+    return [
+        (safe(window.name), window_state(window, gates, look)),
+        ("Do not run", Cell(safe(f"{periods_text(window)}, {window.time_zone}"))),
+        ("On", Cell(", ".join(node_words(node) for node in window.on_nodes) + above)),
+        ("Operations", Cell(safe(", ".join(window.operations)) or "all")),
+        ("Running jobs", Cell(finish)),
+    ]
+
+
+def gate_cell(gate: Gate | None, look: Look) -> Cell:
+    """Whether a node is closed now, and until when."""
+    if gate is None or not gate.reasons:
+        change = gate.next_change if gate else None
+        until = f" until {look.time(change)}" if change else ""
+        return Cell(f"{look.glyphs.done} open{until}", Tone.OK)
+    word = "off" if gate.is_off else "closed"
+    until = f" until {look.time(gate.until)}" if gate.until else " until somebody switches it on"
+    return Cell(f"{look.glyphs.suspended} {word}{until}", Tone.WARN)
+
+
+def gate_of(node: str, gates: Sequence[Gate]) -> Gate | None:
+    """What is known of a node; None: no rule concerns it."""
+    return next((gate for gate in gates if gate.node == node), None)
+
+
+def agent_row(
+    agent: LiveMediaAgent, gates: Sequence[Gate], used: Mapping[str, int], look: Look
+) -> Row:
+    """A MediaAgent; the order is that of `columns.AGENTS`."""
+    streams = used.get(agent.name, 0)
+    return Row(
+        ("agent", agent.id),
+        (
+            Cell(safe(agent.name)),
+            Cell(
+                f"{streams} of {agent.max_streams}",
+                Tone.WARN if streams >= agent.max_streams else Tone.PLAIN,
+            ),
+            gate_cell(gate_of(node_name("agent", agent), gates), look),
+            Cell(safe(agent.time_zone), Tone.MUTED),
+            Cell(safe(", ".join(agent.libraries))),
+        ),
+    )
+
+
+def agent_facts(
+    agent: LiveMediaAgent, gates: Sequence[Gate], used: Mapping[str, int], look: Look
+) -> list[Fact]:
+    """A MediaAgent in a few lines."""
+    gate = gate_of(node_name("agent", agent), gates)
+    facts: list[Fact] = [
+        (safe(agent.name), gate_cell(gate, look)),
+        (
+            "Streams",
+            Cell(f"{used.get(agent.name, 0)} of {agent.max_streams} at work, over all jobs"),
+        ),
+        ("Time zone", Cell(safe(agent.time_zone))),
+    ]
+    facts += [("Why", Cell(safe(reason), Tone.WARN)) for reason in (gate.reasons if gate else ())]
+    if gate and gate.next_change:
+        word = "opens" if gate.reasons else "closes"
+        facts.append(("Next change", Cell(f"{word} {look.time(gate.next_change)}")))
+    return facts
+
+
+def gate_row(node: str, key: Hashable, gates: Sequence[Gate], look: Look) -> Row:
+    """A node of a window; the order is that of `columns.NODES`."""
+    gate = gate_of(node, gates)
+    change = gate.next_change if gate else None
+    return Row(
+        key,
+        (
+            Cell(node_words(node)),
+            gate_cell(gate, look),
+            Cell(look.time(change), Tone.MUTED),
+            Cell(safe("; ".join(gate.reasons)) if gate else "", Tone.MUTED),
+        ),
+    )
