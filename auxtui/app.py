@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import tzinfo
 from typing import ClassVar, cast
 
-from textual.app import App
+from textual.app import App, ScreenStackError
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
@@ -225,9 +225,18 @@ class ConsoleApp(App[None]):
         self.state = replace(state, troubles=found)
         self._tell_screen()
 
+    @property
+    def _shown(self) -> ConsoleScreen | None:
+        """The screen on top; None for a dialog, and while the console is being left."""
+        try:
+            screen = self.screen
+        except ScreenStackError:
+            return None
+        return screen if isinstance(screen, ConsoleScreen) else None
+
     def _tell_screen(self) -> None:
-        screen = self.screen
-        if isinstance(screen, ConsoleScreen) and screen.is_mounted:
+        screen = self._shown
+        if screen is not None and screen.is_mounted:
             screen.pulse_changed()
             screen.refresh_frame()
 
@@ -243,8 +252,8 @@ class ConsoleApp(App[None]):
             self._tell_frame()
 
     def _tell_frame(self) -> None:
-        if isinstance(self.screen, ConsoleScreen):
-            self.screen.refresh_frame()
+        if self._shown is not None:
+            self._shown.refresh_frame()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A task that failed by a bug is said and logged; the console stays."""

@@ -64,7 +64,10 @@ async def test_tree_folds_and_keeps_its_cursor_when_the_catalog_changes(home, ma
         tree = app.screen.query_one(TreeTable)
         assert tree.cursor_key == ("copy", 2)
 
-        _execute(home.catalog, "INSERT INTO storage_policy (name, description) VALUES ('aaa', '')")
+        _execute(
+            home.catalog,
+            "INSERT INTO storage_policy (name, description, behind) VALUES ('aaa', '', '{}')",
+        )
 
         await sees(pilot, "aaa")
         assert tree.cursor_key == ("copy", 2)
