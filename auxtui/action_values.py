@@ -39,6 +39,9 @@ class World:
     catalog_ok: bool = True
     undo: str = ""
     """What can be taken back; empty: nothing."""
+    switched_off: frozenset[str] = frozenset()
+    """Nodes on which activity is switched off now."""
+    active_jobs: int = 0
 
 
 Because = Callable[[Target | None, World], str]

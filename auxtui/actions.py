@@ -14,6 +14,7 @@ from auxtui.action_values import Confirm, named
 from auxtui.action_values import Target as Target
 from auxtui.action_values import World as World
 from auxtui.actions_of_copies import COPY_ACTIONS
+from auxtui.actions_of_rules import RULE_ACTIONS
 from auxtui.inert import safe
 from engine.catalog.live_values import LiveCopy, LivePolicy, LiveSubclient
 from engine.catalog.values import JobValue
@@ -304,6 +305,29 @@ _OWN: tuple[Action, ...] = (
         hint_rank=5,
     ),
     Action(
+        id="list.since",
+        keys="d",
+        label="Filter by Time",
+        help="Goes round a day, a week, a month and any time.",
+        needs="since",
+        hint_rank=6,
+    ),
+    Action(
+        id="list.operation",
+        keys="v",
+        label="Filter by Operation",
+        help="Goes round the operations.",
+        needs="operations",
+    ),
+    Action(
+        id="view.period",
+        keys="f",
+        label="Next Period",
+        help="Goes round a day, a week and all that is kept.",
+        needs="period",
+        hint_rank=5,
+    ),
+    Action(
         id="list.sort",
         keys="comma",
         label="Sort",
@@ -368,6 +392,13 @@ _OWN: tuple[Action, ...] = (
         hint_rank=6,
     ),
     Action(
+        id="go.trend",
+        keys="7",
+        label="Trend",
+        help="Copied and still to copy over time, the rate, and when each copy is caught up.",
+        hint_rank=6,
+    ),
+    Action(
         id="go.palette",
         keys="ctrl+p,colon",
         label="Find",
@@ -415,7 +446,7 @@ _OWN: tuple[Action, ...] = (
         hint_rank=8,
     ),
 )
-ACTIONS: tuple[Action, ...] = (*_OWN, *COPY_ACTIONS)
+ACTIONS: tuple[Action, ...] = (*_OWN, *COPY_ACTIONS, *RULE_ACTIONS)
 BY_ID = {action.id: action for action in ACTIONS}
 
 _KEY_NAMES = {

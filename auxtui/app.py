@@ -172,6 +172,11 @@ class ConsoleApp(App[None]):
 
             return SchedulesScreen()
 
+        def trend() -> Screen[None]:
+            from auxtui.screens.trend import TrendScreen
+
+            return TrendScreen()
+
         return {
             "home": HomeScreen,
             "jobs": jobs,
@@ -179,6 +184,7 @@ class ConsoleApp(App[None]):
             "storage": storage,
             "events": events,
             "schedules": schedules,
+            "trend": trend,
         }
 
     def _install_signals(self) -> None:
@@ -197,6 +203,8 @@ class ConsoleApp(App[None]):
             read_only=self.profile.read_only,
             catalog_ok=self.state.catalog_error is None,
             undo=self.undo.what if self.undo else "",
+            switched_off=frozenset(gate.node for gate in self.state.gates if gate.is_off_here),
+            active_jobs=len(pulse.active) if pulse else 0,
         )
 
     def on_fresh(self, message: Fresh) -> None:

@@ -175,6 +175,23 @@ NODES = (
     Column(title="Next change", width=16, rank=1),
     Column(title="Why", width=20, flex=3, rank=2),
 )
+TREND = (
+    Column(title="Copy", width=14, wish=22, flex=1),
+    Column(title="State", width=15),
+    Column(title="To copy", width=8, right=True),
+    Column(title="Rate", width=10, right=True, rank=1),
+    Column(title="Forecast", width=20, wish=44, flex=3),
+    Column(title="New a second", width=12, right=True, rank=2),
+)
+MEDIA = (
+    Column(title="Copy", width=12, flex=1),
+    Column(title="Library", width=12, flex=1),
+    Column(title="State", width=18),
+    Column(title="Free", width=8, right=True),
+    Column(title="Writers", width=7, right=True, rank=1),
+    Column(title="MediaAgents", width=14, flex=1, rank=2),
+    Column(title="Place", width=16, flex=2, rank=3),
+)
 BACKUP_JOBS = (
     Column(title="Job", width=7, right=True),
     Column(title="Level", width=11, rank=2),

@@ -38,6 +38,7 @@ from auxtui.rule_rows import (
     window_facts,
     window_row,
 )
+from auxtui.trend import standing_facts
 from engine.catalog.config_values import ScheduleValue, WindowValue
 from engine.catalog.live_values import (
     Estate,
@@ -243,6 +244,7 @@ def copy_facts(copy: LiveCopy, look: Look) -> list[Fact]:
         ("Holds", Cell(", ".join(numbers))),
         ("Is", Cell(f"{safe(copy.kind)}{source} to {place}; keeps {fmt.span(copy.retain_s)}{cycles}{limit}")),
         ("Takes", Cell(copy_rule(copy))),
+        *standing_facts(copy, look),
     ]  # fmt: skip
 
 

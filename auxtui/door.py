@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from auxtui.door_rules import Rules, RulesDoor
 from auxtui.door_upkeep import Upkeep, UpkeepDoor
 from engine.catalog.home import Home
 from engine.model.errors import ServiceError
@@ -18,7 +19,7 @@ from engine.model.states import RequestKind
 from engine.policy.values import RunOptions
 
 
-class Door(UpkeepDoor, Protocol):
+class Door(UpkeepDoor, RulesDoor, Protocol):
     """What the console asks of the engine. Every call may raise an `AuxError`."""
 
     def ensure_service(self) -> None:
@@ -63,7 +64,7 @@ def whoami() -> str:
     return f"{user}@{os.uname().nodename}"
 
 
-class FrontDoor(Upkeep):
+class FrontDoor(Upkeep, Rules):
     """The engine's own front door."""
 
     def __init__(self, home: Home) -> None:

@@ -20,7 +20,7 @@ from engine.catalog.live_values import Estate
 from engine.model.errors import AuxError
 from engine.model.states import JobState
 
-VIEWS = "1-6"
+VIEWS = "1-7"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,8 @@ class Gate:
     """When it changes by itself; None: never."""
     is_off: bool
     """Switched off by somebody, which is easily forgotten; else a window."""
+    is_off_here: bool
+    """Switched off on this very node."""
     own: bool
     """A rule stands on this very node; else it holds by what is above."""
 
@@ -91,6 +93,7 @@ def _gate(
         until=found.until,
         next_change=found.next_change,
         is_off=bool(found.off),
+        is_off_here=any(value.node == node for value in found.off),
         own=node in own,
     )
 

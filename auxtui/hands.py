@@ -16,6 +16,7 @@ from auxtui.action_values import Action, Confirm, Target, named
 from auxtui.asking import begin, tell_error
 from auxtui.feed import in_thread
 from auxtui.hands_of_copies import COPY_HANDS
+from auxtui.hands_of_rules import RULE_HANDS
 from auxtui.inert import safe
 from auxtui.nodes import node_name
 from auxtui.present import Tone
@@ -311,6 +312,9 @@ OF_THE_SCREEN = {
     "list.filter": "open_filter",
     "list.state": "next_state",
     "view.operation": "next_operation",
+    "view.period": "next_period",
+    "list.since": "next_since",
+    "list.operation": "next_kind",
     "list.sort": "next_order",
     "tab.next": "next_tab",
     "tab.previous": "previous_tab",
@@ -343,6 +347,7 @@ HANDS: dict[str, Hand] = {
     "go.storage": _mode("storage"),
     "go.events": _mode("events"),
     "go.schedules": _mode("schedules"),
+    "go.trend": _mode("trend"),
     "go.palette": _palette,
     "go.help": _help,
     "go.troubles": _troubles,
@@ -350,4 +355,5 @@ HANDS: dict[str, Hand] = {
     "console.leave": _leave,
     "console.undo": _undo,
     **COPY_HANDS,
+    **RULE_HANDS,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from enum import IntEnum
 
 from auxtui import format as fmt
@@ -20,8 +20,6 @@ from engine.model.states import CopyKind, JobCopyState, JobState, LibraryState
 
 SILENT_S = 30  # a service that has not reported for so long is stuck or dead
 LATE = timedelta(minutes=2)  # a run that is due for longer was not started
-BEHIND = timedelta(days=2)  # owed for longer than this: the copy has fallen behind
-BEHIND_BYTES = 25 * 1024**4  # or owing more than this
 
 
 class Grade(IntEnum):
@@ -71,9 +69,8 @@ def troubles(
         found.extend(_of_libraries(estate.libraries))
         for client in estate.clients:
             found.extend(_of_subclients(client.subclients))
-        now = pulse.at if pulse else None
         for policy in estate.policies:
-            found.extend(_of_policy(policy, now))
+            found.extend(_of_policy(policy))
         found.extend(_of_schedules(estate.schedules, pulse))
         found.extend(_of_gates(gates, estate, zone))
     return tuple(sorted(found, key=lambda trouble: -trouble.grade))
@@ -200,7 +197,7 @@ def _of_gates(gates: Iterable[Gate], estate: Estate, zone: tzinfo | None) -> Ite
         )
 
 
-def _of_policy(policy: LivePolicy, now: datetime | None) -> Iterator[Trouble]:
+def _of_policy(policy: LivePolicy) -> Iterator[Trouble]:
     if policy.last_run and policy.last_run[1] == JobState.FAILED:
         job_id, _, reason = policy.last_run
         yield Trouble(
@@ -210,7 +207,7 @@ def _of_policy(policy: LivePolicy, now: datetime | None) -> Iterator[Trouble]:
             node=("policy", policy.id),
         )
     for copy in policy.copies:
-        yield from _of_copy(copy, now)
+        yield from _of_copy(copy)
     if policy.copies and all(copy.kind == CopyKind.PRIMARY for copy in policy.copies):
         yield Trouble(
             grade=Grade.WARNING,
@@ -220,7 +217,7 @@ def _of_policy(policy: LivePolicy, now: datetime | None) -> Iterator[Trouble]:
         )
 
 
-def _of_copy(copy: LiveCopy, now: datetime | None) -> Iterator[Trouble]:
+def _of_copy(copy: LiveCopy) -> Iterator[Trouble]:
     name, node = f"{safe(copy.policy)}/{safe(copy.name)}", ("copy", copy.id)
     bad = copy.counts.of(JobCopyState.BAD)
     if bad:
@@ -230,14 +227,13 @@ def _of_copy(copy: LiveCopy, now: datetime | None) -> Iterator[Trouble]:
             hint="open the copy, filter by state (f), look at the reason",
             node=node,
         )
-    oldest = copy.counts.oldest_owed_at
-    behind = oldest is not None and now is not None and now - oldest > BEHIND
-    if copy.active and (behind or copy.counts.owed_bytes > BEHIND_BYTES):
-        since = f", the oldest since {fmt.age(now - oldest)}" if now and oldest else ""
+    standing = copy.standing
+    if copy.active and standing is not None and standing.is_behind:
+        why = safe("; ".join(standing.behind_reasons)) or fmt.size(standing.owed_bytes)
+        forecast = f"; {safe(standing.forecast)}" if standing.forecast else ""
         yield Trouble(
             grade=Grade.WARNING,
-            text=f"copy {name} has fallen behind: {fmt.count(copy.counts.owed, 'backup job')},"
-            f" {fmt.size(copy.counts.owed_bytes)} to copy{since}",
-            hint="run it (r), or ask why on one of its backup jobs (w)",
+            text=f"copy {name} has fallen behind: {why}{forecast}",
+            hint="run it (r), look at its trend (7), or ask why on one of its backup jobs (w)",
             node=node,
         )

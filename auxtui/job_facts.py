@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from auxtui import format as fmt
 from auxtui.inert import safe
+from auxtui.plots import Chart, Series
 from auxtui.present import (
     OPERATIONS,
     Cell,
@@ -16,10 +17,11 @@ from auxtui.present import (
     Tone,
     bar,
     job_state,
+    library_state,
     sparkline,
     target_of,
 )
-from engine.catalog.live_values import LiveItem
+from engine.catalog.live_values import Estate, LiveItem
 from engine.catalog.values import AttemptValue, JobErrorValue, JobValue, RateSampleValue
 from engine.model.states import JobState
 
@@ -133,14 +135,56 @@ def sample_rates(samples: Sequence[RateSampleValue]) -> list[float]:
         seconds = (after.at - before.at).total_seconds()
         if seconds > 0:
             rates.append(max(0.0, (after.bytes_done - before.bytes_done) / seconds))
+        else:
+            rates.append(0.0)
     return rates
+
+
+def rate_chart(samples: Sequence[RateSampleValue]) -> Chart:
+    """The rate history of a job as a plot."""
+    series = Series(
+        name="rate", at=tuple(s.at for s in samples[1:]), values=tuple(sample_rates(samples))
+    )
+    return Chart(title="Rate", series=(series,), is_rate=True)
+
+
+def media_rows(job: JobValue, estate: Estate | None, look: Look) -> list[Row]:
+    """Where a job writes: each copy with its library; the order is that of `columns.MEDIA`."""
+    if estate is None:
+        return []
+    libraries = {library.id: library for library in estate.libraries}
+    rows: list[Row] = []
+    for copy in estate.copies():
+        library = libraries.get(copy.library_id) if copy.library_id is not None else None
+        if copy.policy != job.policy or copy.name not in job.copies or library is None:
+            continue
+        rows.append(
+            Row(
+                copy.id,
+                (
+                    Cell(safe(copy.name)),
+                    Cell(safe(library.name)),
+                    library_state(library.state, look),
+                    Cell(fmt.size(library.free_bytes)),
+                    Cell(str(library.writers)),
+                    Cell(safe(", ".join(library.media_agents))),
+                    Cell(safe(library.url), Tone.MUTED),
+                ),
+            )
+        )
+    return rows
 
 
 def streams_facts(job: JobValue) -> list[Fact]:
     """How many streams, and what limits them."""
     number = fmt.count(job.streams, "stream") if job.streams else "no stream now"
-    because = f", limited by: {safe(job.streams_limited_by)}" if job.streams_limited_by else ""
-    return [("Streams", Cell(number + because))]
+    facts: list[Fact] = [("Streams", Cell(number, Tone.STRONG))]
+    if job.streams_limited_by:
+        facts.append(("Why so many", Cell(f"limited by: {safe(job.streams_limited_by)}")))
+    asked = job.options.get("streams")
+    if asked:
+        facts.append(("Asked for", Cell(str(asked))))
+    return facts
 
 
 def attempt_row(attempt: AttemptValue, look: Look) -> Row:

@@ -276,6 +276,8 @@ def copy_state(copy: LiveCopy, look: Look) -> Cell:
         return Cell(f"{glyphs.killed} inactive", Tone.MUTED)
     if bad:
         return Cell(f"{glyphs.failed} {bad:,} bad", Tone.BAD)
+    if copy.standing is not None and copy.standing.is_behind:
+        return Cell(f"{glyphs.failed} fallen behind", Tone.BAD)
     if counts.owed:
         return Cell(f"{glyphs.warning} {counts.owed:,} to copy", Tone.WARN)
     if not counts.by_state:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -19,13 +19,17 @@ from auxtui.job_facts import (
     error_row,
     general_facts,
     item_row,
+    media_rows,
     progress_facts,
+    rate_chart,
     streams_facts,
 )
 from auxtui.present import Cell, Tone, event_row, stream_row
+from auxtui.run_plan import plan_facts, plan_rows
 from auxtui.screens.base import ConsoleScreen
 from auxtui.screens.events import event_target
 from auxtui.targets import job_target
+from auxtui.widgets.chart_view import ChartView
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.tab_strip import TabStrip
@@ -40,11 +44,14 @@ from engine.catalog.values import (
     StreamValue,
 )
 
-TABS = ("General", "Progress", "Streams", "Attempts", "Events", "Errors")
+TABS = ("General", "Progress", "Streams", "Media", "Plan", "Attempts", "Events", "Errors")
+PLAN_ASKED = "plan"
 _COLUMNS = {
     "General": col.ITEMS,
     "Progress": col.ITEMS,
     "Streams": col.STREAMS,
+    "Media": col.MEDIA,
+    "Plan": col.PLAN,
     "Attempts": col.ATTEMPTS,
     "Events": col.EVENTS,
     "Errors": col.ERRORS,
@@ -53,6 +60,8 @@ _EMPTY = {
     "General": "no backup job has ended in this run yet",
     "Progress": "no backup job has ended in this run yet",
     "Streams": "no stream is at work: the job is not running",
+    "Media": "the copies of this job are not there any more",
+    "Plan": "this job has no plan: only auxiliary copies have one",
     "Attempts": "no attempt has started yet",
     "Events": "nothing has happened yet",
     "Errors": "no errors",
@@ -78,11 +87,15 @@ class JobScreen(ConsoleScreen):
     ABILITIES: ClassVar[frozenset[str]] = frozenset({"menu", "tabs"})
     ABOUT = (
         "One job, as it is now. F6 or ] goes to the next tab: Progress has the rate and when it will"
-        " be done, Streams what each stream reads and what limits their number, Errors what failed"
-        " and what to do about it. Enter on an event or error shows the whole text."
+        " be done, Streams what each stream reads and what limits their number, Media where it writes,"
+        " Plan what it was to take and what not, and why, Errors what failed and what to do about it."
+        " Enter on an event or error shows the whole text."
     )
     CSS = """
     JobScreen #facts { max-height: 60%; overflow-y: auto; }
+    JobScreen #chart { height: 2fr; max-height: 16; display: none; }
+    JobScreen.-plotted #chart { display: block; }
+    JobScreen #list { height: 1fr; min-height: 3; }
     """
 
     def __init__(self, job_id: int) -> None:
@@ -90,10 +103,12 @@ class JobScreen(ConsoleScreen):
         self._job_id = job_id
         self._details: _Details | None = None
         self._drawn_tab = ""
+        self._plan: Mapping[str, Any] | None = None
 
     def compose_body(self) -> ComposeResult:
         yield TabStrip(TABS, id="tabs")
         yield Facts(id="facts")
+        yield ChartView(glyphs=self.look.glyphs, zone=self.look.zone, empty="", id="chart")
         yield LineTable(col.ITEMS, glyphs=self.look.glyphs, empty="reading", id="list")
 
     def first_focus(self) -> Widget | None:
@@ -113,6 +128,9 @@ class JobScreen(ConsoleScreen):
         if isinstance(message, Fresh) and message.topic == "job":
             self._details = message.value
             self._draw()
+        elif isinstance(message, Answer) and message.token == PLAN_ASKED:
+            self._plan = message.value
+            self._draw()
 
     def next_tab(self) -> None:
         """Shows the next tab."""
@@ -124,6 +142,9 @@ class JobScreen(ConsoleScreen):
 
     @on(TabStrip.Changed)
     def _tab_changed(self) -> None:
+        if self._plan is None and self.query_one(TabStrip).current == "Plan":
+            number = self._job_id
+            self.console.feed.ask(self, PLAN_ASKED, lambda live: live.plan(number) or {})
         self._draw()
 
     def row_chosen(self, table: LineTable) -> None:
@@ -142,7 +163,9 @@ class JobScreen(ConsoleScreen):
             for stream in details.streams:
                 if stream.number == key and stream.backup_job_id:
                     self.console.open_backup_job(stream.backup_job_id)
-        elif tab in ("General", "Progress") and isinstance(key, tuple):
+        elif tab == "Media" and isinstance(key, int):
+            self.console.open_target(Target(kind="copy", id=key, name="copy"))
+        elif tab in ("General", "Progress", "Plan") and isinstance(key, tuple):
             self.console.open_backup_job(key[0])
 
     def _read(self, live: LiveCatalog) -> _Details:
@@ -177,6 +200,10 @@ class JobScreen(ConsoleScreen):
             table.show_rows(item_row(item, look) for item in details.items)
         elif tab == "Streams":
             table.show_rows(stream_row(stream, look) for stream in details.streams)
+        elif tab == "Media":
+            table.show_rows(media_rows(details.job, self.console.state.estate, look))
+        elif tab == "Plan":
+            table.show_rows(plan_rows(self._plan or {}, look))
         elif tab == "Attempts":
             table.show_rows(attempt_row(attempt, look) for attempt in details.attempts)
         elif tab == "Events":
@@ -188,11 +215,15 @@ class JobScreen(ConsoleScreen):
         job = details.job
         if job is None:
             return
+        self.set_class(tab == "Progress" and len(details.samples) > 2, "-plotted")
         if tab == "General":
             facts.show(general_facts(job, self.look))
         elif tab == "Progress":
             width = max(10, self.size.width - 30)
             facts.show(progress_facts(job, details.samples, self.look, width=width))
+            self.query_one("#chart", ChartView).show(rate_chart(details.samples))
+        elif tab == "Plan":
+            facts.show(plan_facts(self._plan) if self._plan else [])
         else:
             facts.show(streams_facts(job) if tab == "Streams" else [])
 

@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from auxtui import columns as col
+from auxtui import format as fmt
 from auxtui.actions import Target
-from auxtui.present import Cell, Tone, job_row, word
+from auxtui.present import Cell, Fact, Tone, job_row, word
 from auxtui.screens.list_screen import ListScreen
 from auxtui.targets import job_targets
 from engine.catalog.values import JobValue
+from engine.model.states import JobState
 
 _SEVERITY = ("failed", "pending", "completed_with_errors", "interrupted", "suspended", "waiting",
              "queued", "running", "killed", "completed")  # fmt: skip
+_ORDERS: tuple[tuple[str, Callable[[JobValue], Any]], ...] = (
+    ("as they came", lambda job: (job.state.is_final, job.id)),
+    ("worst first", lambda job: (_SEVERITY.index(job.state), job.id)),
+    ("by policy", lambda job: (job.policy, job.id)),
+    ("fastest first", lambda job: (-job.bytes_per_second, job.id)),
+    ("first done first", lambda job: (job.seconds_left is None, job.seconds_left or 0, job.id)),
+    ("by priority", lambda job: (job.priority, job.id)),
+)
+_HELD = tuple(state for state in JobState if not state.is_final and state is not JobState.RUNNING)
+_STATES: tuple[tuple[str, tuple[JobState, ...]], ...] = (
+    ("every state", tuple(JobState)),
+    ("running", (JobState.RUNNING,)),
+    ("held", _HELD),
+    ("ended", tuple(state for state in JobState if state.is_final)),
+)
 
 
 class JobsScreen(ListScreen):
     """The job controller."""
 
-    ABILITIES: ClassVar[frozenset[str]] = frozenset({"menu", "filter", "mark", "sort"})
+    ABILITIES: ClassVar[frozenset[str]] = frozenset(
+        {"menu", "filter", "mark", "mark-all", "sort", "state", "all-jobs"}
+    )
     COLUMNS = col.JOBS
     EMPTY = "no job is running; 1 and r on a policy runs an auxiliary copy, 3 shows what has ended"
     ABOUT = (
         "Every job that has not ended, and those that ended in the last five minutes. Mark several"
-        " with space and suspend, resume or kill them together. Enter shows one in detail."
+        " with space, or all with *, and suspend, resume or kill them together. The comma goes round"
+        " the orders, f round the states, / looks for a text. Enter shows one in detail."
     )
 
     def __init__(self) -> None:
         super().__init__()
         self._jobs: tuple[JobValue, ...] = ()
-        self._by_severity = False
+        self._order = 0
+        self._state = 0
 
     def crumbs(self) -> Sequence[str]:
         return ("Job controller",)
@@ -44,24 +65,55 @@ class JobsScreen(ListScreen):
         self.pulse_changed()
 
     def next_order(self) -> None:
-        """Sorts by id, or the worst state first."""
-        self._by_severity = not self._by_severity
+        """Goes round the orders."""
+        self._order = (self._order + 1) % len(_ORDERS)
         self.pulse_changed()
+
+    def next_state(self) -> None:
+        """Goes round the states."""
+        self._state = (self._state + 1) % len(_STATES)
+        self.pulse_changed()
+
+    def mark(self) -> None:
+        super().mark()
+        self.pulse_changed()
+
+    def mark_all(self) -> None:
+        """Marks every job that is shown, or none."""
+        self.table.mark_all()
+        self.refresh_frame()
+        self.pulse_changed()
+
+    def back(self) -> bool:
+        went = super().back()
+        self.pulse_changed()
+        return went
 
     def pulse_changed(self) -> None:
         pulse = self.console.state.pulse
         if pulse is None:
             return
-        jobs = [job for job in (*pulse.active, *pulse.recent) if self._matches(job)]
-        if self._by_severity:
-            jobs.sort(key=lambda job: (_SEVERITY.index(job.state), job.id))
+        known = (*pulse.active, *pulse.recent)
+        jobs = [job for job in known if self._matches(job)]
+        jobs.sort(key=_ORDERS[self._order][1])
         self._jobs = tuple(jobs)
         self.table.show_rows(job_row(job, self.look) for job in jobs)
-        counts = Counter(word(job.state) for job in jobs)
-        totals = ", ".join(f"{n} {state}" for state, n in counts.items()) or "none"
-        order = "worst first" if self._by_severity else "by id"
-        self.facts.show([("Jobs", Cell(f"{totals}; sorted {order}", Tone.MUTED))])
+        self.facts.show(self._totals(known))
+
+    def _totals(self, known: Sequence[JobValue]) -> list[Fact]:
+        """How many jobs are in each state, how fast they are together, what is shown."""
+        counts = Counter(word(job.state) for job in known)
+        totals = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
+        rate = sum(job.bytes_per_second for job in known if not job.state.is_final)
+        shown = f"{_STATES[self._state][0]} (f); {_ORDERS[self._order][0]} (,)"
+        if self.table.marked:
+            shown += f"; {len(self.table.marked)} marked"
+        return [
+            ("Jobs", Cell(f"{totals}; {fmt.rate(rate)} together" if rate else totals)),
+            ("Shown", Cell(shown, Tone.MUTED)),
+        ]
 
     def _matches(self, job: JobValue) -> bool:
-        text = f"{job.id} {job.policy} {' '.join(job.copies)} {job.state} {job.reason}".lower()
-        return self.text.lower() in text
+        text = f"{job.id} {job.policy} {' '.join(job.copies)} {job.state} {job.reason}"
+        is_state = job.state in _STATES[self._state][1]
+        return is_state and self.text.lower() in f"{text} {job.initiated_by}".lower()

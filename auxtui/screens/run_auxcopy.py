@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -200,7 +200,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[str | None]):
 
     def action_start(self) -> None:
         """Starts, schedules or saves the run, when every field is right."""
-        self.run_worker(self._start(), exclusive=True, group="start")
+        self._start()
 
     @on(TabStrip.Changed)
     def _tab_clicked(self) -> None:
@@ -284,8 +284,9 @@ class RunAuxiliaryCopyScreen(ModalScreen[str | None]):
         if form.options != self._previewed:
             self._previewed = form.options
             self._say(Cell(f"planning {self.console.look.glyphs.ellipsis}", Tone.MUTED))
-            self.run_worker(self._plan(form.options), exclusive=True, group="plan")
+            self._plan(form.options)
 
+    @work(exclusive=True, group="plan")
     async def _plan(self, options: RunOptions) -> None:
         door, name = self.console.door, self._policy.name
         try:
@@ -300,6 +301,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[str | None]):
         for lines in self.query("#lines").results(LineTable):
             lines.show_rows(plan_rows(plan, look))
 
+    @work(exclusive=True, group="start")
     async def _start(self) -> None:
         for field in self.query(Input):
             typed = asyncio.Event()  # what was typed into it before the key that starts has arrived

@@ -121,6 +121,18 @@ class RecordingDoor:
         self._call("scan", subclient)
         return {"adopted": [1, 2], "left": [], "bad": [], "offline": []}
 
+    def schedule(self, name: str, act: str) -> list[int]:
+        self._call("schedule", name, act)
+        return [908] if act == "run" else []
+
+    def switch_activity(self, node: str, *, on: bool, off_until: datetime | None = None) -> bool:
+        self._call("switch_activity", node, on, off_until)
+        return True
+
+    def resubmit(self, job_id: int) -> int:
+        self._call("resubmit", job_id)
+        return 909
+
     def decide(self, policy: str, copy: str, backup_jobs: Sequence[int], decision: str) -> None:
         self._call("decide", policy, copy, list(backup_jobs), decision)
 

@@ -35,6 +35,7 @@ def make_catalog(path: Path, *, now: datetime = NOW, hostile: bool = False) -> P
         session.commit()
         _backups(session, now, HOSTILE if hostile else b"")
         _jobs(session, now, bad)
+        _trend(session, now, bad)
         session.commit()
     engine.dispose()
     return path
@@ -187,6 +188,41 @@ def _rules(s: Session, now: datetime, bad: str) -> None:
             at=now - timedelta(hours=1),
         )
     )
+
+
+def _trend(s: Session, now: datetime, bad: str) -> None:
+    for copy_id, behind in ((2, True), (3, False), (5, False)):
+        s.add(
+            t.CopyStanding(
+                copy_id=copy_id,
+                at=now,
+                owed_jobs=8,
+                owed_bytes=7 * GIB,
+                behind_since=now - timedelta(hours=3) if behind else None,
+                behind_reasons=[f"the oldest is owed for 15 days, more than 14{bad}"] * behind,
+                rate_bps=90 * 1024**2,
+                income_bps=1024**2,
+                caught_up_at=now + timedelta(hours=9),
+                earliest_at=now + timedelta(hours=7),
+                latest_at=now + timedelta(hours=30),
+                is_known=True,
+                forecast=f"caught up Saturday 13:00{bad}",
+            )
+        )
+        for number in range(48):
+            s.add(
+                t.CopySample(
+                    copy_id=copy_id,
+                    slot=number,
+                    at=now - timedelta(minutes=30 * (48 - number)),
+                    held_jobs=number,
+                    held_bytes=number * GIB // 4,
+                    owed_jobs=48 - number,
+                    owed_bytes=(60 - number) * GIB // 3,
+                    copied_bytes=(number % 5) * GIB // 4,
+                    seconds=1800,
+                )
+            )
 
 
 def _backups(s: Session, now: datetime, bad: bytes) -> None:

@@ -29,11 +29,11 @@ async def test_job_controller_sorts_the_worst_first(home, make_console):
     app = make_console(home)
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("2")
-        await sees(pilot, "sorted by id")
+        await sees(pilot, "as they came")
 
         await pilot.press("comma")
 
-        await sees(pilot, "sorted worst first")
+        await sees(pilot, "worst first (,)")
         table = app.screen.query_one("#list", LineTable)
         assert [table.source.key_at(i) for i in range(3)] == [902, 906, 905]
 
@@ -158,7 +158,7 @@ async def test_job_details_show_every_tab(home, make_console):
         await sees(
             pilot, "limited by: MediaAgent store2 allows 2 streams", "throttled", "pg/base.tar"
         )
-        await pilot.press("f6")
+        await pilot.press("f6", "f6", "f6")
         await sees(pilot, "under way")
         await pilot.press("f6")
         await sees(pilot, "job 905 started")

@@ -1,0 +1,78 @@
+"""A plot on the screen: drawn by a thread, repainted only when it has changed."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual import work
+from textual.strip import Strip
+from textual.widget import Widget
+
+from auxtui.feed import in_thread
+from auxtui.glyphs import ASCII, Glyphs
+from auxtui.plots import Chart, chart_lines
+from auxtui.widgets.line_table import fit
+
+
+class ChartView(Widget):
+    """Shows a chart as large as it is itself."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"chart--title", "chart--line", "chart--none"}
+    DEFAULT_CSS = """
+    ChartView {
+        height: 1fr; background: $background; color: $foreground;
+        & > .chart--title { color: $tone-head; text-style: bold; }
+        & > .chart--line { color: $tone-run; }
+        & > .chart--none { color: $tone-muted; }
+    }
+    """
+
+    def __init__(self, *, glyphs: Glyphs, zone: tzinfo | None, empty: str, id: str) -> None:
+        """Args:
+        glyphs: ASCII draws with ASCII only.
+        zone: in which times stand at the axis.
+        empty: said when there is nothing to plot.
+        id: of the widget.
+        """
+        super().__init__(id=id)
+        self._ascii = glyphs is ASCII
+        self._zone = zone
+        self._empty = empty
+        self._chart: Chart | None = None
+        self._lines: tuple[str, ...] = ()
+        self._drawn_for: tuple[Chart | None, int, int] = (None, 0, 0)
+
+    def show(self, chart: Chart) -> None:
+        """Plots something else."""
+        if chart != self._chart:
+            self._chart = chart
+            self._redraw()
+
+    def on_resize(self) -> None:
+        """Draws it for the new size."""
+        self._redraw()
+
+    def _redraw(self) -> None:
+        chart, width, height = self._chart, self.size.width, self.size.height - 1
+        if chart is not None and (chart, width, height) != self._drawn_for and height > 0:
+            self._drawn_for = (chart, width, height)
+            self._draw(chart, width, height)
+
+    @work(exclusive=True, group="plot", exit_on_error=False)
+    async def _draw(self, chart: Chart, width: int, height: int) -> None:
+        self._lines = await in_thread(
+            lambda: chart_lines(chart, width, height, ascii_only=self._ascii, zone=self._zone)
+        )
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draws a line of the plot."""
+        width = self.size.width
+        if not self._lines:
+            text = f" {self._empty}" if y == 0 and self._chart is not None else ""
+            return Strip([Segment(fit(text, width), self.get_component_rich_style("chart--none"))])
+        text = self._lines[y] if y < len(self._lines) else ""
+        name = "chart--title" if y == 0 else "chart--line"
+        return Strip([Segment(fit(text, width), self.get_component_rich_style(name))], width)
