@@ -91,7 +91,7 @@ def write_credentials(path: Path) -> Path:
 
 @contextmanager
 def moto_server(**environ: str) -> Iterator[StoreServer]:
-    """Starts `moto_server`, and ends it."""
+    """Starts `moto_server`, and ends it. It takes parts of any size, so that tests can be small."""
     with tempfile.TemporaryDirectory(prefix="moto-") as name:
         log, port = Path(name, "log"), free_port()
         with log.open("wb") as out:
@@ -100,7 +100,7 @@ def moto_server(**environ: str) -> Iterator[StoreServer]:
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **environ},
+                env={**os.environ, "S3_UPLOAD_PART_MIN_SIZE": "1", **environ},
             )
         try:
             await_port(port, process, log)

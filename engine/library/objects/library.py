@@ -226,7 +226,8 @@ class ObjectLibrary:
         with self._in_use("read the marker of"):
             found = self._read_marker()
         if found is None:
-            raise self._offline("there is no marker of a library there")
+            raise self._marker.absent()
+        self._marker.uuid = found.uuid
         return found
 
     def _read_marker(self) -> LibraryIdentity | None:
@@ -239,19 +240,23 @@ class ObjectLibrary:
         return self._connection.run(self._fetch_marker())
 
     async def _fetch_marker(self) -> bytes | None:
-        blocks: list[bytes] = []
+        text = bytearray()
+
+        def begin() -> Callable[[bytes], object]:
+            text.clear()
+            return text.extend
+
         key = self._address.key(MARKER)
         try:
-            await self._connection.store.whole(key, blocks.append)
+            await self._connection.store.whole(key, begin)
         except StoreFault as fault:
             if fault.code == "NoSuchBucket" or fault.kind is not Kind.MISSING:
                 raise
             return None
-        return b"".join(blocks)[:MAX_MARKER_BYTES]
+        return bytes(text[:MAX_MARKER_BYTES])
 
     def _write_marker(self, identity: LibraryIdentity) -> LibraryIdentity:
-        if self._marker.uuid:
-            raise self._offline("there is no marker of a library there, and there was one before")
+        self._marker.refuse_marked_before()
         text = json.dumps(asdict(identity), indent=2).encode("ascii") + b"\n"
         sender = Sender(self._connection.store, self._capabilities(identity.uuid))
 
@@ -449,7 +454,7 @@ class ObjectLibrary:
     async def _marked(self) -> None:
         text = await self._fetch_marker()
         if text is None:
-            raise self._offline("its marker is gone")
+            raise self._marker.absent()
         self._marker.judged(text)
 
     def _sweep(self, home: LibraryHome, place: Place) -> None:

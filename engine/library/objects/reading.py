@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from blake3 import blake3
@@ -127,7 +127,13 @@ def fetch_manifest(connection: Connection, key: str, where: str) -> Manifest:
     """
     fd = os.open(tempfile.gettempdir(), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        connection.run(connection.store.whole(key, lambda block: _append(fd, block)))
+
+        def begin() -> Callable[[bytes], object]:
+            os.ftruncate(fd, 0)
+            os.lseek(fd, 0, os.SEEK_SET)
+            return lambda block: _append(fd, block)
+
+        connection.run(connection.store.whole(key, begin))
         return Manifest(fd, where)
     except BaseException:
         os.close(fd)
@@ -268,6 +274,8 @@ class ObjectReadHandle:
         total = str(answer.get("ContentRange", "")).rpartition("/")[2]
         if total.isdecimal():
             self._check_size(int(total))
+        if answer["ContentLength"] != len(view):
+            raise StoreFault(Kind.CORRUPT, text="the store sends fewer bytes than it says it has")
 
     def _check_size(self, size: int) -> None:
         if size != self._entry.size:

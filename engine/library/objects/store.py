@@ -108,10 +108,10 @@ class Store:
         """Fills a buffer with a range of an object; a stream that breaks is asked for again.
 
         Returns:
-            The answer, without its body.
+            The answer, without its body; shorter than asked for at the end of the object.
 
         Raises:
-            StoreFault: it failed for good; `CORRUPT` when the store sends less than it says.
+            StoreFault: it failed for good.
         """
         wanted = f"bytes={offset}-{offset + len(into) - 1}"
 
@@ -127,7 +127,7 @@ class Store:
                         raise StoreFault(Kind.CORRUPT, text="more bytes came than were asked for")
                     into[at : at + len(block)] = block
                     at += len(block)
-            if at != answer["ContentLength"] or at != len(into):
+            if at != answer["ContentLength"]:
                 raise StoreFault(
                     Kind.NETWORK, text=f"the answer ended after {at} of {len(into)} bytes"
                 )
@@ -135,17 +135,22 @@ class Store:
 
         return await self._trying(once, TRIES)
 
-    async def whole(self, key: str, sink: Callable[[bytes], object]) -> dict[str, Any]:
+    async def whole(
+        self, key: str, begin: Callable[[], Callable[[bytes], object]]
+    ) -> dict[str, Any]:
         """Hands a whole object over, block by block, in one stream.
 
+        Args:
+            begin: called at each try; returns what takes the blocks from the first on.
+
         Raises:
-            StoreFault: it failed; the sink may have got a part.
+            StoreFault: it failed; a part may have been handed over.
         """
 
         async def once() -> dict[str, Any]:
             client = await self._opened()
             answer: dict[str, Any] = await client.get_object(Bucket=self.address.bucket, Key=key)
-            count = 0
+            sink, count = begin(), 0
             async with answer.pop("Body") as body:
                 async for block in body.raw_stream.content.iter_any():
                     count += len(block)
@@ -154,7 +159,7 @@ class Store:
                 raise StoreFault(Kind.NETWORK, text=f"the answer ended after {count} bytes")
             return answer
 
-        return await self._trying(once, 1)
+        return await self._trying(once, TRIES)
 
     async def listed(
         self, prefix: str, *, delimiter: str = "", page: int = 1000
@@ -268,7 +273,7 @@ def _translated(address: S3Address) -> Any:
             text=f"the certificate of {server} cannot be trusted",
             hint="correct the endpoint, or set AWS_CA_BUNDLE for the service",
         ) from err
-    except (IncompleteReadError, ResponseStreamingError) as err:
+    except (IncompleteReadError, ResponseStreamingError, aiohttp.ClientPayloadError) as err:
         raise StoreFault(Kind.NETWORK, text="the answer ended early") from err
     except (NoConnection, HTTPClientError, aiohttp.ClientError, TimeoutError, OSError) as err:
         raise StoreFault(

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from engine.library.objects import connection, parts, store
+from engine.library.objects.library import ObjectLibrary
+from tests.library.samples import COMMCELL, IDENTITY
+from tests.proxy import Proxy, proxy_to
+from tests.stores import StoreServer
+
+PART = 64 * 1024
+
+
+@dataclass
+class Bucket:
+    """A library in a bucket behind a proxy."""
+
+    server: StoreServer
+    proxy: Proxy
+    name: str
+    home: Path
+
+    def open(self, **options: str) -> ObjectLibrary:
+        """Opens it, as another process would."""
+        connection.close_connections()
+        return self.opened(**options)
+
+    def opened(self, **options: str) -> ObjectLibrary:
+        """Opens it once more in the same process."""
+        url = self.server.url(self.name, endpoint=self.proxy.endpoint, **options)
+        return ObjectLibrary.of_url("vault", url, home=self.home, uuid="", commcell_id=COMMCELL)
+
+    def library(self) -> ObjectLibrary:
+        """Opened and marked."""
+        library = self.open()
+        library.initialise(IDENTITY)
+        self.proxy.requests.clear()
+        return library
+
+    def there(self) -> list[str]:
+        """Every key but the marker."""
+        return [
+            key for key in self.server.keys(self.name) if not key.endswith("auxtui-library.json")
+        ]
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Parts of 64 KiB, so that small files have many."""
+    monkeypatch.setattr(parts, "PART_BYTES", PART)
+    monkeypatch.setattr(parts, "WHOLE_BYTES", PART)
+    return PART
+
+
+@pytest.fixture
+def bucket(moto: StoreServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setattr(store, "FIRST_PAUSE_S", 0.001)
+    with proxy_to(moto.endpoint) as proxy:
+        yield Bucket(moto, proxy, moto.bucket(), home)
+        proxy.thaw.set()
+        connection.close_connections()
+    assert threading.active_count() < 50

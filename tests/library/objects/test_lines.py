@@ -1,0 +1,516 @@
+"""Bad lines and bad servers: each a specific error, and nothing that is not so is published."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.library.objects import store
+from engine.model.errors import (
+    AuxError,
+    Cancelled,
+    DestinationError,
+    DestinationExists,
+    DestinationFull,
+    DestinationWrite,
+    LibraryOffline,
+    SourceCorrupt,
+    SourceRead,
+)
+from tests.library.objects.conftest import PART, Bucket
+from tests.library.samples import (
+    IDENTITY,
+    PLACE,
+    Job,
+    check_copy,
+    copy_job,
+    header,
+    read_all,
+    sample_job,
+    write_chunks,
+)
+from tests.proxy import Request
+from tests.stores import SECRET_KEY
+
+CHUNK = 4 * PART
+LARGE = CHUNK + PART + 5
+pytestmark = pytest.mark.usefixtures("small_parts")
+
+
+def large_job(size: int = LARGE) -> Job:
+    """A file of two chunks and six parts."""
+    job = Job()
+    job.file(b"large", random.Random(size).randbytes(size), chunk=CHUNK)
+    return job
+
+
+def test_parts_go_up_once_and_are_put_together(bucket: Bucket):
+    library, job = bucket.library(), large_job()
+
+    copy_job(library, job)
+
+    check_copy(library, job)
+    assert bucket.proxy.count(Request.is_part) == 6
+    assert bucket.proxy.sent(Request.is_part) == LARGE
+    assert bucket.server.uploads(bucket.name) == []
+    assert list(bucket.home.rglob("journal")) == []
+
+
+def test_what_a_store_can_do_is_found_out_once(bucket: Bucket):
+    bucket.library()
+    caps = next(bucket.home.rglob("capabilities.json"))
+    library = bucket.open()
+    line = library.probe().line
+
+    assert caps.stat().st_mode & 0o777 == 0o600
+    assert line is not None
+    assert set(line.offers) == {"conditional-put", "conditional-complete", "etag-md5"}
+    assert len(line.lacks) == 1
+    assert "does not verify SHA-256" in line.lacks[0]
+    assert line.latency_s is not None
+    assert [one.method for one in bucket.proxy.requests] == ["GET"]
+    assert bucket.there() == []
+
+
+@pytest.mark.parametrize(
+    ("verifies", "offers"),
+    [({"sha256"}, "sha256"), ({"md5"}, "md5"), ({"sha256", "payload"}, "sha256")],
+)
+def test_a_store_that_verifies(bucket: Bucket, verifies: set[str], offers: str):
+    bucket.proxy.verifies = verifies
+    library, job = bucket.library(), sample_job()
+    line = library.probe().line
+
+    copy_job(library, job)
+
+    assert line is not None
+    assert offers in line.offers
+    check_copy(library, job)
+    sent = [one.headers for one in bucket.proxy.requests if one.is_data()]
+    assert all("x-amz-checksum-sha256" in one for one in sent)
+    assert all(("Content-MD5" in one) == (offers == "md5") for one in sent)
+
+
+@pytest.mark.parametrize("verifies", [set(), {"md5"}, {"sha256"}])
+@pytest.mark.parametrize("size", [PART, 3 * PART])
+def test_a_bit_that_flips_on_the_way_up_is_sent_again(
+    bucket: Bucket, verifies: set[str], size: int
+):
+    bucket.proxy.verifies = verifies
+    library, job = bucket.library(), Job()
+    job.file(b"f", random.Random(size).randbytes(size))
+    bucket.proxy.fault("flip", times=1)
+
+    copy_job(library, job)
+
+    bucket.proxy.faults.clear()
+    check_copy(library, job)
+
+
+def test_a_line_that_always_flips_publishes_nothing(bucket: Bucket):
+    library = bucket.library()
+    bucket.proxy.fault("flip")
+
+    with pytest.raises(DestinationWrite, match="what arrived there is not what was sent"):
+        copy_job(library, sample_job())
+
+    assert library.published(PLACE) == []
+
+
+@pytest.mark.parametrize("what", ["reset", "lost", "503 SlowDown", "500 InternalError"])
+def test_what_passes_is_tried_again(bucket: Bucket, what: str):
+    library, job = bucket.library(), sample_job()
+    for method in ("GET", "PUT", "POST", "HEAD"):
+        bucket.proxy.fault(what, lambda one, method=method: one.method == method, times=1)
+    bucket.proxy.fault(what, lambda one: "manifest" in one.path and one.method == "PUT", times=1)
+
+    copy_job(library, job)
+
+    bucket.proxy.faults.clear()
+    check_copy(library, job)
+    assert bucket.server.uploads(bucket.name) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "says", "do"),
+    [
+        ("403 AccessDenied", LibraryOffline, "access denied", "allow these credentials"),
+        ("403 InvalidAccessKeyId", LibraryOffline, "access key is not known", "credentials"),
+        ("403 SignatureDoesNotMatch", LibraryOffline, "secret key is wrong", "credentials"),
+        ("403 RequestTimeTooSkewed", LibraryOffline, "clock of this host", "set the clock"),
+        ("404 NoSuchBucket", LibraryOffline, "no such bucket", "make the bucket"),
+        ("400 AuthorizationHeaderMalformed", LibraryOffline, "another region", "region="),
+        ("503 SlowDown", LibraryOffline, "slow down", "by itself"),
+        ("reset", LibraryOffline, "does not answer", "network"),
+        ("507 InsufficientStorage", DestinationFull, "no space left", "make room"),
+        ("403 QuotaExceeded", DestinationFull, "no space left", "make room"),
+        ("400 BadDigest", DestinationWrite, "not what was sent", "network"),
+        ("400 OddThing", DestinationWrite, "refused the request (OddThing)", "log of the server"),
+    ],
+)
+def test_each_failure_says_what_it_is(
+    bucket: Bucket, what: str, error: type[AuxError], says: str, do: str
+):
+    library = bucket.library()
+    bucket.proxy.fault(what)
+
+    with pytest.raises(error) as caught:
+        copy_job(library, sample_job())
+
+    assert says in caught.value.message
+    assert do in caught.value.hint
+    assert "tree/" in caught.value.message
+    assert caught.value.retryable
+    assert SECRET_KEY not in repr(caught.getrepr(style="native"))
+    assert library.published(PLACE) == []
+
+
+def test_a_library_that_cannot_be_reached(bucket: Bucket):
+    library = bucket.library()
+    bucket.proxy.fault("404 NoSuchBucket", lambda _: True)
+
+    for call in (library.probe, lambda: library.published(PLACE), library.identity):
+        with pytest.raises(LibraryOffline, match="no such bucket"):
+            call()
+
+
+def test_an_answer_that_is_cut_short_is_asked_for_again(bucket: Bucket):
+    library, job = bucket.library(), sample_job()
+    copy_job(library, job)
+    bucket.proxy.fault("short", lambda one: one.method == "GET" and "/data/" in one.path, times=1)
+
+    check_copy(library, job)
+
+    bucket.proxy.fault("short", lambda one: one.method == "GET" and "/data/" in one.path)
+    reader = library.read_job(PLACE, 7)
+    with pytest.raises(LibraryOffline, match=r"cannot read tree/big: the answer ended"):
+        read_all(reader, job.files[0])
+    reader.close()
+
+
+def test_what_was_changed_or_taken_away_there(bucket: Bucket):
+    library, job = bucket.library(), sample_job()
+    copy_job(library, job)
+    key = "copies/databases/offsite/7/data/tree/big"
+    entry, client = job.files[0], bucket.server.client
+    reader = library.read_job(PLACE, 7)
+
+    client.put_object(Bucket=bucket.name, Key=key, Body=b"short")
+    with pytest.raises(SourceCorrupt, match="has 5 bytes in the store"):
+        read_all(reader, entry)
+    client.put_object(Bucket=bucket.name, Key=key, Body=bytes(entry.size + 1))
+    with pytest.raises(SourceCorrupt, match="has 300001 bytes in the store"):
+        read_all(reader, entry)
+    client.delete_object(Bucket=bucket.name, Key=key)
+    with pytest.raises(SourceRead, match="it is not there"):
+        read_all(reader, entry)
+    reader.close()
+
+
+def test_what_is_taken_away_before_the_publication_stops_it(bucket: Bucket):
+    library, job = bucket.library(), sample_job()
+    writer = library.write_job(PLACE, header(), source_key="source")
+    entry = job.files[2]
+    writer.write_batch([(entry, memoryview(job.content[entry.path]))])
+    writer.record(done for done in job.dones if done.path == entry.path)
+    bucket.server.client.put_object(
+        Bucket=bucket.name, Key="copies/databases/offsite/7/data/tree/sub/small", Body=b"SMALL"
+    )
+
+    write_chunks(writer, job, [done for done in job.dones if done.path != entry.path])
+    with pytest.raises(DestinationWrite, match="what lies in the store is not what was sent"):
+        writer.publish(header(), job.entries)
+
+    writer.close()
+    assert library.published(PLACE) == []
+
+
+def test_the_key_of_the_manifest_is_taken_meanwhile(bucket: Bucket):
+    library, job = bucket.library(), sample_job()
+    writer = library.write_job(PLACE, header(), source_key="source")
+    write_chunks(writer, job)
+    key = "copies/databases/offsite/7/manifest.jsonl.zst"
+    bucket.server.client.put_object(Bucket=bucket.name, Key=key, Body=b"another's")
+
+    with pytest.raises(DestinationExists):
+        writer.publish(header(), job.entries)
+
+    writer.close()
+    body = bucket.server.client.get_object(Bucket=bucket.name, Key=key)["Body"].read()
+    assert body == b"another's"
+
+
+def test_a_cancel_while_the_server_is_frozen(bucket: Bucket):
+    library, job = bucket.library(), sample_job()
+    stop = threading.Event()
+
+    def checkpoint() -> None:
+        if stop.is_set():
+            raise Cancelled("suspended")
+
+    writer = library.write_job(PLACE, header(), source_key="source", checkpoint=checkpoint)
+    bucket.proxy.fault("freeze")
+    began: list[float] = []
+
+    def cancel() -> None:
+        bucket.proxy.frozen.wait(60)
+        began.append(time.monotonic())
+        stop.set()
+
+    threading.Thread(target=cancel).start()
+    entry = job.files[2]
+    with pytest.raises(Cancelled):
+        writer.write_batch([(entry, memoryview(job.content[entry.path]))])
+
+    writer.close()
+    assert began
+
+
+def test_a_server_that_never_answers_is_given_up(bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(store, "ANSWER_S", 0.2)
+    monkeypatch.setattr(store, "TRIES", 2)
+    library = bucket.library()
+    bucket.proxy.fault("freeze", lambda _: True)
+
+    with pytest.raises(LibraryOffline, match="does not answer"):
+        library.probe()
+
+
+class TestResume:
+    """A second try, as after a kill: nothing that arrived is sent again."""
+
+    def test_parts_of_proven_chunks_and_others_that_arrived(self, bucket: Bucket):
+        library, job = bucket.library(), large_job(2 * CHUNK + PART)
+        entry = job.files[0]
+        first = library.write_job(PLACE, header(), source_key="source")
+        write_chunks(first, job, job.dones[:1])
+        handle = first.open_file(entry)
+        handle.write(job.chunk_bytes(job.dones[1])[: 2 * PART], CHUNK)
+        handle.sync()  # two parts arrived, and the process dies before the chunk is recorded
+        first.close()
+        assert bucket.proxy.sent(Request.is_part) == CHUNK + 2 * PART
+
+        library = bucket.open()
+        second = library.write_job(PLACE, header(), source_key="source")
+        assert second.resumed == {entry.path: (entry.chunks[0],)}
+        write_chunks(second, job, job.dones[1:])
+        second.publish(header(), job.entries)
+
+        assert bucket.proxy.sent(Request.is_part) == 2 * CHUNK + PART
+        check_copy(library, job)
+
+    def test_an_upload_of_which_nothing_was_recorded(self, bucket: Bucket):
+        library, job = bucket.library(), large_job()
+        first = library.write_job(PLACE, header(), source_key="source")
+        handle = first.open_file(job.files[0])
+        handle.write(job.chunk_bytes(job.dones[0])[: 3 * PART], 0)
+        handle.sync()
+        first.record([])
+        first.close()
+
+        library = bucket.open()
+        second = library.write_job(PLACE, header(), source_key="source")
+        assert second.resumed == {}
+        write_chunks(second, job)
+        second.publish(header(), job.entries)
+
+        assert bucket.proxy.sent(Request.is_part) == LARGE
+        assert bucket.server.uploads(bucket.name) == []
+        check_copy(library, job)
+
+    def test_a_part_that_is_another_than_the_journal_says(self, bucket: Bucket):
+        library, job = bucket.library(), large_job()
+        first = library.write_job(PLACE, header(), source_key="source")
+        write_chunks(first, job, job.dones[:1])
+        first.close()
+        (upload,) = bucket.server.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"]
+        bucket.server.client.upload_part(
+            Bucket=bucket.name,
+            Key=upload["Key"],
+            UploadId=upload["UploadId"],
+            PartNumber=2,
+            Body=bytes(PART),
+        )
+
+        library = bucket.open()
+        second = library.write_job(PLACE, header(), source_key="source")
+        assert second.resumed == {}
+        write_chunks(second, job)
+        second.publish(header(), job.entries)
+
+        check_copy(library, job)
+
+    def test_an_upload_that_is_gone(self, bucket: Bucket):
+        library, job = bucket.library(), large_job()
+        first = library.write_job(PLACE, header(), source_key="source")
+        write_chunks(first, job, job.dones[:1])
+        first.close()
+        (upload,) = bucket.server.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"]
+        bucket.server.client.abort_multipart_upload(
+            Bucket=bucket.name, Key=upload["Key"], UploadId=upload["UploadId"]
+        )
+
+        library = bucket.open()
+        copy_job(library, job)
+
+        check_copy(library, job)
+
+    def test_a_file_that_was_put_together_already(self, bucket: Bucket):
+        library, job = bucket.library(), large_job()
+        first = library.write_job(PLACE, header(), source_key="source")
+        write_chunks(first, job)
+        handle = first.read_back(job.files[0])  # waits until it is put together
+        assert handle.read_into(memoryview(bytearray(10)), 0) == 10
+        first.close()
+
+        library = bucket.open()
+        second = library.write_job(PLACE, header(), source_key="source")
+        assert len(second.resumed[job.files[0].path]) == 2
+        second.publish(header(), job.entries)
+
+        assert bucket.proxy.sent(Request.is_part) == LARGE
+        check_copy(library, job)
+
+    @pytest.mark.parametrize("size", [20_000, 3 * PART])
+    def test_killed_after_the_manifest_was_put(self, bucket: Bucket, size: int):
+        library, job = bucket.library(), large_job(size)
+        writer = library.write_job(PLACE, header(), source_key="source")
+        write_chunks(writer, job)
+        bucket.proxy.fault("reset", lambda one: one.method == "GET" and "list-type" in one.path)
+        bucket.proxy.fault("reset", lambda one: one.method in ("DELETE", "POST"))
+        bucket.proxy.faults.clear()
+        journal = next(bucket.home.rglob("journal"))
+        writer.publish(header(), job.entries)
+        assert not journal.exists()
+
+        with pytest.raises(DestinationExists):
+            bucket.open().write_job(PLACE, header(), source_key="source")
+        check_copy(bucket.opened(), job)
+
+    def test_killed_between_a_new_manifest_and_the_end_of_the_old(self, bucket: Bucket):
+        library, old, new = bucket.library(), sample_job(), Job()
+        new.file(b"tree", b"new content")
+        copy_job(library, old)
+        writer = library.write_job(PLACE, header(), source_key="other", replace=True)
+        write_chunks(writer, new)
+        fault = bucket.proxy.fault("403 AccessDenied", lambda one: one.method == "DELETE")
+        with pytest.raises(LibraryOffline):
+            writer.publish(header(), new.entries)
+        writer.close()
+        check_copy(library, new)
+        assert "copies/databases/offsite/7/manifest.jsonl.zst" in bucket.there()
+
+        fault.times = 0
+        with pytest.raises(DestinationExists):
+            bucket.open().write_job(PLACE, header(), source_key="other", replace=True)
+
+        check_copy(bucket.opened(), new)
+        assert bucket.there() == [
+            "copies/databases/offsite/7/data.2/tree",
+            "copies/databases/offsite/7/manifest.2.jsonl.zst",
+        ]
+
+    def test_what_another_try_left_is_taken_away(self, bucket: Bucket):
+        library, job = bucket.library(), sample_job()
+        first = library.write_job(PLACE, header(), source_key="source")
+        write_chunks(first, large_job(3 * PART))
+        first.close()
+
+        other = library.write_job(PLACE, header(), source_key="another")
+        write_chunks(other, job)
+        other.publish(header(), job.entries)
+
+        check_copy(library, job)
+        assert not any("large" in key for key in bucket.there())
+        assert bucket.server.uploads(bucket.name) == []
+
+
+class TestCredentials:
+    """From where they come, and that they go nowhere else."""
+
+    def test_a_file_that_others_can_read(self, bucket: Bucket, tmp_path: Path):
+        keys = tmp_path / "keys"
+        keys.write_text(f"[default]\naws_access_key_id=a\naws_secret_access_key={SECRET_KEY}\n")
+        keys.chmod(0o640)
+
+        with pytest.raises(LibraryOffline, match=r"can be read by others \(mode 0640\)"):
+            bucket.open(credentials=str(keys)).initialise(IDENTITY)
+
+        keys.chmod(0o600)
+        bucket.open(credentials=str(keys)).initialise(IDENTITY)
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("", "has no"),
+            ("[other]\n", "has no"),
+            ("[default]\naws_access_key_id = a\n", "lacks a key"),
+            (f"{SECRET_KEY}\n", "is not one"),
+            ("[default]\naws_access_key_id = \xff\n", "is not one"),
+        ],
+    )
+    def test_a_file_that_is_none(self, bucket: Bucket, tmp_path: Path, text: str, says: str):
+        keys = tmp_path / "keys"
+        keys.write_text(text, encoding="latin-1")
+        keys.chmod(0o600)
+
+        with pytest.raises(LibraryOffline, match=says) as caught:
+            bucket.open(credentials=str(keys)).initialise(IDENTITY)
+
+        assert SECRET_KEY not in caught.value.message + caught.value.hint
+
+    def test_no_file_and_no_profile(self, bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+        with pytest.raises(LibraryOffline, match="there is no profile nobody"):
+            without_file(bucket, "&profile=nobody").initialise(IDENTITY)
+
+    def test_the_environment(self, bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "FROMENVIRONMENT")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+
+        without_file(bucket, "").initialise(IDENTITY)
+
+        signed = [one.headers.get("Authorization", "") for one in bucket.proxy.requests]
+        assert signed
+        assert all("FROMENVIRONMENT" in one for one in signed)
+
+    def test_new_keys_are_read_after_a_refusal(self, bucket: Bucket, tmp_path: Path):
+        library = bucket.library()
+        bucket.proxy.fault("403 ExpiredToken", lambda _: True, times=1)
+        keys = bucket.server.credentials
+        before = keys.read_text()
+        try:
+            with pytest.raises(LibraryOffline, match="have expired"):
+                library.probe()
+            keys.write_text(before.replace("AKIA", "NEWER"))
+            library.probe()
+        finally:
+            keys.write_text(before)
+
+        assert "NEWERPLANTED" in bucket.proxy.requests[-1].headers["Authorization"]
+
+
+def without_file(bucket: Bucket, more: str):
+    from engine.library.objects import connection
+    from engine.library.objects.library import ObjectLibrary
+
+    connection.close_connections()
+    url = f"s3://{bucket.name}/copies?endpoint={bucket.proxy.endpoint}{more}"
+    return ObjectLibrary.of_url(
+        "vault", url, home=bucket.home, uuid="", commcell_id=IDENTITY.commcell_id
+    )
+
+
+def test_errors_of_destinations_are_never_of_sources(bucket: Bucket):
+    library = bucket.library()
+    bucket.proxy.fault("404 NoSuchUpload", Request.is_part)
+
+    with pytest.raises(DestinationError, match="it is not there"):
+        copy_job(library, large_job())
