@@ -30,7 +30,7 @@ name = "test"
 max_streams = {streams}
 
 [libraries.vault]
-url = "{root}/vault"
+url = "{vault}"
 media_agents = ["here"]
 
 [libraries.shelf]
@@ -63,6 +63,8 @@ class Cell:
     """One CommCell below a directory; `close` stops its service."""
 
     root: Path
+    vault: str = ""
+    """URL of the library `vault`; empty: a directory of this host."""
     home: Home = field(init=False)
     landing: Path = field(init=False)
 
@@ -82,7 +84,12 @@ class Cell:
     ) -> None:
         """Applies the test's site file, with further tables and keys."""
         text = SITE.format(
-            root=self.root, commcell=commcell, offsite=offsite, streams=streams, pattern=pattern
+            root=self.root,
+            vault=self.vault or self.root / "vault",
+            commcell=commcell,
+            offsite=offsite,
+            streams=streams,
+            pattern=pattern,
         )
         text += extra
         self.home.make()

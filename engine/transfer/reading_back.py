@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from engine.library.digesting import DigestsThere, Piece
 from engine.library.interface import Done, JobWriter, ReadHandle, WriteHandle
 from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader, PieceEnd
 from engine.model.errors import DestinationWrite
@@ -123,6 +124,11 @@ class _Written:
     def open_file(self, entry: FileEntry) -> ReadHandle:
         """See `JobReader`."""
         return self._writer.read_back(entry)
+
+    def far_digests(self, pieces: Sequence[Piece]) -> Sequence[bytes] | None:
+        """See `DigestsThere`."""
+        writer = self._writer
+        return writer.far_digests(pieces) if isinstance(writer, DigestsThere) else None
 
     def close(self) -> None:
         """The writer stays open."""

@@ -46,15 +46,15 @@ from tests.library.samples import (
     sample_job,
     write_chunks,
 )
-from tests.remote.conftest import sshd
+from tests.remote.conftest import plain_sftp, sshd
 from tests.remote.sshd import Sshd
 
-__all__ = ["sshd"]  # a fixture
+__all__ = ["plain_sftp", "sshd"]  # fixtures
 
 Opener = Callable[[], Library]
 
 
-@pytest.fixture(params=["local", "memory", "sftp", "s3"])
+@pytest.fixture(params=["local", "memory", "sftp", "plain-sftp", "s3"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Opens the same library each time, as another process would."""
     if request.param == "s3":
@@ -67,8 +67,9 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
         return lambda: memory
     root = tmp_path / "library"
     root.mkdir()
-    if request.param == "sftp":
-        server: Sshd = request.getfixturevalue("sshd")
+    if request.param in ("sftp", "plain-sftp"):
+        kind = "sshd" if request.param == "sftp" else "plain_sftp"
+        server: Sshd = request.getfixturevalue(kind)
         return lambda: server.library(root)
     return lambda: LocalLibrary("vault", bytes(root), uuid="", commcell_id=COMMCELL)
 

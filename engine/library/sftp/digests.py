@@ -7,7 +7,6 @@ The page cache is let go first where `dd` can do that, so that the medium is rea
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 
 from blake3 import blake3
@@ -19,23 +18,22 @@ from engine.model.entries import FileEntry
 _PROBE = b"auxtui"
 _PROBE_S = 20.0
 _LEAST_RATE = 4 * 1024**2  # bytes a second of the slowest disk that is waited for
-_LONGEST_COMMAND = 64 * 1024  # below what a shell or a kernel takes as one argument
-_NONE = b"-"
+_PIECES = 64  # in one script
 _HEX = re.compile(rb"[0-9a-f]{64}")
 
 
 async def digests_offered(far: FarSide) -> bool:
     """Whether digests can be computed there; tried once for each line."""
     link = far.link
-    if link.digest_command is None:
+    if link.hashes_there is None:
         if not link.address.may_execute:
-            link.digest_command = ""
+            link.hashes_there = False
             return False
-        command = f"printf {_PROBE.decode()} | timeout 10 b3sum --no-names"
-        found = await link.execute(command, timeout_s=_PROBE_S)
+        script = b"printf " + _PROBE + b" | b3sum --no-names"
+        found = await link.execute(script, timeout_s=_PROBE_S)
         is_right = found.strip() == blake3(_PROBE).hexdigest().encode()
-        link.digest_command = "b3sum --no-names" if is_right else ""
-    return bool(link.digest_command)
+        link.hashes_there = is_right
+    return bool(link.hashes_there)
 
 
 async def far_digests(far: FarSide, data: bytes, pieces: Sequence[Piece]) -> list[bytes] | None:
@@ -49,44 +47,39 @@ async def far_digests(far: FarSide, data: bytes, pieces: Sequence[Piece]) -> lis
     if not await digests_offered(far):
         return None
     found: list[bytes] = []
-    for group in _groups(data, pieces):
-        command = "; ".join(text for text, _ in group)
-        size = sum(piece.chunk.length for _, piece in group)
-        seconds = int(_PROBE_S + size / _LEAST_RATE)
-        script = f"timeout {seconds} sh -c {shlex.quote(command)}"
-        lines = (await far.link.execute(script, timeout_s=seconds + _PROBE_S)).split()
+    for at in range(0, len(pieces), _PIECES):
+        group = pieces[at : at + _PIECES]
+        script = b"\n".join(_command(data, piece) for piece in group) + b"\n"
+        seconds = _PROBE_S + sum(piece.chunk.length for piece in group) / _LEAST_RATE
+        lines = (await far.link.execute(script, timeout_s=seconds)).split()
         if len(lines) != len(group):
             return None  # cut short: what is proven is what was answered whole
         found += [bytes.fromhex(line.decode()) if _HEX.fullmatch(line) else b"" for line in lines]
     return found
 
 
-def _groups(data: bytes, pieces: Sequence[Piece]) -> list[list[tuple[str, Piece]]]:
-    groups: list[list[tuple[str, Piece]]] = [[]]
-    length = 0
-    for piece in pieces:
-        text = _command(data, piece)
-        if groups[-1] and length + len(text) > _LONGEST_COMMAND // 4:
-            groups.append([])
-            length = 0
-        groups[-1].append((text, piece))
-        length += len(text)
-    return [group for group in groups if group]
-
-
-def _command(data: bytes, piece: Piece) -> str:
-    """Prints one word: the digest, or a dash where a link or nothing is in its place."""
-    path = shlex.quote((data + b"/" + piece.entry.path).decode("utf-8", "surrogateescape"))
+def _command(data: bytes, piece: Piece) -> bytes:
+    """Prints one word: the digest, or a dash where a link or something else is in its place."""
+    path = _quoted(data + b"/" + piece.entry.path)
     offset, length, _ = piece.chunk
-    past_cache = f"dd if={path} iflag=nocache count=0 2>/dev/null"
     if is_whole(piece.entry, offset, length):
-        hashing = f"b3sum --no-names < {path}"
+        hashing = b"b3sum --no-names < %s" % path
     else:
-        hashing = f"tail -c +{offset + 1} < {path} | head -c {length} | b3sum --no-names"
-    return (
-        f"if [ -f {path} ] && [ ! -L {path} ]; then {past_cache}; {hashing} || echo -; "
-        "else echo -; fi"
+        hashing = b"tail -c +%d < %s | head -c %d | b3sum --no-names" % (offset + 1, path, length)
+    size = b'"$(wc -c < %s)" -eq %d' % (path, piece.entry.size)
+    past_cache = b"dd if=%s iflag=nocache count=0 2>/dev/null" % path
+    return b"if [ -f %s ] && [ ! -L %s ] && [ %s ]; then %s; %s || echo -; else echo -; fi" % (
+        path,
+        path,
+        size,
+        past_cache,
+        hashing,
     )
+
+
+def _quoted(path: bytes) -> bytes:
+    """One word of the shell, whatever is in it."""
+    return b"'" + path.replace(b"'", b"'\"'\"'") + b"'"
 
 
 def is_whole(entry: FileEntry, offset: int, length: int) -> bool:

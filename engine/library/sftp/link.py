@@ -78,8 +78,8 @@ class SftpLink:
         self.peer = ""
         self.syncs_directories: bool | None = None
         """Whether a directory can be made durable there; None: not tried yet."""
-        self.digest_command: str | None = None
-        """What computes BLAKE3 there; empty: nothing does; None: not tried yet."""
+        self.hashes_there: bool | None = None
+        """Whether BLAKE3 can be computed there; None: not tried yet."""
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on the loop of this line and waits for it."""
@@ -126,13 +126,18 @@ class SftpLink:
         """Small files under way at once."""
         return files_at_once(self.latency_s)
 
-    async def execute(self, command: str, *, timeout_s: float) -> bytes:
-        """What a command prints on its standard output; empty where none may run."""
+    async def execute(self, script: bytes, *, timeout_s: float) -> bytes:
+        """What a script of the POSIX shell prints over there; empty where none may run.
+
+        It goes to the standard input of a shell: names in it are bytes, and no limit is near.
+        """
         await self.session()
         connection = next(iter(self._connections.values()))
         try:
             async with asyncio.timeout(timeout_s):
-                done = await connection.run(command, stdin=asyncssh.DEVNULL, encoding=None)
+                done = await connection.run(
+                    f"timeout {timeout_s:.0f} sh", input=script, encoding=None
+                )
         except TimeoutError as err:
             raise LibraryOffline(
                 f"{shown(self.address.label)} did not finish a command in {timeout_s:.0f} seconds"
@@ -162,9 +167,9 @@ class SftpLink:
                 offers.append("fsync-directory")
             elif self.syncs_directories is False and session.has(wire.FSYNC):
                 lacks.append("directories cannot be synced: after a power cut a name may be gone")
-            if self.digest_command:
+            if self.hashes_there:
                 offers.append("digest")
-            elif self.digest_command is not None:
+            elif self.hashes_there is not None:
                 lacks.append("no b3sum can be run there: what is verified is read back")
         return LineState(
             transport="sftp",

@@ -82,8 +82,7 @@ class SftpJobWriter:
     @property
     def warnings(self) -> Sequence[str]:
         """See `JobWriter`."""
-        with self._lock:
-            return tuple(self._warnings)
+        return tuple(self._warnings)
 
     def open_file(self, entry: FileEntry) -> FarWriter:
         """See `JobWriter`."""
@@ -242,9 +241,9 @@ class SftpJobWriter:
             )
 
     def _warn(self, text: str) -> None:
-        with self._lock:
-            if len(self._warnings) < _MAX_WARNINGS:
-                self._warnings.append(text)
+        """From the loop, while a thread that waits for it holds the lock: so without it."""
+        if len(self._warnings) < _MAX_WARNINGS:
+            self._warnings.append(text)
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return self._far.link.call(work)
