@@ -19,6 +19,7 @@ from engine.catalog.opening import Catalog, open_catalog
 from engine.catalog.values import Finding, LibraryValue, ServiceValue, SubclientValue
 from engine.control.lock import is_held
 from engine.library import open_library
+from engine.library.space import space_is_low
 from engine.model.clock import system_clock
 from engine.model.errors import AuxError
 from engine.model.names import shown
@@ -27,7 +28,6 @@ from engine.model.states import Severity, SubclientKind
 SILENT = timedelta(seconds=30)  # a service beats every few seconds
 OLD_BACKUP = timedelta(days=2)  # one is made a day while a service runs
 FUTURE = timedelta(minutes=2)  # beyond what two readings of one clock can differ
-LOW_SHARE = 0.05  # of a library's space
 OLDEST_TIME = datetime(2025, 1, 1, tzinfo=UTC)  # before this version was made
 
 
@@ -198,7 +198,7 @@ def _library(library: LibraryValue, commcell_id: str) -> Iterator[Finding]:
     free, total = probe.free_bytes, probe.total_bytes
     if free is None:
         return
-    if total and free < total * LOW_SHARE:
+    if space_is_low(free, total):
         yield _warning(
             f"library {name} has {fmt.size(free)} of {fmt.size(total)} free",
             "add space, or let copies age",

@@ -1,16 +1,24 @@
-"""The event log: what happened, in words, with a stable code."""
+"""The event log: what happened, in words, with a stable code.
+
+An event that begins or clears an alarm does so in its own transaction: either all of it is so, or
+none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import insert, select
 from sqlmodel import Session
 
-from engine.catalog.rows import EVENT, connection_of, plain, read_all
+from engine.catalog import alarms
+from engine.catalog.alarms import Cause
+from engine.catalog.rows import EVENT, JOB, connection_of, plain, read_all
 from engine.catalog.values import EventValue
 from engine.model.states import Severity
+from engine.policy.alerting import CLEARED_BY, OF_ONE_JOB, RAISED_BY, TOLD_BY, AlertKind
 
 
 def add_event(
@@ -21,8 +29,12 @@ def add_event(
     message: str,
     job_id: int | None = None,
     now: datetime,
+    about: str | None = None,
+    hint: str = "",
+    policy: str = "",
+    measure: float = 0.0,
 ) -> None:
-    """Adds a line.
+    """Adds a line; files what alerts are to tell of it.
 
     Args:
         s: a writing session.
@@ -31,9 +43,53 @@ def add_event(
         message: a sentence for an administrator; names in it made inert by `shown`.
         job_id: the job that it is about, if any.
         now: the present.
+        about: what an alarm of it is about, e.g. the name of a library; None: the job, or what
+            the message says.
+        hint: what to do now.
+        policy: the policy that it belongs to; that of the job when it has one.
+        measure: what thresholds of alerts are compared with: failed attempts, seconds.
     """
     columns = {"at": now, "severity": severity, "code": code, "job_id": job_id, "message": message}
     connection_of(s).execute(insert(EVENT).values(plain(columns)))
+    if code not in RAISED_BY and code not in CLEARED_BY and code not in TOLD_BY:
+        return
+    of_job, job_policy = _of_job(s, job_id)
+    cause = Cause(
+        about=about if about is not None else of_job or message,
+        severity=severity,
+        message=message,
+        hint=hint,
+        job_id=job_id,
+        policy=policy or job_policy,
+        measure=measure,
+    )
+    _alarm(s, code, cause, now)
+
+
+def _alarm(s: Session, code: str, cause: Cause, now: datetime) -> None:
+    """Begins, clears and tells what an event means to the alerts."""
+
+    def of(kind: AlertKind) -> Cause:
+        own = kind in OF_ONE_JOB and cause.job_id is not None
+        return replace(cause, about=f"job {cause.job_id}") if own else cause
+
+    for kind in CLEARED_BY.get(code, ()):
+        alarms.clear_alarm(s, kind, of(kind).about, cause.message, now)
+    if code in RAISED_BY:
+        alarms.raise_alarm(s, RAISED_BY[code], of(RAISED_BY[code]), now)
+    if code in TOLD_BY:
+        alarms.tell(s, TOLD_BY[code], cause, now)
+
+
+def _of_job(s: Session, job_id: int | None) -> tuple[str, str]:
+    """What the alarms of a job are about, and its policy: a later run of the same clears them."""
+    if job_id is None:
+        return "", ""
+    query = select(JOB.c.operation, JOB.c.policy).where(JOB.c.id == job_id)
+    row = connection_of(s).execute(query).one_or_none()
+    if row is None:
+        return f"job {job_id}", ""
+    return f"{row[0]} of {row[1]}" if row[1] else str(row[0]), str(row[1])
 
 
 def events(

@@ -181,6 +181,23 @@ def jobs(
     return read_all(s, JobValue, query)
 
 
+def done_before(s: Session, job: JobValue, *, limit: int) -> list[int]:
+    """Bytes that the completed jobs before this one did, of those that the same one asked for, newest first."""
+    query = (
+        select(JOB.c.bytes_done)
+        .where(
+            JOB.c.id < job.id,
+            JOB.c.operation == job.operation.value,
+            JOB.c.policy == job.policy,
+            JOB.c.initiated_by == job.initiated_by,
+            JOB.c.state == JobState.COMPLETED.value,
+        )
+        .order_by(JOB.c.id.desc())
+        .limit(limit)
+    )
+    return [int(row[0]) for row in connection_of(s).execute(query)]
+
+
 def start_attempt(s: Session, job_id: int, now: datetime) -> int:
     """Begins the next attempt of a job; returns its number, from 1."""
     connection = connection_of(s)

@@ -327,6 +327,28 @@ def backup_jobs_of(s: Session, subclient_id: int) -> list[BackupJobValue]:
     return read_all(s, BackupJobValue, query)
 
 
+def newest_of(s: Session, subclient_id: int, level: Level, *, limit: int) -> list[BackupJobValue]:
+    """The newest backup jobs of a subclient of one level, the newest first; at most so many."""
+    query = (
+        select(BACKUP_JOB)
+        .where(BACKUP_JOB.c.subclient_id == subclient_id, BACKUP_JOB.c.level == level.value)
+        .order_by(BACKUP_JOB.c.completed_at.desc(), BACKUP_JOB.c.id.desc())
+        .limit(limit)
+    )
+    return read_all(s, BackupJobValue, query)
+
+
+def completions(s: Session, subclient_id: int, *, limit: int) -> list[float]:
+    """When the newest backup jobs of a subclient were complete, seconds since the epoch."""
+    query = (
+        select(BACKUP_JOB.c.completed_at)
+        .where(BACKUP_JOB.c.subclient_id == subclient_id)
+        .order_by(BACKUP_JOB.c.completed_at.desc())
+        .limit(limit)
+    )
+    return [row[0].timestamp() for row in connection_of(s).execute(query)]
+
+
 def backup_job_names(s: Session, policy_id: int) -> dict[int, BackupJobName]:
     """What a list says of each backup job of a policy, by id."""
     connection = connection_of(s)

@@ -152,3 +152,13 @@ def copy_ids(s: Session, backup_job_id: int, states: Sequence[JobCopyState]) -> 
         JOB_COPY.c.state.in_([state.value for state in states]),
     )
     return [row[0] for row in connection_of(s).execute(query)]
+
+
+def count_damaged(s: Session, copy_id: int) -> int:
+    """How many job copies of a copy have failed verification and are not good again."""
+    query = select(func.count()).where(
+        JOB_COPY.c.copy_id == copy_id,
+        JOB_COPY.c.state == JobCopyState.BAD.value,
+        JOB_COPY.c.verification == Verification.FAILED.value,
+    )
+    return int(connection_of(s).execute(query).scalar_one())

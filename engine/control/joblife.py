@@ -12,6 +12,7 @@ from engine.catalog import jobs
 from engine.catalog.events import add_event
 from engine.catalog.values import JobValue
 from engine.control.admission import Hold, hold_of
+from engine.control.silence import note_nothing_done
 from engine.model.clock import Clock
 from engine.model.errors import EXIT_KILLED, AuxError
 from engine.model.states import JobState, Operation, Phase, Severity
@@ -130,8 +131,11 @@ class JobJournal:
                 code=f"job.{state}",
                 message=f"{words}{': ' if reason else ''}{reason}",
                 job_id=job_id,
+                hint=hint,
                 now=now,
             )
+            if state is JobState.COMPLETED:
+                note_nothing_done(session, jobs.load_job(session, job_id), now)
 
         await self.store.write(write)
 
@@ -185,8 +189,8 @@ class JobLife:
                 await operation.conclude()
                 await self.journal.finish(context.job_id, end.state, end.reason, end.exit_code)
                 return
-            await self._pause(end, RETRY_DELAYS_S[min(tries, len(RETRY_DELAYS_S) - 1)])
             tries += 1
+            await self._pause(end, RETRY_DELAYS_S[min(tries, len(RETRY_DELAYS_S)) - 1], tries)
 
     async def _admitted(self) -> bool:
         """Waits until nothing holds this job back; False when it was told to stop meanwhile."""
@@ -299,12 +303,12 @@ class JobLife:
             if until is None or context.clock() >= until:
                 return
 
-    async def _pause(self, end: AttemptEnd, delay_s: float) -> None:
+    async def _pause(self, end: AttemptEnd, delay_s: float, failed: int) -> None:
         """A failed attempt waits before the next, unless somebody wants it now."""
         context = self.context
         until = context.clock() + timedelta(seconds=delay_s)
         await self.journal.still(context.job_id, JobState.PENDING, end.reason, until)
-        await context.event("job.pending", end.reason, Severity.WARNING)
+        await context.event("job.pending", end.reason, Severity.WARNING, measure=failed)
         await self._nap(delay_s)
 
     async def _expire(self, job: JobValue, deadline: datetime | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from engine.catalog import config, jobs, schedules
+from engine.catalog import alarms, config, jobs, schedules
 from engine.catalog.events import add_event
 from engine.catalog.values import ScheduleValue
 from engine.control.upkeep_due import due_payloads
@@ -18,6 +18,7 @@ from engine.model.errors import AuxError
 from engine.model.states import Operation, Severity
 from engine.operations.planning import load_scope, plan_run
 from engine.operations.store import Store
+from engine.policy.alerting import AlertKind
 from engine.policy.recurrence import ScheduleKind
 from engine.policy.schedule import GRACE_S, missed, next_run, parse_schedule
 from engine.policy.values import RunOptions
@@ -120,7 +121,10 @@ class Scheduler:
         )
         if found.sentence:
             await self._event(
-                "schedule.missed", f"schedule {value.name}: {found.sentence}", Severity.WARNING
+                value,
+                "schedule.missed",
+                f"schedule {value.name}: {found.sentence}",
+                Severity.WARNING,
             )
         return found.start_now
 
@@ -133,28 +137,35 @@ class Scheduler:
         """Starts the runs of a schedule; one that is refused is an event, not an end."""
         if value.operation is not Operation.AUXCOPY:
             return await self._start_others(value, by)
-        started = []
+        started, refused = [], False
         for policy in await self.store.read(lambda s: _policies_of(s, value)):
             try:
                 if await self._has_work(value, policy):
                     started.append(await self.start_run(policy, run_options_of(value), by))
             except AuxError as err:
+                refused = True
                 await self._event(
+                    value,
                     "schedule.refused",
                     f"schedule {value.name} could not run policy {policy}: {err.message}",
                     Severity.ERROR,
                 )
+        if not refused:
+            await self._is_well(value)
         return started
 
     async def _start_others(self, value: ScheduleValue, by: str) -> list[int]:
         """Starts the verification or aging of a schedule."""
-        now, started = self.clock(), []
+        now, started, refused = self.clock(), [], False
         for payload in await self.store.read(lambda s: due_payloads(s, value, now)):
             try:
                 started.append(await self.start_other(value.operation, payload, by))
             except AuxError as err:
+                refused = True
                 message = f"schedule {value.name} could not run: {err.message}"
-                await self._event("schedule.refused", message, Severity.ERROR)
+                await self._event(value, "schedule.refused", message, Severity.ERROR)
+        if not refused:
+            await self._is_well(value)
         return started
 
     async def _has_work(self, value: ScheduleValue, policy: str) -> bool:
@@ -172,11 +183,41 @@ class Scheduler:
 
         return await self.store.read(read)
 
-    async def _event(self, code: str, message: str, severity: Severity) -> None:
+    async def _event(
+        self, value: ScheduleValue, code: str, message: str, severity: Severity
+    ) -> None:
         now = self.clock()
-        await self.store.write(
-            lambda s: add_event(s, severity=severity, code=code, message=message, now=now)
-        )
+
+        def write(session: Session) -> None:
+            add_event(
+                session,
+                severity=severity,
+                code=code,
+                message=message,
+                about=value.name,
+                policy=_policy_name(session, value),
+                now=now,
+            )
+
+        await self.store.write(write)
+
+    async def _is_well(self, value: ScheduleValue) -> None:
+        """A schedule that runs again is no longer a missed one."""
+        now = self.clock()
+        message = f"schedule {value.name} has run"
+
+        def stands(session: Session) -> bool:
+            return alarms.find(session, AlertKind.MISSED, value.name) is not None
+
+        if await self.store.read(stands):
+            await self.store.write(
+                lambda s: alarms.clear_alarm(s, AlertKind.MISSED, value.name, message, now)
+            )
+
+
+def _policy_name(session: Session, value: ScheduleValue) -> str:
+    every = config.policies(session)
+    return next((policy.name for policy in every if policy.id == value.policy_id), "")
 
 
 def _policies_of(session: Session, value: ScheduleValue) -> list[str]:

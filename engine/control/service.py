@@ -15,6 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sqlmodel import Session
+
 from engine.catalog import service_state
 from engine.catalog.checking import keep_backups
 from engine.catalog.events import add_event
@@ -22,6 +24,7 @@ from engine.catalog.home import Home
 from engine.catalog.opening import Catalog, open_catalog
 from engine.control.controller import CATALOG_RETRY_S, Controller
 from engine.control.lock import ServiceLock
+from engine.control.outbox import Outbox
 from engine.control.requests import Requests
 from engine.control.watch import Watch
 from engine.model.clock import Clock, system_clock
@@ -36,7 +39,8 @@ POLL_S = 0.05  # a request is seen within this time; a poll of data_version cost
 HEARTBEAT_S = 2.0
 TICK_S = 1.0  # schedules are due to the second
 SCAN_EVERY_S = 60.0
-MEASURE_EVERY_S = 60.0
+WATCH_EVERY_S = 60.0
+PRUNE_EVERY_S = 3600.0
 BACKUP_EVERY_S = 3600.0  # looks whether today's copy of the catalog is there
 
 
@@ -136,16 +140,30 @@ class Service:
     async def begin(self) -> Controller:
         """A new epoch; jobs that an earlier service left are continued."""
         now = self.clock()
-        epoch = await self.store.write(
-            lambda s: service_state.new_epoch(
-                s,
+
+        def write(session: Session) -> int:
+            before = service_state.service(session)
+            if before.state == service_state.RUNNING:
+                add_event(
+                    session,
+                    severity=Severity.WARNING,
+                    code="service.died",
+                    message=f"the service (process {before.pid}) ended without stopping; "
+                    "a new one goes on with its jobs",
+                    about=before.host,
+                    hint="the service's log says what it did last",
+                    now=now,
+                )
+            return service_state.new_epoch(
+                session,
                 pid=os.getpid(),
                 host=socket.gethostname(),
                 boot_id=boot_id(),
                 version=metadata.version("auxtui"),
                 now=now,
             )
-        )
+
+        epoch = await self.store.write(write)
         controller = Controller(self.home, self.store, self.clock, epoch)
         await controller.adopt_orphans()
         return controller
@@ -160,7 +178,10 @@ class Service:
                 group.create_task(self._every(HEARTBEAT_S, self._beat)),
                 group.create_task(self._every(TICK_S, requests.scheduler.tick)),
                 group.create_task(self._every(SCAN_EVERY_S, self._scan)),
-                group.create_task(self._every(MEASURE_EVERY_S, watch.measure)),
+                group.create_task(self._every(WATCH_EVERY_S, watch.look)),
+                group.create_task(self._every(WATCH_EVERY_S, watch.probe)),
+                group.create_task(self._every(PRUNE_EVERY_S, watch.prune)),
+                group.create_task(Outbox(self.store, self.clock).run()),
                 group.create_task(self._every(BACKUP_EVERY_S, self._backup)),
             ]
             await self._stop.wait()

@@ -1,26 +1,83 @@
-"""Watches what nobody reports: how copies stand. The service calls it again and again."""
+"""Watches what nobody reports: how copies stand, what is silent, libraries that nothing uses now.
+
+The service calls each of these again and again; none of them works on copies.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+import asyncio
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from engine.catalog import config, standings
+from engine.catalog import alarms, config, history, standings, upkeep
 from engine.catalog.events import add_event
+from engine.catalog.values import LibraryValue
 from engine.catalog.watch_values import CopySample, CopyStanding
+from engine.control.silence import silent_subclients, tell_delays, tell_silence
 from engine.model.clock import Clock
-from engine.model.states import Severity
+from engine.model.states import LibraryState, Severity
+from engine.operations.probing import probe_one, record_probe
 from engine.operations.standing import measure, sample
 from engine.operations.store import Store
+from engine.policy.alerting import AlertKind
+from engine.transfer.threads import DaemonThreads
+
+UNSEEN = timedelta(minutes=10)
+PROBE_S = 120.0
+PRUNE_PAUSE_S = 0.2
 
 
 class Watch:
-    """What is looked at from time to time; nothing here does any work on copies."""
+    """What is looked at from time to time."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
         self.clock = clock
+        self._threads = DaemonThreads("watch")  # a library that hangs must not hold up the end
+
+    async def look(self) -> None:
+        """Measures the copies; tells of silence, of delays, and of damage that is gone."""
+        await self.measure()
+        now = self.clock()
+        silent = await self.store.read_long(lambda s: silent_subclients(s, now))
+
+        def write(session: Session) -> None:
+            tell_silence(session, silent, now)
+            tell_delays(session, now)
+            _clear_damage(session, now)
+            alarms.tell_standing(session, now)
+
+        await self.store.write(write)
+
+    async def probe(self) -> None:
+        """Looks at libraries that nobody has looked at for a while: an unmounted disk is told."""
+        now = self.clock()
+        cell = await self.store.read(config.commcell)
+        for value in await self.store.read(config.libraries):
+            if value.uuid and (value.checked_at is None or now - value.checked_at >= UNSEEN):
+                await self._probe_one(value, cell.uuid)
+
+    async def _probe_one(self, value: LibraryValue, commcell_id: str) -> None:
+        try:
+            async with asyncio.timeout(PROBE_S):
+                await probe_one(self.store, self.clock, value, commcell_id, threads=self._threads)
+        except TimeoutError:
+            now, reason = self.clock(), f"it did not answer within {PROBE_S:.0f} s"
+            await self.store.write(
+                lambda s: record_probe(s, value, LibraryState.OFFLINE, reason, None, now)
+            )
+
+    async def prune(self) -> None:
+        """Forgets what is older than the history that is kept."""
+        cell = await self.store.read(config.commcell)
+        if cell.history_s is None:
+            return
+        before = self.clock() - timedelta(seconds=cell.history_s)
+        gone = 1
+        while gone:
+            gone = await self.store.write(lambda s: history.prune(s, before))
+            await asyncio.sleep(PRUNE_PAUSE_S)  # others want to write as well
 
     async def measure(self) -> None:
         """Measures every copy; one that falls behind, or has caught up, is an event."""
@@ -69,6 +126,9 @@ def _tell_changes(
                 severity=Severity.WARNING,
                 code="copy.behind",
                 message=f"copy {name} has fallen behind: {'; '.join(standing.behind_reasons)}",
+                hint=standing.forecast,
+                about=name,
+                policy=name.partition("/")[0],
                 now=now,
             )
         elif was_behind and not standing.is_behind:
@@ -77,5 +137,20 @@ def _tell_changes(
                 severity=Severity.INFO,
                 code="copy.caught_up",
                 message=f"copy {name} is no longer behind",
+                about=name,
                 now=now,
             )
+
+
+def _clear_damage(session: Session, now: datetime) -> None:
+    """A copy on which no damage is known any more, because it was repaired or marked."""
+    stood = alarms.standing(session, AlertKind.DAMAGED)
+    if not stood:
+        return
+    damaged = {
+        name
+        for copy_id, name in _copy_names(session).items()
+        if upkeep.count_damaged(session, copy_id)
+    }
+    message = "no damage is known any more"
+    alarms.clear_others(session, AlertKind.DAMAGED, damaged, message, now)

@@ -13,6 +13,7 @@ Classes are cut by the decision of the caller, so that a handler never parses a 
         CatalogCorrupt       damaged: restore a backup or rebuild
         CatalogTooNew        written by a newer auxtui
       ServiceError           the service cannot start or answer             exit 75
+      DeliveryError          an alert did not reach whom it is for          exit 75, retry
       StorageError           a library or a landing directory               exit 1
         SourceError          the side that is read: skips the backup job
           SourceRead           unreadable
@@ -100,6 +101,13 @@ class CatalogTooNew(CatalogError):
 
 class ServiceError(AuxError):
     """The service cannot start, or does not answer."""
+
+    exit_code = EXIT_TRY_LATER
+    retryable = True
+
+
+class DeliveryError(AuxError):
+    """An alert did not reach whom it is for."""
 
     exit_code = EXIT_TRY_LATER
     retryable = True

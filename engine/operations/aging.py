@@ -12,7 +12,7 @@ from datetime import datetime
 import aiofiles.os
 from sqlmodel import Session
 
-from engine.catalog import config, jobs, ledger, upkeep
+from engine.catalog import alarms, config, jobs, ledger, upkeep
 from engine.catalog.values import JobItem, JobValue
 from engine.library.interface import Library
 from engine.model.errors import EXIT_FAILED, AuxError, LibraryOffline, NotFoundError, UsageError
@@ -30,6 +30,7 @@ from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.jobcopies import Located, Locator
 from engine.operations.planning import load_scope
 from engine.operations.probing import probe_one
+from engine.policy.alerting import AlertKind
 from engine.policy.durations import format_size
 
 AT_ONCE = 100  # job copies between two decisions: what is owed or pinned meanwhile stays
@@ -278,11 +279,17 @@ class DataAging:
         stopped = [
             (decision.scope.policy.name, fuse) for decision in decisions for fuse in decision.fuses
         ]
-        for policy, fuse in stopped:
+        blown: set[str] = set()
+        for name, fuse in stopped:
             whose = f" for {fuse.subclient}" if fuse.subclient else ""
-            message = f"nothing is aged off {policy}/{fuse.copy}{whose}: {fuse.reason}"
+            message = f"nothing is aged off {name}/{fuse.copy}{whose}: {fuse.reason}"
             self.failures[fuse.copy, 0] = UsageError(message, hint=hint)
-            await self.context.event("aging.fuse", f"{message}; {hint}", Severity.ERROR)
+            about = f"{name}/{fuse.copy}{whose}"
+            blown.add(about)
+            await self.context.event(
+                "aging.fuse", f"{message}; {hint}", Severity.ERROR, about=about, hint=hint
+            )
+        await self._clear_fuses(decisions, blown)
         errors = len(self.failures)
         await self.context.update(errors=errors, backup_jobs_failed=errors - len(stopped))
         if not self.failures:
@@ -295,3 +302,19 @@ class DataAging:
             exit_code=EXIT_FAILED,
             bytes_done=done,
         )
+
+    async def _clear_fuses(self, decisions: list[Decision], blown: set[str]) -> None:
+        """Fuses of these policies that stop nothing any more."""
+        now = self.context.clock()
+        looked_at = {decision.scope.policy.name for decision in decisions}
+
+        def write(session: Session) -> None:
+            elsewhere = {
+                alarm.about
+                for alarm in alarms.standing(session, AlertKind.FUSE)
+                if alarm.about.partition("/")[0] not in looked_at
+            }
+            still = blown | elsewhere
+            alarms.clear_others(session, AlertKind.FUSE, still, "aging goes on", now)
+
+        await self.context.store.write(write)

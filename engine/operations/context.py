@@ -94,12 +94,29 @@ class JobContext:
             self._cut = None
         self.cancel = CancelToken()
 
-    async def event(self, code: str, message: str, severity: Severity = Severity.INFO) -> None:
-        """Writes a line of the event log for this job."""
+    async def event(
+        self,
+        code: str,
+        message: str,
+        severity: Severity = Severity.INFO,
+        *,
+        about: str | None = None,
+        hint: str = "",
+        measure: float = 0.0,
+    ) -> None:
+        """Writes a line of the event log for this job; what the rest means, `add_event` says."""
         now = self.clock()
         await self.store.write(
             lambda s: add_event(
-                s, severity=severity, code=code, message=message, job_id=self.job_id, now=now
+                s,
+                severity=severity,
+                code=code,
+                message=message,
+                job_id=self.job_id,
+                now=now,
+                about=about,
+                hint=hint,
+                measure=measure,
             )
         )
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import aiofiles.os
+from sqlmodel import Session
 
-from engine.catalog import config
+from engine.catalog import alarms, config
 from engine.catalog.events import add_event
 from engine.catalog.values import LibraryValue
 from engine.library import open_library
 from engine.library.interface import Library, Probe
+from engine.library.space import space_is_low
 from engine.model.clock import Clock
 from engine.model.errors import LibraryOffline
 from engine.model.states import LibraryState, Severity
 from engine.operations.context import JobContext
 from engine.operations.planning import Scope
 from engine.operations.store import Store
+from engine.policy.alerting import AlertKind
+from engine.policy.durations import format_size
 
 
 def look_at(value: LibraryValue, commcell_id: str, home: Path) -> tuple[Library, Probe]:
@@ -31,34 +36,65 @@ def look_at(value: LibraryValue, commcell_id: str, home: Path) -> tuple[Library,
 
 
 async def probe_one(
-    store: Store, clock: Clock, value: LibraryValue, commcell_id: str
+    store: Store,
+    clock: Clock,
+    value: LibraryValue,
+    commcell_id: str,
+    *,
+    threads: Executor | None = None,
 ) -> Library | LibraryOffline:
-    """Probes a library; its state in the catalog is true afterwards, a change is an event."""
+    """Probes a library; its state in the catalog is true afterwards, a change is an event.
+
+    Args:
+        threads: where it may hang; None: in the loop's own.
+    """
     state, reason, probe = LibraryState.ONLINE, "", None
     answer: Library | LibraryOffline
     try:
-        answer, probe = await aiofiles.os.wrap(look_at)(value, commcell_id, store.catalog.home.path)
+        answer, probe = await aiofiles.os.wrap(look_at)(
+            value, commcell_id, store.catalog.home.path, executor=threads
+        )
     except LibraryOffline as err:
         answer, state, reason = err, LibraryState.OFFLINE, err.message
     now = clock()
-
-    def write(session: Any) -> None:
-        free = probe.free_bytes if probe else value.free_bytes
-        total = probe.total_bytes if probe else value.total_bytes
-        line = probe.line.document() if probe and probe.line else None
-        config.set_library_state(session, value.id, state, reason, free, total, now, line=line)
-        if state != value.state and value.state != LibraryState.UNKNOWN:
-            offline = state is LibraryState.OFFLINE
-            add_event(
-                session,
-                severity=Severity.ERROR if offline else Severity.INFO,
-                code=f"library.{state}",
-                message=f"library {value.name} is {state}{': ' if reason else ''}{reason}",
-                now=now,
-            )
-
-    await store.write(write)
+    await store.write(lambda s: record_probe(s, value, state, reason, probe, now))
     return answer
+
+
+def record_probe(
+    session: Session,
+    value: LibraryValue,
+    state: LibraryState,
+    reason: str,
+    probe: Probe | None,
+    now: datetime,
+) -> None:
+    """Keeps what a look at a library found; a change is an event.
+
+    Args:
+        session: a writing session.
+        value: the library as it was known before.
+        state: what it is.
+        reason: why, where it is offline.
+        probe: what it said; None: nothing.
+        now: the present.
+    """
+    free = probe.free_bytes if probe else value.free_bytes
+    total = probe.total_bytes if probe else value.total_bytes
+    line = probe.line.document() if probe and probe.line else None
+    config.set_library_state(session, value.id, state, reason, free, total, now, line=line)
+    offline = state is LibraryState.OFFLINE
+    if state != value.state and (offline or value.state != LibraryState.UNKNOWN):
+        add_event(
+            session,
+            severity=Severity.ERROR if offline else Severity.INFO,
+            code=f"library.{state}",
+            message=f"library {value.name} is {state}{': ' if reason else ''}{reason}",
+            about=value.name,
+            now=now,
+        )
+    if not offline:
+        _tell_space(session, value.name, free, total, now)
 
 
 async def probe_libraries(
@@ -76,3 +112,22 @@ async def probe_libraries(
         else:
             libraries[library_id] = answer
     return libraries, offline
+
+
+def _tell_space(
+    session: Session, name: str, free: int | None, total: int | None, now: datetime
+) -> None:
+    """A library that gets full is an event, and so is one that has room again."""
+    stood = alarms.find(session, AlertKind.SPACE_LOW, name) is not None
+    is_low = space_is_low(free, total)
+    if is_low == stood or free is None or total is None:
+        return
+    add_event(
+        session,
+        severity=Severity.WARNING if is_low else Severity.INFO,
+        code="library.space_low" if is_low else "library.space",
+        message=f"library {name} has {format_size(free)} of {format_size(total)} free",
+        hint="add space, or let copies age" if is_low else "",
+        about=name,
+        now=now,
+    )

@@ -34,6 +34,7 @@ from engine.model.states import (
 )
 from engine.operations.deciding import settle_policy
 from engine.operations.landings import kept_fingerprint, look_of
+from engine.operations.sizes import policy_name, tell_size
 from engine.operations.store import Store
 
 
@@ -158,6 +159,9 @@ async def _offline(
                 severity=Severity.ERROR,
                 code="landing.offline",
                 message=f"the landing directory of {name} is offline: {error.message}",
+                about=name,
+                hint=error.hint,
+                policy=policy_name(session, subclient.policy_id),
                 now=now,
             )
 
@@ -196,6 +200,15 @@ class _Settling:
             self.now,
             landing_identity=seen.identity,
         )
+        if self.subclient.state == LibraryState.OFFLINE:
+            add_event(
+                self.session,
+                severity=Severity.INFO,
+                code="landing.online",
+                message=f"the landing directory of {self.name} is online again",
+                about=self.name,
+                now=self.now,
+            )
         self.left = seen.left
         for name, reason in seen.left:
             self._leave(name, reason)
@@ -311,6 +324,7 @@ class _Settling:
         )
         landing.forget_observations(self.session, self.subclient.id, [entry.name])
         self._say_parts(entry, job_id)
+        tell_size(self.session, self.subclient, job_id, self.now)
         self.result.policies.add(self.subclient.policy_id)
         self.result.adopted.append(
             {
@@ -378,6 +392,8 @@ class _Settling:
             severity=Severity.WARNING,
             code="landing.bad",
             message=f"backup job {known.job.id} ({self.name}, {shown(name)}): {reason}",
+            about=self.name,
+            policy=policy_name(self.session, self.subclient.policy_id),
             now=self.now,
         )
         self.result.policies.add(self.subclient.policy_id)

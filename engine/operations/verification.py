@@ -17,6 +17,7 @@ import aiofiles.os
 from sqlmodel import Session
 
 from engine.catalog import jobs, ledger, upkeep
+from engine.catalog.events import add_event
 from engine.catalog.values import JobItem, JobValue, StreamValue
 from engine.library import layout
 from engine.library.interface import JobReader, Library
@@ -238,16 +239,28 @@ class DataVerification:
                 step = f"repair it: auxtui repair {one.place.policy}/{one.place.copy} {line.backup_job_id}"
                 upkeep.set_failed(session, *one.pair, reason, step, now)
                 self._write_damage(session, one, whole, now)
+                self._tell_damage(session, one, reason, step, now)
             else:
                 upkeep.set_good(session, *one.pair, now)
             jobs.add_items(session, [item])
             return item
 
-        item = await context.store.write(write)
-        self.done[one.pair] = item
-        if item.outcome == FAILED:
-            text = f"backup job {one.line.backup_job_id} on copy {one.copy.name}: {item.reason}"
-            await context.event("verification.failed", text, Severity.ERROR)
+        self.done[one.pair] = await context.store.write(write)
+
+    def _tell_damage(
+        self, session: Session, one: Located, reason: str, step: str, now: datetime
+    ) -> None:
+        """Damage is an event in the transaction that records it: an alert of it is never lost."""
+        add_event(
+            session,
+            severity=Severity.ERROR,
+            code="verification.failed",
+            message=f"backup job {one.line.backup_job_id} on copy {one.copy.name}: {reason}",
+            job_id=self.context.job_id,
+            about=f"{one.place.policy}/{one.place.copy}",
+            hint=step,
+            now=now,
+        )
 
     async def _skip(self, one: Located, reason: str) -> None:
         item = replace(self._item(one, reason, self.context.clock()), outcome=SKIPPED)

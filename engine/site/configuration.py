@@ -24,6 +24,7 @@ DEFAULT_ZONE = "UTC"
 DEFAULT_MAX_STREAMS = 4
 DEFAULT_WRITERS = 4
 DEFAULT_SETTLE_S = 300
+HISTORY_S = 90 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,8 @@ class CommCellItem(_NamedItem):
     month_start_day: int = 1
     """1 to 28."""
     behind: BehindLimits = field(default_factory=BehindLimits)
+    history_s: int | None = HISTORY_S
+    """Ended jobs and events are kept so long; None: for ever."""
 
     @property
     def place(self) -> Place:
@@ -129,6 +132,8 @@ class PolicyItem(_NamedItem):
     kind_name: ClassVar[str] = "policy"
     table: ClassVar[str] = "policies"
     description: str = ""
+    behind: JsonTable = field(default_factory=dict)
+    """Its own limits of falling behind: size_bytes, age_s, time_s; None: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +213,8 @@ class AlertItem(_NamedItem):
     table: ClassVar[str] = "alerts"
     on_events: tuple[str, ...]
     to: str
+    options: JsonTable = field(default_factory=dict)
+    """Its other keys that are not as usual."""
 
 
 Item = (

@@ -59,6 +59,7 @@ def _commcell_item(cell: CommCell) -> CommCellItem:
         day_start_s=cell.day_start_s,
         week_start=cell.week_start,
         month_start_day=cell.month_start_day,
+        history_s=cell.history_s,
         behind=BehindLimits(
             size_bytes=cell.behind_bytes, age_s=cell.behind_age_s, time_s=cell.behind_time_s
         ),
@@ -89,7 +90,9 @@ def _add_policies(session: Session, current: Configuration) -> dict[int | None, 
     policies = list(session.exec(select(StoragePolicy).order_by(StoragePolicy.name)))
     names: dict[int | None, str] = {row.id: row.name for row in policies}
     for row in policies:
-        current.policies[row.name] = PolicyItem(name=row.name, description=row.description)
+        current.policies[row.name] = PolicyItem(
+            name=row.name, description=row.description, behind=dict(row.behind)
+        )
     copies = list(session.exec(select(PolicyCopy)))
     copy_names = {row.id: row.name for row in copies}
     copies.sort(key=lambda row: (names[row.policy_id], row.precedence, row.name))
@@ -199,5 +202,8 @@ def _add_rules(
         )
     for alert in session.exec(select(Alert).order_by(Alert.name)):
         current.alerts[alert.name] = AlertItem(
-            name=alert.name, on_events=tuple(alert.on_events), to=alert.to
+            name=alert.name,
+            on_events=tuple(alert.on_events),
+            to=alert.to,
+            options=dict(alert.options),
         )

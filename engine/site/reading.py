@@ -12,6 +12,7 @@ from engine.model.errors import UsageError
 from engine.model.names import shown
 from engine.model.states import CopyKind, Level, SubclientKind
 from engine.policy.durations import parse_duration
+from engine.site.alert_keys import read_alerts
 from engine.site.backup_keys import BACKUP_KEYS, read_backup_keys, read_level
 from engine.site.configuration import (
     DEFAULT_MAX_STREAMS,
@@ -24,9 +25,9 @@ from engine.site.configuration import (
     PolicyItem,
     SubclientItem,
 )
-from engine.site.reading_commcell import read_commcell
+from engine.site.reading_commcell import BEHIND_KEYS, read_commcell, read_own_limits
 from engine.site.reading_copies import COPY_KEYS, check_sources, read_copies
-from engine.site.reading_rules import read_alerts, read_schedules, read_windows
+from engine.site.reading_rules import read_schedules, read_windows
 from engine.site.section import Section, SiteText
 from engine.site.toml_text import toml_values
 
@@ -71,9 +72,11 @@ def read_site(text: str, file_name: str, *, implied_media_agent: str) -> Configu
     _read_media_agents(root, wanted)
     libraries = _read_libraries(root, wanted)
     _imply_media_agent(libraries, wanted, implied_media_agent)
-    policies = root.named("policies", ("description", "copies"))
+    policies = root.named("policies", ("description", "copies", *BEHIND_KEYS))
     for name, section in policies:
-        wanted.policies[name] = PolicyItem(name=name, description=section.note("description"))
+        wanted.policies[name] = PolicyItem(
+            name=name, description=section.note("description"), behind=read_own_limits(section)
+        )
     _read_clients(root, wanted)
     for name, section in policies:
         copies = section.named("copies", COPY_KEYS)

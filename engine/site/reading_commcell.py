@@ -11,6 +11,7 @@ from engine.policy.weekly import format_clock, parse_clock
 from engine.site.configuration import (
     DEFAULT_COMMCELL,
     DEFAULT_ZONE,
+    HISTORY_S,
     CommCellItem,
     JsonTable,
 )
@@ -19,6 +20,7 @@ from engine.site.section import Section
 NEVER = "never"
 WEEK_STARTS = tuple(day.lower() for day in WEEKDAYS)
 LAST_MONTH_START = 28  # every month has it
+BEHIND_KEYS = ("behind_size", "behind_age", "behind_time")
 COMMCELL_KEYS = (
     "name",
     "time_zone",
@@ -27,9 +29,8 @@ COMMCELL_KEYS = (
     "day_starts",
     "week_starts",
     "month_starts",
-    "behind_size",
-    "behind_age",
-    "behind_time",
+    *BEHIND_KEYS,
+    "keep_history",
 )
 _PLAIN = CommCellItem()
 
@@ -51,7 +52,40 @@ def read_commcell(root: Section) -> CommCellItem:
             age_s=_limit(section, "behind_age", parse_duration, _PLAIN.behind.age_s),
             time_s=_limit(section, "behind_time", parse_duration, _PLAIN.behind.time_s),
         ),
+        history_s=_limit(section, "keep_history", parse_duration, HISTORY_S),
     )
+
+
+def read_own_limits(section: Section) -> JsonTable:
+    """The limits of falling behind that a policy has of its own."""
+    own: JsonTable = {}
+    if "behind_size" in section:
+        own["size_bytes"] = _limit(section, "behind_size", parse_size, None)
+    if "behind_age" in section:
+        own["age_s"] = _limit(section, "behind_age", parse_duration, None)
+    if "behind_time" in section:
+        own["time_s"] = _limit(section, "behind_time", parse_duration, None)
+    return own
+
+
+def own_limits_table(own: JsonTable) -> JsonTable:
+    """The inverse of `read_own_limits`."""
+    table: JsonTable = {}
+    if "size_bytes" in own:
+        table["behind_size"] = _size_or_never(own["size_bytes"])
+    if "age_s" in own:
+        table["behind_age"] = _span_or_never(own["age_s"])
+    if "time_s" in own:
+        table["behind_time"] = _span_or_never(own["time_s"])
+    return table
+
+
+def _size_or_never(size_bytes: int | None) -> str:
+    return NEVER if size_bytes is None else format_size(size_bytes, exact=True)
+
+
+def _span_or_never(seconds: int | None) -> str:
+    return NEVER if seconds is None else format_duration(seconds)
 
 
 def _limit(
@@ -73,9 +107,8 @@ def commcell_table(item: CommCellItem) -> JsonTable:
         "day_starts": format_clock(item.day_start_s // 60),
         "week_starts": WEEK_STARTS[item.week_start],
         "month_starts": item.month_start_day,
-        "behind_size": (
-            NEVER if behind.size_bytes is None else format_size(behind.size_bytes, exact=True)
-        ),
-        "behind_age": NEVER if behind.age_s is None else format_duration(behind.age_s),
-        "behind_time": NEVER if behind.time_s is None else format_duration(behind.time_s),
+        "behind_size": _size_or_never(behind.size_bytes),
+        "behind_age": _span_or_never(behind.age_s),
+        "behind_time": _span_or_never(behind.time_s),
+        "keep_history": _span_or_never(item.history_s),
     }

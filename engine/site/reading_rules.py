@@ -1,21 +1,18 @@
-"""Operation windows, schedules and alerts of the site file."""
+"""Operation windows and schedules of the site file."""
 
 from __future__ import annotations
 
 from functools import partial
-from urllib.parse import parse_qs, urlsplit
 
 from engine.catalog.schedules import SYSTEM_SCHEDULE
-from engine.model.errors import UsageError
 from engine.model.states import Operation
 from engine.policy.schedule import parse_schedule
 from engine.policy.windows import window_from
-from engine.site.configuration import AlertItem, Configuration, ScheduleItem, WindowItem
+from engine.site.configuration import Configuration, ScheduleItem, WindowItem
 from engine.site.run_form import FORM_KEYS, read_run_form
 from engine.site.section import Section
 from engine.site.weekly_keys import read_periods
 
-ALERT_EVENTS = ("failed", "succeeded", "fallen-behind", "missed", "nothing-done", "delayed")
 _WINDOW_OPERATIONS = tuple(Operation)
 _SCHEDULED_OPERATIONS = (
     Operation.AUXCOPY,
@@ -117,48 +114,3 @@ def read_schedules(root: Section, wanted: Configuration) -> None:
             start_missed=section.choice("missed", "start", ("start", "report")) == "start",
             options=options.plain(),
         )
-
-
-def read_alerts(root: Section, wanted: Configuration) -> None:
-    """Adds the alerts."""
-    for name, section in root.named("alerts", ("on", "to")):
-        events = section.choices("on", ALERT_EVENTS, "event")
-        if not events:
-            raise section.error(
-                None,
-                'needs "on": of what it tells',
-                hint=f"one or more of: {', '.join(ALERT_EVENTS)}",
-            )
-        to = section.required("to")
-        section.understood("to", partial(check_destination, to))
-        wanted.alerts[name] = AlertItem(name=name, on_events=events, to=to)
-
-
-def check_destination(to: str) -> None:
-    """Checks where an alert goes.
-
-    Raises:
-        UsageError: it is no destination, or holds a secret.
-    """
-    try:
-        parts = urlsplit(to)
-        _ = parts.port
-    except ValueError as err:
-        raise UsageError(f"not a URL: {err}") from err
-    if parts.scheme not in ("smtp", "https", "exec"):
-        raise UsageError(
-            "is no destination that is known",
-            hint="smtp://host:25/?to=someone@example.org, https://host/hook, exec:/path/to/program",
-        )
-    if parts.password is not None:
-        raise UsageError(
-            "a password must not stand here", hint="keep it where the mail host reads it"
-        )
-    if parts.scheme == "exec":
-        if parts.netloc or not parts.path.startswith("/"):
-            raise UsageError("needs the absolute path of a program", hint="exec:/path/to/program")
-        return
-    if not parts.hostname:
-        raise UsageError("names no host")
-    if parts.scheme == "smtp" and not parse_qs(parts.query).get("to"):
-        raise UsageError("names no recipient", hint="smtp://host:25/?to=someone@example.org")

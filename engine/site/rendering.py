@@ -9,6 +9,7 @@ from typing import Any
 from engine.model.states import CopyKind, Level, SubclientKind
 from engine.policy.durations import format_duration, format_rate
 from engine.policy.zones import zone_of
+from engine.site.alert_keys import rendered_alert
 from engine.site.backup_keys import rendered_backup_keys
 from engine.site.configuration import (
     AlertItem,
@@ -23,7 +24,7 @@ from engine.site.configuration import (
     SubclientItem,
     WindowItem,
 )
-from engine.site.reading_commcell import commcell_table
+from engine.site.reading_commcell import commcell_table, own_limits_table
 from engine.site.reading_copies import FOR_EVER, PRIMARY_NAME, SECONDARY_ONLY
 from engine.site.upkeep import rendered_upkeep
 
@@ -50,7 +51,7 @@ def rendered(item: Item, zone: str) -> Table:
         case SubclientItem():
             return _subclient(item)
         case PolicyItem():
-            return {"description": item.description}
+            return {"description": item.description, **own_limits_table(item.behind)}
         case CopyItem():
             return _copy(item, zone)
         case WindowItem():
@@ -58,7 +59,7 @@ def rendered(item: Item, zone: str) -> Table:
         case ScheduleItem():
             return _schedule(item)
         case AlertItem():
-            return {"on": list(item.on_events), "to": item.to}
+            return rendered_alert(item)
 
 
 def differing(item: Item, commcell: CommCellItem) -> Table:
@@ -71,7 +72,7 @@ def differing(item: Item, commcell: CommCellItem) -> Table:
     return {
         key: value
         for key, value in rendered(item, zone).items()
-        if key in kept or value != plain[key]
+        if key in kept or value != plain.get(key)
     }
 
 
@@ -118,6 +119,8 @@ def _plain(item: Item, commcell: CommCellItem) -> Item:
                 start_missed=True,
                 options={},
             )
+        case AlertItem():
+            return AlertItem(name=item.name, on_events=(), to="")
         case _:
             return item
 
@@ -134,8 +137,6 @@ def _kept_always(item: Item) -> tuple[str, ...]:
             return ("kind",)
         case ScheduleItem():
             return ("operation", "when")
-        case AlertItem():
-            return ("on", "to")
         case _:
             return ()
 

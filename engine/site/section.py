@@ -206,15 +206,15 @@ class Section:
         self.understood("time_zone", lambda: zone_of(name))
         return name
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts without repetitions."""
+    def texts(self, key: str, *, unique: bool = True) -> tuple[str, ...]:
+        """A list of texts, without repetitions unless they may be."""
         found: list[str] = []
         for number, value in enumerate(self._typed(key, list) or []):
             path = (*self.path, key, number)
             text = self._checked(value, str, path)
             if not text.strip():
                 raise self.site.error(path, "must not be empty")
-            if text in found:
+            if unique and text in found:
                 raise self.site.error(path, f'"{shown(text)}" stands here twice')
             found.append(text)
         return tuple(found)

@@ -96,7 +96,7 @@ def _write(session: Session, item: Item) -> None:
             _fresh_or_there(session, Client, item.name)
         case PolicyItem():
             policy = _fresh_or_there(session, StoragePolicy, item.name)
-            policy.description = item.description
+            policy.description, policy.behind = item.description, dict(item.behind)
         case CopyItem():
             _write_copy(session, item)
         case SubclientItem():
@@ -108,6 +108,7 @@ def _write(session: Session, item: Item) -> None:
         case AlertItem():
             alert = _fresh_or_there(session, Alert, item.name, to=item.to)
             alert.on_events, alert.to = list(item.on_events), item.to
+            alert.options = dict(item.options)
 
 
 def _write_commcell(session: Session, item: CommCellItem) -> None:
@@ -117,7 +118,7 @@ def _write_commcell(session: Session, item: CommCellItem) -> None:
     cell.auxcopy_not_pick_new_backups = item.auxcopy_not_pick_new_backups
     cell.day_start_s, cell.week_start = item.day_start_s, item.week_start
     cell.month_start_day = item.month_start_day
-    cell.behind_bytes = item.behind.size_bytes
+    cell.behind_bytes, cell.history_s = item.behind.size_bytes, item.history_s
     cell.behind_age_s, cell.behind_time_s = item.behind.age_s, item.behind.time_s
 
 

@@ -427,7 +427,37 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     "alert to nobody": ('[alerts.a]  # <-- here\non = ["failed"]\n', ('needs "to"',)),
     "alert over plain http": (
         '[alerts.a]\non = ["failed"]\nto = "http://h/x"  # <-- here\n',
+        ("open line",),
+    ),
+    "alert to a kind that is none": (
+        '[alerts.a]\non = ["failed"]\nto = "ftp://h/x"  # <-- here\n',
         ("no destination",),
+    ),
+    "password over an open line": (
+        '[alerts.a]\non = ["failed"]\nuser = "u"\npassword_file = "/p"\n'
+        'to = "smtp://mail.example.org/?to=x@example.org"  # <-- here\n',
+        ("starttls",),
+    ),
+    "user without a password": (
+        '[alerts.a]\non = ["failed"]\nuser = "u"\n'
+        'to = "smtps://mail.example.org/?to=x@example.org"  # <-- here\n',
+        ("password_file",),
+    ),
+    "relative secret of an alert": (
+        '[alerts.a]\non = ["failed"]\nto = "https://h/x"\ntoken_file = "t"  # <-- here\n',
+        ("absolute",),
+    ),
+    "alert of a policy that is none": (
+        '[alerts.a]\non = ["failed"]\nto = "https://h/x"\npolicies = ["databasess"]  # <-- here\n',
+        ('"databases"',),
+    ),
+    "alert of no attempts": (
+        '[alerts.a]\non = ["failed"]\nto = "https://h/x"\nattempts = 0  # <-- here\n',
+        ("1 to 1000",),
+    ),
+    "history of no time": (
+        '[policies.x]\nbehind_age = "soon"  # <-- here\n',
+        ("soon",),
     ),
     "mail without a recipient": (
         '[alerts.a]\non = ["failed"]\nto = "smtp://localhost:25"  # <-- here\n',

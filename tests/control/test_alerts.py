@@ -1,0 +1,165 @@
+"""Alerts on the running service: filed with their causes, delivered, and not lost by a crash."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from engine.catalog import tables
+from engine.catalog.live import LiveCatalog
+from engine.catalog.opening import open_catalog
+from engine.catalog.watch_values import AlertMessageValue
+from tests.cell import Cell
+from tests.control.receivers import Web, web_server
+from tests.control.upkeep import age, events_of, serving, wait_until
+
+MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+
+
+def hook(port: int, *kinds: str, name: str = "hook") -> str:
+    words = ", ".join(f'"{kind}"' for kind in kinds)
+    return f'[alerts.{name}]\non = [{words}]\nto = "http://127.0.0.1:{port}/{name}"\n'
+
+
+def outbox(cell: Cell) -> list[AlertMessageValue]:
+    with LiveCatalog(cell.home.catalog) as live:
+        return list(live.alert_messages())
+
+
+def test_failures_and_offline_libraries_are_told_and_cleared(cell: Cell) -> None:
+    cell.dump("one.dump")
+    with web_server() as web:
+        cell.apply(hook(web.port, "all", "succeeded"))
+        (cell.root / "vault").rename(cell.root / "away")
+        with serving(cell):
+            cell.scan()
+            assert cell.run(retries=0).state == "failed"
+            wait_until(lambda: len(web.messages) == 2)
+            (cell.root / "away").rename(cell.root / "vault")
+            assert cell.run().state == "completed"
+            wait_until(lambda: len(web.messages) == 5)
+
+    assert sorted(web.messages[:2]) == [("raised", "failed"), ("raised", "library-offline")]
+    assert sorted(web.messages[2:]) == [
+        ("cleared", "failed"),
+        ("cleared", "library-offline"),
+        ("told", "succeeded"),
+    ]
+
+
+def test_an_alert_survives_kill_9_and_reaches_its_receiver_later(cell: Cell) -> None:
+    cell.dump("one.dump")
+    with web_server() as web:
+        web.answers = [503] * 50
+        cell.apply(hook(web.port, "failed", "service-died"))
+        (cell.root / "vault").rename(cell.root / "away")
+        cell.scan()
+        assert cell.run(retries=0).state == "failed"
+        cell.kill9()
+        web.answers = []
+        later = datetime.now(UTC) + timedelta(minutes=5)
+        with serving(cell, later):
+            wait_until(lambda: len(web.messages) == 2)
+
+    assert sorted(web.messages) == [("raised", "failed"), ("told", "service-died")]
+    assert {message.state for message in outbox(cell)} == {"sent"}
+
+
+def test_a_schedule_that_was_missed_is_told_and_clears_when_it_runs(cell: Cell) -> None:
+    nightly = """
+[schedules.nightly]
+operation = "auxcopy"
+policy = "databases"
+when = "daily at 22:00"
+time_zone = "UTC"
+missed = "report"
+"""
+    with web_server() as web:
+        cell.apply(nightly + hook(web.port, "missed"))
+        with serving(cell, MONDAY):
+            wait_until(lambda: bool(_next_run(cell)))
+        with serving(cell, MONDAY + timedelta(days=2)) as clock:
+            wait_until(lambda: about(web, "nightly") == ["raised"])
+            clock.set((MONDAY + timedelta(days=2)).replace(hour=22))
+            wait_until(lambda: about(web, "nightly") == ["raised", "cleared"])
+
+    assert "2 runs were missed" in web.documents[0]["messages"][0]["message"]
+
+
+def about(web: Web, what: str) -> list[str]:
+    """Steps of the messages about something; the service's own schedules are missed as well."""
+    messages = [one for document in web.documents for one in document["messages"]]
+    return [one["step"] for one in messages if one["about"] == what]
+
+
+def _next_run(cell: Cell) -> datetime | None:
+    with open_catalog(cell.home) as catalog, catalog.read() as session:
+        found = session.get(tables.Schedule, 1)
+        return found.next_run_at if found else None
+
+
+def test_a_scheduled_run_that_does_nothing_against_its_habit_is_told(cell: Cell) -> None:
+    nightly = """
+[schedules.nightly]
+operation = "auxcopy"
+policy = "databases"
+when = "daily at 22:00"
+time_zone = "UTC"
+"""
+    with web_server() as web:
+        cell.apply(nightly + hook(web.port, "nothing-done"))
+        with serving(cell, MONDAY) as clock:
+            wait_until(lambda: bool(_next_run(cell)))
+            for day in range(5):
+                if day < 4:
+                    cell.dump(f"{day}.dump", 2_000_000)
+                    cell.scan()
+                before = len(events_of(cell, "job.completed"))
+                clock.set((MONDAY + timedelta(days=day)).replace(hour=22))
+                wait_until(lambda before=before: len(events_of(cell, "job.completed")) > before)
+            wait_until(lambda: web.messages == [("raised", "nothing-done")])
+
+    message = web.documents[0]["messages"][0]
+    assert "completed, but it did nothing" in message["message"]
+    assert "schedule nightly" in message["about"]
+
+
+def test_sources_that_shrink_or_vanish_are_told(cell: Cell) -> None:
+    with web_server() as web:
+        cell.apply(hook(web.port, "source-shrunk", "source-offline"))
+        with serving(cell, MONDAY):
+            for number in range(4):
+                cell.dump(f"dump-{number}", 3_000_000)
+            cell.scan()
+            cell.dump("dump-5", 1_000_000)
+            cell.dump("other", 10)
+            cell.scan()
+            cell.landing.rename(cell.root / "gone")
+            cell.scan()
+            (cell.root / "gone").rename(cell.landing)
+            cell.scan()
+            wait_until(lambda: len(web.messages) == 3)
+
+    assert web.messages == [
+        ("raised", "source-shrunk"),
+        ("raised", "source-offline"),
+        ("cleared", "source-offline"),
+    ]
+    assert "dump-0" in web.documents[0]["messages"][0]["about"]
+
+
+def test_the_deletion_fuse_is_told(cell: Cell) -> None:
+    for number in range(12):
+        cell.dump(f"dump-{number}")
+    with web_server() as web:
+        cell.apply(hook(web.port, "fuse"), offsite='retain = "2d"')
+        with serving(cell, MONDAY):
+            cell.scan()
+            assert cell.run().state == "completed"
+        with serving(cell, datetime.now(UTC) + timedelta(days=30)):
+            age(cell)
+            age(cell)
+            wait_until(lambda: web.messages == [("raised", "fuse")])
+            assert age(cell, confirm=True).state == "completed"
+            wait_until(lambda: len(web.messages) == 2)
+
+    assert web.messages[1] == ("cleared", "fuse")
