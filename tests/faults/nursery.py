@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from engine.catalog.home import Home
 from engine.control.service import run_service
+from engine.library.objects import library as _stores  # noqa: F401 - imported once for all rounds
 from engine.model.clock import Clock
 from engine.model.errors import AuxError
 from engine.operations import restore

@@ -19,6 +19,7 @@ from typing import Any
 
 from engine.control import joblife
 from engine.library import beneath, local_partial, local_publish, local_writer, marker, syscalls
+from engine.library.objects import parts
 from engine.model import entries
 from engine.model.clock import Clock, system_clock
 
@@ -43,7 +44,8 @@ def apply(spec: dict[str, Any]) -> None:
     """Puts in place what the round asks for.
 
     Args:
-        spec: `chunk_bytes`: smallest chunk, so that a small file has many; `retry_delays_s`: how
+        spec: `chunk_bytes`: smallest chunk, so that a small file has many; `part_bytes`: smallest
+            part of an upload; `retry_delays_s`: how
             long a failed attempt waits; `reads_log`: file that gets a line for each read of a file below `landing`; `kill`: {"nth": n, "after": bool}
             ends the service at the n-th changing call below `below`, or of `calls`; `fail`:
             {"call", "nth", "errno", "for_ever"} lets it fail; `count_log`: file that gets a line
@@ -51,6 +53,8 @@ def apply(spec: dict[str, Any]) -> None:
     """
     if "chunk_bytes" in spec:
         entries.MIN_CHUNK_BYTES = spec["chunk_bytes"]
+    if "part_bytes" in spec:
+        parts.PART_BYTES = parts.WHOLE_BYTES = spec["part_bytes"]
     if "retry_delays_s" in spec:
         joblife.RETRY_DELAYS_S = tuple(spec["retry_delays_s"])
     if "reads_log" in spec:
