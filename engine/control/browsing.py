@@ -22,8 +22,8 @@ from engine.catalog.values import BackupJobValue
 from engine.library.manifest import load_manifest
 from engine.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
 from engine.model.errors import AuxError, NotFoundError, UsageError
-from engine.model.names import refuse_unwritable
-from engine.model.states import JobCopyState, SubclientKind
+from engine.model.states import SubclientKind
+from engine.operations.as_of import backup_as_of
 from engine.operations.indexes import open_index
 
 _KEPT_TREES = 2  # manifests of landing jobs that were read whole
@@ -94,26 +94,6 @@ def browse(
     return _sorted([_of_index(entry) for entry in found])
 
 
-def backup_as_of(session: Session, subclient: str, as_of: datetime | None) -> BackupJobValue:
-    """The newest backup of a subclient that was complete at a time and that a copy still has.
-
-    Raises:
-        UsageError: the subclient adopts what others write.
-        NotFoundError: no such subclient, or no backup of it is old enough.
-    """
-    value = config.content_subclient(session, subclient)
-    for job in reversed(ledger.backup_jobs_of(session, value.id)):
-        if as_of is not None and job.completed_at > as_of:
-            continue
-        lines = ledger.copies_of(session, job.id)
-        if any(line.state == JobCopyState.AVAILABLE for line in lines):
-            return job
-    when = "" if as_of is None else f" of {as_of.isoformat()} or before"
-    raise NotFoundError(
-        f"no copy has a backup of {subclient}{when}", hint=f"make one: auxtui backup {subclient}"
-    )
-
-
 def _job(
     session: Session, subclient: str | None, as_of: datetime | None, job_id: int | None
 ) -> BackupJobValue:
@@ -121,7 +101,6 @@ def _job(
         raise UsageError("a backup job or a subclient is browsed, and not both")
     if job_id is not None:
         return ledger.backup_job(session, job_id)
-    refuse_unwritable(subclient or "")
     return backup_as_of(session, subclient or "", as_of)
 
 

@@ -39,7 +39,7 @@ from engine.model.errors import (
     ServiceError,
     UsageError,
 )
-from engine.model.names import refuse_unwritable
+from engine.model.names import path_to_json, refuse_unwritable
 from engine.model.states import JobState, Operation, RequestKind
 from engine.operations.options import check_options, options_to_json
 from engine.operations.plandocument import plan_document
@@ -131,15 +131,31 @@ def run_auxcopy(home: Home, policy: str, options: RunOptions, *, by: str) -> int
 
 def run_restore(
     home: Home,
-    backup_job_id: int,
+    backup_job_id: int | None,
     *,
     to: str,
     copy: str | None,
     path_globs: Sequence[str],
     overwrite: bool,
     by: str,
+    subclient: str | None = None,
+    as_of: datetime | None = None,
+    paths: Sequence[bytes] = (),
 ) -> int:
     """Starts a restore of a backup job below a directory; returns its job id.
+
+    Args:
+        home: whose.
+        backup_job_id: which; None: that of a subclient as of a time.
+        to: the directory.
+        copy: from this one only; None: by precedence.
+        path_globs: only what matches, or lies below what does; empty: all.
+        overwrite: replace files that are there.
+        by: who asks.
+        subclient: `client/subclient` that auxtui backs up, instead of a backup job.
+        as_of: aware; None: its newest backup.
+        paths: exact paths as `browse` gives them, each with all below it; with `path_globs` what
+            is in either.
 
     Raises:
         UsageError, NotFoundError: refused; nothing was changed.
@@ -148,6 +164,9 @@ def run_restore(
     payload = {
         "operation": Operation.RESTORE.value,
         "backup_job_id": backup_job_id,
+        "subclient": subclient,
+        "as_of": None if as_of is None else as_of.isoformat(),
+        "marked": [path_to_json(path) for path in paths],
         "to": os.path.abspath(to),
         "copy": copy,
         "paths": list(path_globs),

@@ -19,6 +19,7 @@ from engine.model.states import JobState, Operation, Phase, Severity
 from engine.operations.aging import DataAging
 from engine.operations.auxcopy import AuxCopy
 from engine.operations.backup import Backup
+from engine.operations.content_restore import ContentRestore
 from engine.operations.context import AttemptEnd, Attempts, JobContext
 from engine.operations.repair import Repair
 from engine.operations.restore import Restore
@@ -35,10 +36,16 @@ RETRY_DELAYS_S = (
 )  # a short glitch costs seconds, a long one little work
 LOOK_AGAIN_S = 1.0  # how soon a window, a switch or another job's end is noticed
 
+
+def _restore(context: JobContext, job: JobValue) -> Attempts:
+    """What auxtui backed up is unpacked, anything else is copied back."""
+    return ContentRestore(context, job) if job.options.get("content") else Restore(context, job)
+
+
 OPERATIONS: dict[Operation, Callable[[JobContext, JobValue], Attempts]] = {
     Operation.AUXCOPY: AuxCopy,
     Operation.BACKUP: Backup,
-    Operation.RESTORE: Restore,
+    Operation.RESTORE: _restore,
     Operation.VERIFICATION: DataVerification,
     Operation.REPAIR: Repair,
     Operation.AGING: DataAging,

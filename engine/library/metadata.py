@@ -50,6 +50,21 @@ def apply_link_metadata(
     os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
 
 
+def apply_node_metadata(
+    name: bytes, meta: Metadata, *, parent: int, warn: Callable[[str], None]
+) -> None:
+    """Owner (when root), mode and modification time of a pipe or device, which is not opened.
+
+    Raises:
+        OSError: as `apply_metadata`.
+    """
+    if os.geteuid() == 0:
+        _try("owner", warn, _own_link, name, meta, parent)
+    os.chmod(name, meta.mode & ~_SET_ID_BITS, dir_fd=parent)
+    times = (meta.mtime_ns, meta.mtime_ns)
+    os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
+
+
 def _own_link(name: bytes, meta: Metadata, parent: int) -> None:
     os.chown(name, meta.uid, meta.gid, dir_fd=parent, follow_symlinks=False)
 

@@ -29,6 +29,7 @@ from engine.model.entries import Entry, FileEntry, HardlinkEntry, ManifestHeader
 from engine.model.errors import AuxError, LibraryOffline, NotFoundError, SourceError, UsageError
 from engine.model.states import JobCopyState, Level, Severity, SubclientKind
 from engine.operations.deciding import settle_all
+from engine.operations.rebuilt_content import believe_newest, rebuilt_index
 
 NOT_KNOWN = (
     "the history of jobs, their errors and the event log",
@@ -171,9 +172,12 @@ class Rebuilding:
         reader = library.read_job(found.place, job_id)
         try:
             header, entries = reader.header, list(reader.entries())
+            facts = _facts(entries)
+            if header.kind == SubclientKind.CONTENT:
+                end = rebuilt_index(self.home, reader)
+                facts["files"] = facts["files"] if end is None else end.archived
         finally:
             reader.close()
-        facts = _facts(entries)
         if (header.policy, header.commcell_id) != (policy.name, self._commcell_id()):
             raise UsageError(f"its manifest is of policy {header.policy}")
         self._add_backup_job(policy, header, entries, facts)
@@ -230,6 +234,8 @@ class Rebuilding:
         )
         self.report.backup_jobs += 1
         self._settle_primary(policy, subclient, header, entries)
+        if not is_landing:
+            believe_newest(self.session, self.home, subclient, header.backup_job_id, self.now)
 
     def _settle_primary(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,9 @@ from engine.model.errors import (
     SourceError,
     UsageError,
 )
-from engine.model.names import RelPath, shown
-from engine.model.states import CopyKind, JobCopyState, JobState, Phase, Severity
+from engine.model.names import RelPath, path_from_json, path_to_json, shown
+from engine.model.states import CopyKind, JobCopyState, JobState, Phase, Severity, SubclientKind
+from engine.operations.as_of import asked_backup_job
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.planning import Scope, load_scope
 from engine.operations.probing import probe_libraries
@@ -58,8 +59,10 @@ def check_restore(
         NotFoundError: no such backup job or copy.
         UsageError: the copy does not hold it, or no copy does.
     """
-    backup_job_id = int(payload.get("backup_job_id", 0))
+    backup_job_id = asked_backup_job(session, payload)
     job = ledger.backup_job(session, backup_job_id)
+    kinds = {value.id: value.kind for value in config.subclients(session)}
+    is_content = kinds[job.subclient_id] == SubclientKind.CONTENT
     policy = next(p for p in config.policies(session) if p.id == job.policy_id)
     wanted = payload.get("copy")
     copies = candidates_of(
@@ -76,7 +79,9 @@ def check_restore(
         "to": target,
         "copy": wanted,
         "paths": [str(glob) for glob in payload.get("paths", [])],
+        "marked": [path_to_json(path_from_json(one)) for one in payload.get("marked", [])],
         "overwrite": bool(payload.get("overwrite", False)),
+        "content": is_content,
         "retries": 0,
     }
     return options, policy.id, policy.name, [copy.name for copy in copies]
@@ -184,8 +189,8 @@ class Restore:
         libraries: dict[int, Library],
         offline: dict[int, LibraryOffline],
     ) -> AttemptEnd:
-        globs = list(self.job.options.get("paths", []))
-        wanted = matcher(globs) if globs else None
+        globs = asked(self.job.options)
+        wanted = wanted_of(self.job.options)
         for candidate in candidates:
             library_id = candidate.copy.library_id
             if not candidate.source.is_landing and library_id in offline:
@@ -338,6 +343,32 @@ class Restore:
             f"copy {candidate.copy.name} cannot give {what}: {error.message}",
             Severity.WARNING,
         )
+
+
+def asked(options: dict[str, Any]) -> list[str]:
+    """What of a backup job is to be restored, as it was asked for, inert; empty: all."""
+    globs = [shown(str(glob)) for glob in options.get("paths", [])]
+    return globs + [shown(path_from_json(one)) for one in options.get("marked", [])]
+
+
+def wanted_of(options: dict[str, Any]) -> Callable[[RelPath], bool] | None:
+    """Says which paths are to be restored; None: all."""
+    globs = [str(glob).lstrip("/") for glob in options.get("paths", [])]
+    marked = frozenset(path_from_json(one) for one in options.get("marked", []))
+    if not globs and not marked:
+        return None
+    by_glob = matcher(globs)
+    return lambda path: by_glob(path) or is_marked(path, marked)
+
+
+def is_marked(path: RelPath, marked: Container[bytes]) -> bool:
+    """Whether a path is one of the marked ones, or lies below one."""
+    at: bytes = path
+    while at:
+        if at in marked:
+            return True
+        at = at.rpartition(b"/")[0]
+    return False
 
 
 def matcher(globs: list[str]) -> Callable[[RelPath], bool]:

@@ -42,6 +42,11 @@ from engine.transfer.throttle import Throttle
 UNNAMED_AT_ONCE = 64  # small files that one stream holds open, for one sync
 
 Only = Callable[[RelPath], bool]
+Beside = Callable[[RestoreTarget], None]
+
+
+def _nothing(_target: RestoreTarget) -> None:
+    """Most backup jobs are their entries."""
 
 
 class FailedPath(NamedTuple):
@@ -78,6 +83,7 @@ async def restore_job(
     goes_on: bool = False,
     begin: Callable[[], Awaitable[None]] | None = None,
     streams: int = READ_STREAMS,
+    beside: Beside = _nothing,
 ) -> RestoreResult:
     """Restores a backup job, or the paths that `only` wants, below the directory `target`.
 
@@ -88,6 +94,8 @@ async def restore_job(
             has made it is replaced.
         begin: awaited before anything is written, once nothing is in the way.
         streams: chunks at once, 1 to 64.
+        beside: makes what the backup job has besides its entries, before directories get their
+            times.
 
     Returns:
         What was done; with `refused` set, nothing.
@@ -103,7 +111,7 @@ async def restore_job(
     opened = await in_thread(
         partial(RestoreTarget, os.fsencode(target), overwrite=overwrite, goes_on=goes_on), cancel
     )
-    restoration = Restoration(reading, opened, only or (lambda _: True))
+    restoration = Restoration(reading, opened, only or (lambda _: True), beside)
     try:
         await in_thread(restoration.look, cancel)
         if not restoration.refused:
@@ -141,13 +149,21 @@ class Restoration:
         reading: how the backup job is read.
         target: where to; closed by `close`.
         wanted: which paths are restored.
+        beside: see `restore_job`.
     """
 
-    def __init__(self, reading: Reading, target: RestoreTarget, wanted: Only) -> None:
+    def __init__(
+        self,
+        reading: Reading,
+        target: RestoreTarget,
+        wanted: Only,
+        beside: Beside = _nothing,
+    ) -> None:
         self.refused: list[RelPath] = []
         self._reading = reading
         self._target = target
         self._wanted = wanted
+        self._beside = beside
         self._symlinks: list[SymlinkEntry] = []
         self._hardlinks: list[HardlinkEntry] = []
         self._directories: list[DirectoryEntry] = []
@@ -211,6 +227,7 @@ class Restoration:
             else:
                 self._target.make_hardlink(link.path, self._name_of(link.to))
                 self._link_count += 1
+        self._beside(self._target)
         self._target.finish(self._directories)
 
     def result(self) -> RestoreResult:

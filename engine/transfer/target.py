@@ -15,15 +15,21 @@ from collections.abc import Callable, Sequence
 from engine.library.beneath import Parents, open_root
 from engine.library.blame import on_destination
 from engine.library.file_handles import write_range
-from engine.library.metadata import apply_link_metadata, apply_metadata
+from engine.library.metadata import (
+    apply_link_metadata,
+    apply_metadata,
+    apply_node_metadata,
+)
 from engine.library.syscalls import has_honest_syncfs, sync_file_system
 from engine.model.entries import (
     DirectoryEntry,
     Entry,
     FileEntry,
     HardlinkEntry,
+    Metadata,
     SymlinkEntry,
 )
+from engine.model.errors import DestinationExists, DestinationWrite
 from engine.model.names import RelPath, shown
 from engine.transfer.aside import Aside, put_name
 
@@ -165,6 +171,30 @@ class RestoreTarget:
                 overwrite=self._replaces,
                 path=path,
             )
+        self._note(path)
+
+    def make_node(self, path: RelPath, kind: int, device: tuple[int, int], meta: Metadata) -> None:
+        """A named pipe, or a device where this account may make one; else a warning.
+
+        Args:
+            kind: `stat.S_IFIFO`, `S_IFCHR` or `S_IFBLK`.
+            device: major and minor number.
+        """
+        warn = self._warner(path)
+        try:
+            with on_destination("restore", path), self._making() as parents:
+                parent, name = parents.of(path)
+                put_name(
+                    lambda new: os.mknod(new, kind | 0o600, os.makedev(*device), dir_fd=parent),
+                    name,
+                    parent=parent,
+                    overwrite=self._replaces,
+                    path=path,
+                )
+                apply_node_metadata(name, meta, parent=parent, warn=warn)
+        except (DestinationExists, DestinationWrite) as err:
+            warn(f"is not made: {err.message}")
+            return
         self._note(path)
 
     def make_directory(self, path: RelPath) -> None:

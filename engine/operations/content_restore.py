@@ -1,0 +1,215 @@
+"""Restore of what auxtui itself backed up: as of a backup job, from every archive that holds some of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.archive.index import DEVICE, FIFO, IndexEntry
+from engine.archive.index_file import IndexFile
+from engine.catalog.values import JobValue
+from engine.library.interface import Library
+from engine.model.errors import EXIT_FAILED, AuxError, Cancelled, LibraryOffline, ManifestError
+from engine.model.names import RelPath, shown
+from engine.model.states import JobState, Phase, Severity
+from engine.operations.backup_base import available_copies, obtain_index
+from engine.operations.context import AttemptEnd, JobContext
+from engine.operations.jobcopies import Located
+from engine.operations.planning import Scope, load_scope
+from engine.operations.probing import probe_libraries
+from engine.operations.restore import Restore, RestoreError, asked, wanted_of
+from engine.transfer.archived import Archive, ArchivedJob, CopyOpener, FrameCache, metadata_of
+from engine.transfer.pool import in_thread
+from engine.transfer.reading import READ_STREAMS
+from engine.transfer.restoring import Only, RestoreResult, restore_job
+from engine.transfer.target import RestoreTarget
+
+MAX_NOTES = 100  # of copies that could not give something
+
+
+class ContentRestore(Restore):
+    """One run of a restore of backed-up content."""
+
+    def __init__(self, context: JobContext, job: JobValue) -> None:
+        super().__init__(context, job)
+        self._notes: list[RestoreError] = []
+        self._noted: set[tuple[str, int, str]] = set()
+        self._lock = threading.Lock()
+        self._unsure = self._left = 0
+
+    async def attempt(self) -> AttemptEnd:
+        """Reads what is wanted, and no more than the frames that hold it."""
+        context = self.context
+        backup_job_id = int(self.job.options["backup_job_id"])
+        scope = await context.store.read(lambda s: load_scope(s, self.job.policy))
+        index = await obtain_index(context, scope, backup_job_id)
+        if index is None:
+            return _failed(f"no copy can give the index of backup job {backup_job_id}")
+        await context.update(
+            phase=Phase.RESTORE,
+            backup_jobs_total=1,
+            bytes_total=index.end.size_bytes,
+            streams=READ_STREAMS,
+            streams_limited_by="",
+        )
+        follower = asyncio.create_task(self._follow())
+        try:
+            return await self._from_archives(scope, index)
+        except Cancelled:
+            return AttemptEnd(kind="cancelled", reason=context.cancel.reason)
+        finally:
+            follower.cancel()
+            await self._tell_notes()
+
+    async def _from_archives(self, scope: Scope, index: IndexFile) -> AttemptEnd:
+        archives = await self._archives(scope, index)
+        header = await self.context.store.read(partial(self._header, scope))
+        reader = ArchivedJob(header, index, archives)
+        try:
+            wanted = wanted_of(self.job.options)
+            result = await self._into_target(reader, wanted)
+        except (ManifestError, LibraryOffline) as err:
+            return _failed(err.message)
+        finally:
+            reader.close()
+        return await self._end(result)
+
+    async def _into_target(self, reader: ArchivedJob, wanted: Only | None) -> RestoreResult:
+        options, context = self.job.options, self.context
+        result = await restore_job(
+            reader,
+            os.fsencode(options["to"]),
+            cancel=context.cancel,
+            throttle=context.throttle,
+            progress=self._progress,
+            only=wanted,
+            overwrite=bool(options.get("overwrite")),
+            goes_on=self._has_begun,
+            begin=self._begin,
+            beside=lambda target: self._make_nodes(reader, target, wanted or _every),
+        )
+        for warning in result.warnings[:MAX_NOTES]:
+            await context.event("restore.warning", warning, Severity.WARNING)
+        return result
+
+    async def _end(self, result: RestoreResult) -> AttemptEnd:
+        if result.refused:
+            return self._refused(result)
+        self._written_bytes += result.size_bytes
+        restored = result.files or result.directories or result.links
+        if not restored and not result.failed:
+            return self._nothing_matches(asked(self.job.options))
+        failed = len(result.failed)
+        note = f"restored {result.files + result.links} files and links"
+        if self._notes:
+            note += ", some from another copy than the first"
+        if self._unsure:
+            note += (
+                f"; {self._unsure} of them changed or could not be read while they were backed up"
+            )
+        await self.context.event(
+            "restore.done",
+            f"{note} to {shown(self.job.options['to'])}",
+            Severity.WARNING if self._unsure else Severity.INFO,
+        )
+        if not failed:
+            await self.context.update(
+                backup_jobs_done=1,
+                bytes_done=self._written_bytes,
+                bytes_total=self._written_bytes,
+                description=note,
+            )
+            return AttemptEnd(
+                kind="ended", state=JobState.COMPLETED, bytes_done=self._written_bytes
+            )
+        self.errors = [RestoreError("", one.path, one.error) for one in result.failed]
+        await self.context.update(backup_jobs_failed=1, errors=failed)
+        state = JobState.COMPLETED_WITH_ERRORS if restored else JobState.FAILED
+        return AttemptEnd(
+            kind="ended", state=state, reason=self.errors[0].error.message, exit_code=EXIT_FAILED
+        )
+
+    async def _archives(self, scope: Scope, index: IndexFile) -> dict[int, Archive]:
+        """The archives that hold the bytes, each on the copies that can give it."""
+        libraries, _ = await probe_libraries(self.context, scope)
+        cache = FrameCache()
+        found: dict[int, Archive] = {}
+        for job_id in index.end.jobs:
+            copies = await self.context.store.read(partial(self._copies, scope, job_id))
+            openers = [CopyOpener(one.copy.name, partial(_open, one, libraries)) for one in copies]
+            own = await obtain_index(self.context, scope, job_id)
+            if own is None:
+                continue
+            try:
+                found[job_id] = await in_thread(
+                    partial(Archive, own, openers, cache, self._note), self.context.cancel
+                )
+            finally:
+                own.close()
+        return found
+
+    def _copies(self, scope: Scope, job_id: int, session: Session) -> list[Located]:
+        named = self.job.options.get("copy")
+        return [
+            one
+            for one in available_copies(session, self.context, scope, job_id)
+            if named is None or one.copy.name == named
+        ]
+
+    def _header(self, scope: Scope, session: Session) -> Any:
+        backup_job_id = int(self.job.options["backup_job_id"])
+        copies = available_copies(session, self.context, scope, backup_job_id)
+        return copies[0].source.header
+
+    def _make_nodes(
+        self, reader: ArchivedJob, target: RestoreTarget, wanted: Callable[[RelPath], bool]
+    ) -> None:
+        """Named pipes and devices, which hold no bytes; and how much of the rest is unsure."""
+        for entry in reader.indexed():
+            if not wanted(RelPath(entry.path)):
+                continue
+            self._unsure += entry.unsure
+            if entry.kind in (FIFO, DEVICE):
+                target.make_node(
+                    RelPath(entry.path), _kind_of(entry), entry.device, metadata_of(entry)
+                )
+
+    def _note(self, copy: str, job_id: int, error: AuxError) -> None:
+        """Called from the threads that read."""
+        with self._lock:
+            key = (copy, job_id, error.message)
+            if key not in self._noted and len(self._notes) < MAX_NOTES:
+                self._noted.add(key)
+                self._notes.append(RestoreError(copy, b"", error))
+
+    async def _tell_notes(self) -> None:
+        for note in self._notes:
+            await self.context.event(
+                "restore.fallback",
+                f"copy {note.copy_name} cannot give a part: {note.error.message}",
+                Severity.WARNING,
+            )
+
+
+def _open(one: Located, libraries: dict[int, Library]) -> Any:
+    return one.opened_from(libraries).open()
+
+
+def _kind_of(entry: IndexEntry) -> int:
+    if entry.kind == FIFO:
+        return 0o010000
+    return 0o060000 if entry.size else 0o020000
+
+
+def _every(_path: RelPath) -> bool:
+    return True
+
+
+def _failed(reason: str) -> AttemptEnd:
+    return AttemptEnd(kind="ended", state=JobState.FAILED, reason=reason, exit_code=EXIT_FAILED)
