@@ -15,6 +15,7 @@ from auxtui.action_values import Target as Target
 from auxtui.action_values import World as World
 from auxtui.actions_of_copies import COPY_ACTIONS
 from auxtui.actions_of_rules import RULE_ACTIONS
+from auxtui.actions_of_site import SITE_ACTIONS
 from auxtui.inert import safe
 from engine.catalog.live_values import LiveCopy, LivePolicy, LiveSubclient
 from engine.catalog.values import JobValue
@@ -446,7 +447,7 @@ _OWN: tuple[Action, ...] = (
         hint_rank=8,
     ),
 )
-ACTIONS: tuple[Action, ...] = (*_OWN, *COPY_ACTIONS, *RULE_ACTIONS)
+ACTIONS: tuple[Action, ...] = (*_OWN, *COPY_ACTIONS, *RULE_ACTIONS, *SITE_ACTIONS)
 BY_ID = {action.id: action for action in ACTIONS}
 
 _KEY_NAMES = {

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from auxtui.door_rules import Rules, RulesDoor
+from auxtui.door_site import Site, SiteDoor
 from auxtui.door_upkeep import Upkeep, UpkeepDoor
 from engine.catalog.home import Home
 from engine.model.errors import ServiceError
@@ -19,7 +20,7 @@ from engine.model.states import RequestKind
 from engine.policy.values import RunOptions
 
 
-class Door(UpkeepDoor, RulesDoor, Protocol):
+class Door(UpkeepDoor, RulesDoor, SiteDoor, Protocol):
     """What the console asks of the engine. Every call may raise an `AuxError`."""
 
     def ensure_service(self) -> None:
@@ -64,7 +65,7 @@ def whoami() -> str:
     return f"{user}@{os.uname().nodename}"
 
 
-class FrontDoor(Upkeep, Rules):
+class FrontDoor(Upkeep, Rules, Site):
     """The engine's own front door."""
 
     def __init__(self, home: Home) -> None:

@@ -17,6 +17,7 @@ from auxtui.asking import begin, tell_error
 from auxtui.feed import in_thread
 from auxtui.hands_of_copies import COPY_HANDS
 from auxtui.hands_of_rules import RULE_HANDS
+from auxtui.hands_of_site import SITE_HANDS
 from auxtui.inert import safe
 from auxtui.nodes import node_name
 from auxtui.present import Tone
@@ -356,4 +357,5 @@ HANDS: dict[str, Hand] = {
     "console.undo": _undo,
     **COPY_HANDS,
     **RULE_HANDS,
+    **SITE_HANDS,
 }

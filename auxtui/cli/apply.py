@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from auxtui.cli.output import say, tell, write_json
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of
-from engine.catalog.home import Home
 
 if TYPE_CHECKING:
     from engine.site.diffing import Change
@@ -32,9 +29,11 @@ def apply(
     as_json: JsonOption = False,
 ) -> None:
     """Make the configuration as a site file says: all of it or nothing."""
+    from engine.control import frontdoor
+
     terms = terms_of(ctx, home, as_json)
     text, name = _read(file)
-    changes = _apply(terms.home, text, name, dry_run=dry_run)
+    changes = frontdoor.apply_text(terms.home, text, name, dry_run=dry_run)
     if terms.as_json:
         write_json({"changes": [change.document() for change in changes], "dry_run": dry_run})
         return
@@ -52,30 +51,6 @@ def _read(file: str) -> tuple[str, str]:
     if file == "-":
         return decoded(sys.stdin.buffer.read(), "<stdin>"), "<stdin>"
     return read_toml_file(file), file
-
-
-def _apply(home: Home, text: str, name: str, *, dry_run: bool) -> list[Change]:
-    from engine.catalog.opening import open_catalog
-    from engine.model.clock import system_clock
-    from engine.operations.deciding import settle_all
-    from engine.site.applying import apply_site
-
-    now = system_clock()
-    if not home.catalog.exists():
-        # A wrong file must not leave a catalog behind: it is tried on one that goes away.
-        with (
-            tempfile.TemporaryDirectory() as scratch,
-            open_catalog(Home(Path(scratch) / "home"), create=True) as catalog,
-        ):
-            changes = apply_site(catalog, text, name, dry_run=True, now=now)
-        if dry_run:
-            return changes
-    with open_catalog(home, create=not dry_run) as catalog:
-        changes = apply_site(catalog, text, name, dry_run=dry_run, now=now)
-        if changes and not dry_run:
-            with catalog.write() as session:
-                settle_all(session, now)  # the ledger says at once what the new rules owe
-    return changes
 
 
 def _show(change: Change) -> None:

@@ -22,6 +22,12 @@ from engine.control.asking import ensure_service as ensure_service
 from engine.control.asking import request as request
 from engine.control.browsing import BrowseEntry as BrowseEntry
 from engine.control.browsing import browse as browse
+from engine.control.configuring import apply_edit as apply_edit
+from engine.control.configuring import apply_text as apply_text
+from engine.control.configuring import coming_runs as coming_runs
+from engine.control.configuring import new_copy_question as new_copy_question
+from engine.control.configuring import site_document as site_document
+from engine.control.configuring import try_edit as try_edit
 from engine.control.ending import terminate_holder
 from engine.control.lock import is_held, read_holder
 from engine.control.rebuilding import rebuild as rebuild

@@ -67,7 +67,17 @@ class UsageError(AuxError):
 
 
 class SiteError(UsageError):
-    """The site file says something that cannot be done; message starts with `file:line:`."""
+    """The site file says something that cannot be done; message starts with `file:line:`.
+
+    Args:
+        message: see `AuxError`.
+        hint: see `AuxError`.
+        path: keys of what it is about, from the outside in; positions in lists from 0.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
 
 
 class JobStateError(UsageError):

@@ -51,10 +51,7 @@ def _apply(
     session: Session, text: str, file_name: str, *, dry_run: bool, now: datetime
 ) -> list[Change]:
     site = SiteText(text, file_name)
-    current = current_configuration(session)
-    agents = list(current.media_agents)
-    implied = agents[0] if len(agents) == 1 else _name_of_this_host()
-    wanted = read_site(text, file_name, implied_media_agent=implied)
+    current, wanted = wanted_site(session, text, file_name)
     refuse_unknown_media(wanted, site)
     refuse_unknown_encodings(wanted, site)
     found = difference(current, wanted)
@@ -65,6 +62,18 @@ def _apply(
         return changes
     store(session, found)
     return changes + prepare_libraries(session, found, wanted, site, now)
+
+
+def wanted_site(session: Session, text: str, file_name: str) -> tuple[Configuration, Configuration]:
+    """The configuration of the catalog, and the one that a text wants.
+
+    Raises:
+        SiteError: the first thing that is wrong with the text.
+    """
+    current = current_configuration(session)
+    agents = list(current.media_agents)
+    implied = agents[0] if len(agents) == 1 else _name_of_this_host()
+    return current, read_site(text, file_name, implied_media_agent=implied)
 
 
 def _refuse_past(found: Difference, site: SiteText, now: datetime) -> None:

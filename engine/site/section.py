@@ -59,9 +59,10 @@ class SiteText:
             self._positions = Positions(self._text)
         where = f"{self.file_name}:{self._positions.line_of(path)}"
         key = dotted(path)
-        if not self.file_name:  # not a file: an option of the command line
-            return SiteError(message, hint=hint)
-        return SiteError(f"{where}: {key}: {message}" if key else f"{where}: {message}", hint=hint)
+        if not self.file_name:  # not a file: an option of the command line, or a form
+            return SiteError(message, hint=hint, path=tuple(path))
+        text = f"{where}: {key}: {message}" if key else f"{where}: {message}"
+        return SiteError(text, hint=hint, path=tuple(path))
 
 
 def dotted(path: KeyPath) -> str:

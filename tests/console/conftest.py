@@ -14,10 +14,12 @@ from auxtui.profile import set_terminal_profile
 set_terminal_profile({})
 
 from auxtui.app import ConsoleApp  # noqa: E402 - Textual reads the profile when it is imported
+from auxtui.door_site import Site  # noqa: E402
 from auxtui.profile import Profile  # noqa: E402
 from engine.catalog.home import Home  # noqa: E402
 from engine.catalog.live import LiveCatalog  # noqa: E402
 from engine.catalog.live_values import HistoryFilter  # noqa: E402
+from engine.control import frontdoor  # noqa: E402
 from engine.model.errors import AuxError  # noqa: E402
 from engine.model.states import RequestKind  # noqa: E402
 from engine.policy.values import RunOptions  # noqa: E402
@@ -81,13 +83,20 @@ AGING: dict[str, Any] = {
 }
 
 
-class RecordingDoor:
-    """Says yes to everything, or raises what it was told to raise."""
+class RecordingDoor(Site):
+    """Says yes to everything, or raises what it was told to raise; the configuration is the real one."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.error: AuxError | None = None
         self.plan: Mapping[str, Any] = PLAN
+
+    def at(self, home: Home) -> None:
+        """The configuration is that of this home."""
+        self._home = home
+
+    def _engine(self) -> Any:
+        return frontdoor
 
     def _call(self, *call: Any) -> None:
         self.calls.append(call)
@@ -222,6 +231,7 @@ def make_console(door: RecordingDoor) -> Iterator[Callable[..., ConsoleApp]]:
 
     def make(home: Home, *, alive: bool = True, **profile: Any) -> ConsoleApp:
         options = {"refresh_s": 0.05, **profile}
+        door.at(home)
         return ConsoleApp(
             home,
             profile=Profile(**options),

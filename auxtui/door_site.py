@@ -1,0 +1,74 @@
+"""The door's part for the configuration: what it is, what an edit would change, and the change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from engine.catalog.home import Home
+
+
+class SiteDoor(Protocol):
+    """What the console asks about the configuration. Every call may raise an `AuxError`."""
+
+    def site(self) -> Mapping[str, Any]:
+        """The configuration as the values of a site file."""
+        ...
+
+    def edit(
+        self,
+        place: tuple[str, ...],
+        table: Mapping[str, Any] | None,
+        before: Mapping[str, Any] | None,
+        *,
+        dry_run: bool,
+    ) -> Any:
+        """Changes one item, or says what that would change: `changes` and `text`."""
+        ...
+
+    def new_copy_question(self, policy: str, source: str) -> str:
+        """What to ask of a new copy whose source holds much; empty: nothing."""
+        ...
+
+    def coming_runs(self, when: str, zone: str) -> list[datetime]:
+        """The next five runs of a schedule."""
+        ...
+
+
+class Site:
+    """The same through the engine's front door."""
+
+    _home: Home
+
+    def _engine(self) -> Any:
+        raise NotImplementedError
+
+    def site(self) -> Mapping[str, Any]:
+        document: Mapping[str, Any] = self._engine().site_document(self._home)
+        return document
+
+    def edit(
+        self,
+        place: tuple[str, ...],
+        table: Mapping[str, Any] | None,
+        before: Mapping[str, Any] | None,
+        *,
+        dry_run: bool,
+    ) -> Any:
+        from engine.site.editing import SiteEdit
+
+        edit = SiteEdit(
+            place=place,
+            table=None if table is None else dict(table),
+            before=None if before is None else dict(before),
+        )
+        do = self._engine().try_edit if dry_run else self._engine().apply_edit
+        return do(self._home, edit)
+
+    def new_copy_question(self, policy: str, source: str) -> str:
+        return str(self._engine().new_copy_question(self._home, policy, source))
+
+    def coming_runs(self, when: str, zone: str) -> list[datetime]:
+        runs: list[datetime] = self._engine().coming_runs(when, zone)
+        return runs

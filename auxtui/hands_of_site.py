@@ -1,0 +1,166 @@
+"""What the actions on the configuration do: open forms, and take items away after a question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from auxtui.action_values import Target
+from auxtui.asking import begin, tell_error
+from auxtui.feed import in_thread
+from auxtui.inert import safe
+from auxtui.present import Tone
+from auxtui.site_forms import Place, change_facts, place_of
+from auxtui.site_keys import kind_word
+from engine.catalog.live_values import LiveClient, LiveCopy, LivePolicy, LiveSubclient
+from engine.model.errors import AuxError
+
+if TYPE_CHECKING:
+    from auxtui.screens.base import ConsoleScreen
+
+Targets = tuple[Target, ...]
+Hand = Callable[["ConsoleScreen", Targets], None]
+_KINDS = {"agent": "media_agent"}
+"""Kinds of the tree that the site file calls otherwise."""
+
+
+def _kind(target: Target) -> str:
+    return _KINDS.get(target.kind, target.kind)
+
+
+def _owner(target: Target) -> str:
+    """The policy of a copy, the client of a subclient."""
+    value = target.value
+    if isinstance(value, LiveCopy):
+        return value.policy
+    return value.client if isinstance(value, LiveSubclient) else ""
+
+
+def _own_name(target: Target) -> str:
+    return str(getattr(target.value, "name", target.name))
+
+
+def place_of_target(target: Target) -> Place:
+    """The keys of the table of what the cursor is on."""
+    return place_of(_kind(target), _own_name(target), _owner(target))
+
+
+def _form(screen: ConsoleScreen, kind: str, **given: Any) -> None:
+    from auxtui.screens.site_form import SiteFormScreen
+
+    def applied(name: str | None) -> None:
+        if name is not None:
+            screen.console.feed.refresh()
+            screen.flash(f"{kind_word(kind)} {safe(name)} is applied", Tone.OK)
+
+    screen.app.push_screen(SiteFormScreen(kind, **given), applied)
+
+
+def _edit(screen: ConsoleScreen, targets: Targets) -> None:
+    target = targets[0]
+    _form(screen, _kind(target), name=_own_name(target), owner=_owner(target))
+
+
+def _new(kind: str) -> Hand:
+    def hand(screen: ConsoleScreen, targets: Targets) -> None:
+        value = targets[0].value if targets else None
+        owner = ""
+        if kind == "copy":
+            owner = value.policy if isinstance(value, LiveCopy) else _policy_name(value)
+        elif kind == "subclient":
+            owner = value.client if isinstance(value, LiveSubclient) else _client_name(value)
+        _form(screen, kind, owner=owner, is_new=True)
+
+    return hand
+
+
+def _policy_name(value: object) -> str:
+    return value.name if isinstance(value, LivePolicy) else ""
+
+
+def _client_name(value: object) -> str:
+    return value.name if isinstance(value, LiveClient) else ""
+
+
+def _delete(screen: ConsoleScreen, targets: Targets) -> None:
+    target = targets[0]
+    screen.console.run_worker(_ask_delete(screen, target), name="Delete", exit_on_error=False)
+
+
+async def _ask_delete(screen: ConsoleScreen, target: Target) -> None:
+    """Asks the engine what would go, then the user for the name."""
+    from auxtui.screens.ask import TypeNameScreen
+
+    door, place = screen.console.door, place_of_target(target)
+    try:
+        before = _table(await in_thread(door.site), place)
+        outcome = await in_thread(lambda: door.edit(place, None, before, dry_run=True))
+    except AuxError as err:
+        tell_error(screen, f"Delete {target.name}", err)
+        return
+    lines = [f"{label} {cell.text}".strip() for label, cell in change_facts(outcome.changes)]
+    text = f"Delete {kind_word(_kind(target))} {target.name}? It cannot be taken back. This goes:"
+
+    def answered(yes: bool | None) -> None:
+        if not yes:
+            screen.flash("Delete: not done")
+            return
+
+        async def task() -> str:
+            await in_thread(lambda: door.edit(place, None, before, dry_run=False))
+            return f"{kind_word(_kind(target))} {target.name} is deleted"
+
+        begin(screen, f"Delete {target.name}", task())
+
+    shown = "\n".join([text, *(safe(f"  {line}") for line in lines)])
+    screen.app.push_screen(TypeNameScreen("Delete", shown, target.name), answered)
+
+
+def _toml(screen: ConsoleScreen, targets: Targets) -> None:
+    target = targets[0]
+    screen.console.run_worker(_show_toml(screen, target), name="TOML", exit_on_error=False)
+
+
+async def _show_toml(screen: ConsoleScreen, target: Target) -> None:
+    from auxtui.screens.help import TextScreen
+    from auxtui.screens.site_form import toml_facts
+
+    door, place = screen.console.door, place_of_target(target)
+    try:
+        document = await in_thread(door.site)
+    except AuxError as err:
+        tell_error(screen, "Show as TOML", err)
+        return
+
+    def text() -> str:
+        from engine.site.editing import item_text
+
+        return item_text(dict(document), place)
+
+    screen.app.push_screen(TextScreen(f"{target.name} as TOML", toml_facts(await in_thread(text))))
+
+
+def _table(document: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    from engine.site.editing import own_keys, table_at
+
+    return own_keys(place, table_at(dict(document), place) or {})
+
+
+SITE_HANDS: dict[str, Hand] = {
+    "item.edit": _edit,
+    "item.delete": _delete,
+    "item.toml": _toml,
+    **{
+        f"new.{kind}": _new(kind)
+        for kind in (
+            "copy",
+            "policy",
+            "library",
+            "media_agent",
+            "client",
+            "subclient",
+            "schedule",
+            "window",
+        )
+    },
+}

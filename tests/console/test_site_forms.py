@@ -1,0 +1,297 @@
+"""The configuration by form: judged at the field, shown as TOML, applied as a site file is."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from auxtui.site_forms import Item, fields_of, place_of, table_of
+from auxtui.site_key import Key
+from auxtui.site_keys import KEYS
+from engine.catalog.home import Home
+from engine.control import frontdoor
+from engine.site.editing import table_at
+from engine.site.reading import read_site
+from engine.site.rendering import rendered
+from tests.console.driving import lacks, screen_text, sees, until
+
+POLICY = ["j", "j", "j", "j"]
+OFFSITE = [*POLICY, "l", "j", "j"]
+PLACE = ("policies", "databases", "copies", "offsite")
+WHOLE = """
+[commcell]
+name = "hq"
+time_zone = "Europe/Berlin"
+[media_agents.store1]
+[libraries.vault]
+url = "/mnt/vault"
+[clients.db1.subclients.pg]
+policy = "databases"
+landing = "/land"
+pattern = "*.dump"
+settle = "10m"
+[clients.web1.subclients.content]
+policy = "databases"
+content = ["/srv/www", "/etc"]
+exclude = ["*.tmp"]
+[policies.databases]
+description = "dumps"
+[policies.databases.copies.primary]
+library = "vault"
+retain = "30d"
+[policies.databases.copies.offsite]
+kind = "selective"
+library = "vault"
+select = "every-n-cycles"
+every = 3
+take = "last"
+retain = "90d"
+retain_cycles = 2
+worm = true
+extended = [{keep = "monthly", retain = "1y"}, {keep = "yearly", retain = "7y"}]
+throttle = [{days = "mon-fri", from = "08:00", to = "18:00", limit = "50MiB/s"}]
+subclients = ["db1/pg"]
+on_and_after = "2026-01-31"
+verify = "within 30d"
+fuse_jobs = 5
+[windows.office]
+on = ["commcell"]
+do_not_run = [{days = "mon-fri", from = "08:00", to = "18:00"}, {days = "all", from = "20:00", to = "24:00", first_day = "2026-12-24", last_day = "2026-12-24"}]
+[schedules.nightly]
+operation = "auxcopy"
+policy = "databases"
+when = "daily at 22:00"
+options = {copies = ["offsite"], streams = 2}
+[alerts.mail]
+on = ["failed"]
+to = "smtp://localhost:25/?to=a@example.org"
+"""
+ITEMS = {
+    "commcell": ("commcell",),
+    "media_agent": ("media_agents", "store1"),
+    "library": ("libraries", "vault"),
+    "policy": ("policies", "databases"),
+    "copy": ("policies", "databases", "copies", "offsite"),
+    "primary": ("policies", "databases", "copies", "primary"),
+    "subclient": ("clients", "db1", "subclients", "pg"),
+    "content": ("clients", "web1", "subclients", "content"),
+    "window": ("windows", "office"),
+    "schedule": ("schedules", "nightly"),
+    "alert": ("alerts", "mail"),
+}
+KINDS = {"primary": "copy", "content": "subclient"}
+
+
+@pytest.mark.parametrize("name", ITEMS)
+def test_a_form_that_is_not_changed_changes_nothing(name):
+    from engine.site.editing import SiteEdit, edited, own_keys, text_of
+
+    document = tomllib.loads(WHOLE)
+    place, kind = ITEMS[name], KINDS.get(name, name)
+    before = own_keys(place, table_at(document, place) or {})
+    item = Item(kind=kind, place=place, before=before)
+    values = {field.name: field.value for field in fields_of(item, document)}
+
+    filled = table_of(item, values)
+
+    assert filled.wrong == {}
+    assert filled.place == place
+    after = edited(document, SiteEdit(place=place, table=filled.table, before=before))
+    assert read_site(text_of(after), "a", implied_media_agent="x") == read_site(
+        WHOLE, "a", implied_media_agent="x"
+    )
+
+
+def _engine_defaults(name):
+    wanted = read_site(WHOLE, "a", implied_media_agent="x")
+    item = wanted.by_place()[ITEMS[name]]
+    return rendered(item, "UTC")
+
+
+@pytest.mark.parametrize("name", ITEMS)
+def test_every_key_of_the_site_file_is_in_its_form(name):
+    keys = {key.name for key in KEYS[KINDS.get(name, name)]}
+
+    assert set(_engine_defaults(name)) - {"options"} <= keys
+
+
+@pytest.mark.parametrize("name", ["commcell", "media_agent", "library", "copy", "schedule"])
+def test_what_a_form_calls_a_default_is_the_engines(name):
+    plain = {
+        "commcell": "[commcell]\n",
+        "media_agent": "[media_agents.store1]\n",
+        "library": '[media_agents.store1]\n[libraries.vault]\nurl = "/v"\n',
+        "copy": '[media_agents.a]\n[libraries.v]\nurl = "/v"\n[policies.databases.copies.offsite]\n'
+        'library = "v"\n',
+        "schedule": '[policies.p]\n[schedules.nightly]\noperation = "auxcopy"\npolicy = "p"\n'
+        'when = "daily at 22:00"\n',
+    }[name]
+    wanted = read_site(plain, "a", implied_media_agent="x")
+    shown = rendered(wanted.by_place()[ITEMS[name]], "UTC")
+    given = {"url", "library", "operation", "policy", "when", "source", "precedence", "time_zone"}
+
+    def said(key: Key):
+        return None if key.default == "" else key.default
+
+    for key in KEYS[name]:
+        if key.name not in given and key.name != "media_agents":
+            assert said(key) == shown[key.name], key.name
+
+
+async def _ready(pilot, *texts):
+    await sees(pilot, "f3", *texts)
+
+
+@pytest.fixture(scope="session")
+def site_catalog(tmp_path_factory):
+    """The bytes of a catalog with a configuration, made once."""
+    home = Home(tmp_path_factory.mktemp("site") / "home").make()
+    text = WHOLE.replace("/mnt/", f"{home.path.parent}/").replace("every-n-cycles", "monthly")
+    text = text.replace("every = 3\n", "")
+    frontdoor.apply_text(home, text, "site.toml", dry_run=False)
+    return home.catalog.read_bytes()
+
+
+@pytest.fixture
+def site_home(tmp_path, site_catalog):
+    home = Home(tmp_path / "home").make()
+    home.catalog.write_bytes(site_catalog)
+    return home
+
+
+async def test_a_copy_is_edited_reviewed_and_applied(site_home, make_console):
+    app = make_console(site_home)
+    before = table_at(frontdoor.site_document(site_home), PLACE)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*OFFSITE, "e")
+        await _ready(pilot, "copy offsite", "Retain cycles", "90d")
+        await pilot.press("tab", "tab", "tab", "tab", "tab", "ctrl+u", *"120d", "f2")
+        await sees(pilot, "This will change", "retain: 90d -> 120d")
+        assert table_at(frontdoor.site_document(site_home), PLACE) == before
+
+        await pilot.press("y")
+
+        await sees(pilot, "copy offsite is applied")
+    assert table_at(frontdoor.site_document(site_home), PLACE) == {**before, "retain": "120d"}
+
+
+async def test_a_wrong_value_is_said_at_its_field_and_nothing_changes(site_home, make_console):
+    app = make_console(site_home)
+    before = frontdoor.site_document(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*OFFSITE, "e")
+        await _ready(pilot, "copy offsite")
+        await pilot.press("f6", "tab", "tab", "ctrl+u", *"soon", "f6", "f2")
+
+        await sees(pilot, "Selection (1!)", "soon")
+        assert app.screen.focused.id == "field-defer"
+        await pilot.press("escape", "escape")
+        await lacks(pilot, "Selection")
+    assert frontdoor.site_document(site_home) == before
+
+
+async def test_unsaved_changes_are_asked_about_once(site_home, make_console):
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*OFFSITE, "e")
+        await _ready(pilot, "copy offsite")
+        await pilot.press("f6", "tab", "tab", "ctrl+u", *"1d", "escape")
+        await sees(pilot, "not saved: esc once more gives it up")
+        await pilot.press("escape")
+        await sees(pilot, "Storage Policies")
+
+
+async def test_a_new_copy_has_the_next_name_and_its_backlog_is_asked_about(
+    site_home, make_console, door, monkeypatch
+):
+    monkeypatch.setattr(
+        door, "new_copy_question", lambda policy, source: "the source holds much: all, or a date?"
+    )
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*POLICY, "n")
+        await _ready(pilot, "New copy", "Copy_2", 'needs "library"')
+        await pilot.press("tab", "tab", "down", "down", "enter", "f2")
+        await sees(pilot, "Selection (1!)", "the source holds much", "not answered yet")
+        await pilot.press("down", "down", "enter", "f2")
+
+        await sees(pilot, "This will change", "databases/Copy_2")
+        await pilot.press("n")
+        await sees(pilot, "nothing was changed")
+    assert "Copy_2" not in frontdoor.site_document(site_home)["policies"]["databases"]["copies"]
+
+
+async def test_hostile_names_are_refused_at_the_field(site_home, make_console):
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("ctrl+p", *"new storage", "enter")
+        await _ready(pilot, "New storage policy")
+        for name in ("[/red]x", "../up", "a/b", ".hidden"):
+            await pilot.press("ctrl+u", *name, "f2")
+            await sees(pilot, f'"{name}" cannot be a name')
+        await pilot.press("ctrl+u", *"fine", "f2")
+        await sees(pilot, "This will change", "+ storage policy")
+
+
+async def test_as_toml_shows_the_lines_of_the_export(site_home, make_console):
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*OFFSITE, "e")
+        await _ready(pilot, "copy offsite")
+        await pilot.press("f3")
+        await sees(pilot, "As TOML", "[policies.databases.copies.offsite]", 'retain = "90d"')
+
+
+async def test_a_schedule_shows_its_next_five_runs(site_home, make_console):
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("ctrl+p", *"new schedule", "enter")
+        await _ready(pilot, "New schedule", "When")
+        await pilot.press(*"nightly", "f2")
+        await sees(pilot, 'there is a schedule "nightly" already')
+        await pilot.press(
+            "2", "tab", "tab", "down", "down", "enter", "tab", *"daily at 22:00", "tab"
+        )
+        await sees(pilot, "Next runs", ":00", "+ schedule")
+        lines = [line for line in screen_text(app).split("\n") if ":00" in line and "-" in line]
+        assert len(lines) >= 5
+        await pilot.press("shift+tab", "ctrl+u", *"at noon", "tab")
+        await sees(pilot, "'at noon' is not a schedule")
+
+
+async def test_what_cannot_be_deleted_says_why(site_home, make_console):
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*OFFSITE[:-1], "delete")
+        await sees(pilot, "Delete: it is the primary copy of its policy")
+        await pilot.press("4", "delete")
+        await sees(pilot, 'there is no library "vault"')
+
+
+async def test_an_empty_client_is_deleted_by_its_name(site_home, make_console):
+    from engine.site.editing import SiteEdit
+
+    frontdoor.apply_edit(site_home, SiteEdit(place=("clients", "a-spare"), table={}, before=None))
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("j", "l", "j", "delete")
+        await sees(pilot, "Delete client a-spare?", "- client")
+        await pilot.press(*"a-spare", "enter")
+        await sees(pilot, "client a-spare is deleted")
+        await until(pilot, lambda: "a-spare" not in frontdoor.site_document(site_home)["clients"])
+
+
+def test_places_are_those_of_the_site_file():
+    assert place_of("copy", "b", "a") == ("policies", "a", "copies", "b")
+    assert place_of("subclient", "b", "a") == ("clients", "a", "subclients", "b")
+    assert place_of("media_agent", "x") == ("media_agents", "x")
