@@ -48,10 +48,19 @@ SITE_ACTIONS: tuple[Action, ...] = (
         changes=True,
         bulk=False,
     ),
+    Action(
+        id="item.new",
+        keys="n",
+        label="New",
+        help="Something new here: a copy, a policy, a library, a schedule ...",
+        kinds=frozenset().union(*(kinds for _, _, _, kinds in _NEW)),
+        changes=True,
+        bulk=False,
+    ),
     *(
         Action(
             id=f"new.{kind}",
-            keys="n",
+            keys="",
             label=label,
             help=f"{text} Opens a form.",
             kinds=frozenset(kinds),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from auxtui.action_values import Target
+from auxtui.action_values import Action, Target
 from auxtui.asking import begin, tell_error
 from auxtui.feed import in_thread
 from auxtui.inert import safe
@@ -72,6 +72,23 @@ def _new(kind: str) -> Hand:
         _form(screen, kind, owner=owner, is_new=True)
 
     return hand
+
+
+def _new_here(screen: ConsoleScreen, targets: Targets) -> None:
+    """The one thing that can be new here, or a list of them."""
+    from auxtui.actions import tasks_for
+    from auxtui.screens.menu import MenuScreen
+
+    offered = [action for action in tasks_for(targets[0]) if action.id.startswith("new.")]
+    if len(offered) == 1:
+        screen.do(offered[0], targets)
+        return
+
+    def chosen(action: Action | None) -> None:
+        if action is not None:
+            screen.do(action, targets)
+
+    screen.app.push_screen(MenuScreen(targets, screen.console.world, offered), chosen)
 
 
 def _policy_name(value: object) -> str:
@@ -148,6 +165,7 @@ def _table(document: Mapping[str, Any], place: Place) -> dict[str, Any]:
 
 SITE_HANDS: dict[str, Hand] = {
     "item.edit": _edit,
+    "item.new": _new_here,
     "item.delete": _delete,
     "item.toml": _toml,
     **{

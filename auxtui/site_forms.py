@@ -149,7 +149,8 @@ def _choices(
     key: Key, item: Item, document: Document, *, is_primary_copy: bool
 ) -> tuple[tuple[str, str], ...]:
     if key.among is None:
-        return tuple((word, word) for word in key.words)
+        words_only = tuple((word, word) for word in key.words)
+        return ((key.may_be_empty, ""), *words_only) if key.may_be_empty else words_only
     names = [(name, name) for name in key.among(document, item.place)]
     may_be_empty = key.may_be_empty
     if item.kind == "copy" and key.name == "library" and not is_primary_copy:

@@ -5,9 +5,12 @@ What a value means, and whether it is right, is judged by the engine that reads 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from auxtui.form import Values
 from auxtui.site_key import ZONE_HELP, Key, names_at
 from auxtui.site_keys_of_copies import COPY
+from engine.policy.backup import SHRUNK_PCT
 
 
 def _landing(values: Values) -> bool:
@@ -52,7 +55,7 @@ LIBRARY = (
 )
 POLICY = (Key(name="description", label="Description", help="What it is for, in a few words."),)
 CLIENT: tuple[Key, ...] = ()
-SUBCLIENT = (
+_SUBCLIENT = (
     Key(
         name="policy",
         label="Storage policy",
@@ -86,11 +89,10 @@ SUBCLIENT = (
     Key(
         name="level",
         label="Level",
-        help="What each backup job is.",
+        help="What each backup job is; as usual: full where others write, else incremental.",
         shape="choice",
         words=("full", "incremental"),
-        default="full",
-        applies=_landing,
+        may_be_empty="as usual",
     ),
     Key(
         name="content",
@@ -109,6 +111,46 @@ SUBCLIENT = (
         default=[],
         applies=_content,
     ),
+)
+_BACKUP = (
+    Key(
+        name="one_file_system",
+        label="One file system",
+        help="What is mounted below its content is left out.",
+        shape="flag",
+        default=True,
+    ),
+    Key(
+        name="volume_size",
+        label="Volume size",
+        help="A backup is cut into files of this size, 1MiB to 64GiB; 1GiB by default.",
+        default="1GiB",
+    ),
+    Key(
+        name="compression_level",
+        label="Compression level",
+        help="Of zstd, 1 (fast) to 19 (small); 3 by default.",
+        shape="number",
+        default=3,
+    ),
+    Key(
+        name="compression_threads",
+        label="Compression threads",
+        help="1 to 16; 1 by default.",
+        shape="number",
+        default=1,
+    ),
+    Key(
+        name="shrunk_percent",
+        label="Shrunk, %",
+        help="When so much of its files or bytes is gone, data aging stops and asks.",
+        shape="number",
+        default=SHRUNK_PCT,
+    ),
+)
+SUBCLIENT = (
+    *_SUBCLIENT,
+    *(replace(key, tab="Backup", applies=_content) for key in _BACKUP),
 )
 SCHEDULE = (
     Key(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -32,11 +32,19 @@ class MenuScreen(Dialog[Action]):
     MenuScreen LineTable { background: $surface; }
     """
 
-    def __init__(self, targets: tuple[Target, ...], world: World) -> None:
+    def __init__(
+        self, targets: tuple[Target, ...], world: World, only: Sequence[Action] | None = None
+    ) -> None:
+        """Args:
+        targets: the things.
+        world: what else decides what is possible.
+        only: these tasks; None: all that are for such things.
+        """
         first = targets[0]
         more = f" and {len(targets) - 1} more" if len(targets) > 1 else ""
         super().__init__(f"All Tasks: {first.name}{more}")
-        offered = [a for a in actions.tasks_for(first) if a.id != "thing.menu"]
+        every = actions.tasks_for(first) if only is None else only
+        offered = [a for a in every if a.id != "thing.menu"]
         self._reasons = {
             a.id: "" if any(not a.disabled_because(t, world) for t in targets)
             else a.disabled_because(first, world)
