@@ -280,6 +280,12 @@ COMMCELL = (
     ),
     Key(name="month_starts", label="A month starts on day", help="1 to 28.", shape="number",
         default=1),
+    Key(
+        name="keep_history",
+        label="Keep history",
+        help="Jobs that have ended, and events, stay so long: 90d ..., or never to forget none.",
+        default="90d",
+    ),
     Key(name="behind_size", label="Fallen behind above", help="25TB ..., or never.",
         default="25TB"),
     Key(name="behind_age", label="or older than", help="14d ..., or never.", default="14d"),
