@@ -1,4 +1,4 @@
-"""What a schedule of verification or aging starts when it is due."""
+"""What a schedule of backup, verification or aging starts when it is due."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ Payload = dict[str, Any]
 def due_payloads(session: Session, value: ScheduleValue, now: datetime) -> list[Payload]:
     """One for each job that a due schedule starts; none while its earlier job is at work."""
     by = f"schedule {value.name}"
-    if any(job.initiated_by == by for job in jobs.active_jobs(session)):
+    active = [job for job in jobs.active_jobs(session) if job.initiated_by == by]
+    if active and value.operation is not Operation.BACKUP:
         return []
     policies = [
         policy
@@ -30,7 +31,8 @@ def due_payloads(session: Session, value: ScheduleValue, now: datetime) -> list[
         named = policies[0].name if value.policy_id is not None else None
         return [{"policy": named, "dry_run": False, "confirm": False}]
     if value.operation is Operation.BACKUP:
-        return _backups(session, value, policies)
+        at_work = {str(job.options.get("subclient")) for job in active}
+        return _backups(session, value, policies, at_work)
     if value.operation is not Operation.VERIFICATION:
         return []
     if value.policy_id is not None:
@@ -42,13 +44,18 @@ def due_payloads(session: Session, value: ScheduleValue, now: datetime) -> list[
     ]
 
 
-def _backups(session: Session, value: ScheduleValue, policies: list[PolicyValue]) -> list[Payload]:
-    """Every subclient that auxtui backs up, of one policy or of all."""
-    ids = {policy.id for policy in policies}
+def _backups(
+    session: Session, value: ScheduleValue, policies: list[PolicyValue], active: set[str]
+) -> list[Payload]:
+    """Every subclient that auxtui backs up, of one policy or of all; not one that it does now."""
+    ids, named = {policy.id for policy in policies}, value.options.get("subclients")
     return [
         {"subclient": subclient.full_name, "level": value.options.get("level")}
         for subclient in config.subclients(session)
-        if subclient.kind == SubclientKind.CONTENT and subclient.policy_id in ids
+        if subclient.kind == SubclientKind.CONTENT
+        and subclient.policy_id in ids
+        and subclient.full_name not in active
+        and (not named or subclient.full_name in named)
     ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlmodel import Session
 
@@ -25,7 +26,7 @@ from engine.model.errors import (
     SourceError,
 )
 from engine.model.names import shown
-from engine.model.states import JobState, Level, LibraryState, Phase, Severity
+from engine.model.states import JobCopyState, JobState, Level, LibraryState, Phase, Severity
 from engine.operations.backup_base import Base, find_base
 from engine.operations.backup_run import BackupRun, Packed, Task, published_before
 from engine.operations.context import AttemptEnd, JobContext
@@ -181,26 +182,39 @@ class Backup:
         )
 
     async def _run(self, setting: Setting, run: BackupRun, decision: LevelDecision) -> AttemptEnd:
-        context, subclient = self.context, setting.subclient
+        context = self.context
         try:
             result = await in_thread(run.pack, context.cancel)
             refused = self._refused(setting, result, run.amount)
             if refused:
-                await context.store.write(
-                    lambda s: config.set_subclient_state(
-                        s, subclient.id, LibraryState.OFFLINE, refused, context.clock()
-                    )
-                )
-                await context.event(
-                    "backup.vanished", f"{subclient.full_name}: {refused}", Severity.ERROR
-                )
                 self._errors = [(problem.path, problem.why) for problem in result.problems]
+                await self._doubt(setting, "backup.vanished", refused)
                 return self._failed(refused)
             await context.update(phase=Phase.PUBLISH)
             packed = await in_thread(run.publish, context.cancel)
         finally:
             await in_thread(run.close, context.cancel)
         return await self._registered(setting, packed, result, decision)
+
+    async def _doubt(self, setting: Setting, code: str, why: str) -> None:
+        """Says that a source is not what it was; aging stops at such a subclient and asks."""
+        subclient, now = setting.subclient, self.context.clock()
+        await self.context.store.write(
+            lambda s: config.set_subclient_state(s, subclient.id, LibraryState.OFFLINE, why, now)
+        )
+        await self.context.event(
+            code,
+            f"{subclient.full_name}: {why}; nothing older of it is aged",
+            Severity.ERROR,
+            about=subclient.full_name,
+            hint="look at the source; if it is right so: "
+            f"auxtui backup {subclient.full_name} --accept",
+        )
+
+    def _forget_indexes(self, job_ids: list[int]) -> None:
+        """Lets go the indexes of backup jobs that no copy has any more."""
+        for job_id in job_ids:
+            self.context.home.index(job_id).unlink(missing_ok=True)
 
     def _refused(self, setting: Setting, result: PackResult, amount: Amount) -> str:
         """Why nothing is made of what was found; empty when it is a backup."""
@@ -229,7 +243,7 @@ class Backup:
         accepted = bool(self.job.options.get("accept"))
         doubt = "" if accepted else shrunk(packed.amount, before, subclient.shrunk_pct)
 
-        def write(session: Session) -> None:
+        def write(session: Session) -> list[int]:
             if self.job.id not in ledger.backup_jobs(session, [self.job.id]):
                 _add_backup_job(session, setting, packed, now)
             if doubt:
@@ -238,15 +252,18 @@ class Backup:
                 amount = packed.amount
                 config.believe(session, subclient.id, amount.files, amount.size_bytes, now)
             settle_policy(session, setting.scope.policy.name, now)
+            return _on_no_copy(session, subclient.id)
 
-        await context.store.write(write)
+        unneeded = await context.store.write(write)
         if doubt:
+            await self._doubt(setting, "backup.shrunk", doubt)
+        elif subclient.state == LibraryState.OFFLINE:
             await context.event(
-                "backup.shrunk",
-                f"{subclient.full_name}: {doubt}; nothing older of it is aged until a backup finds "
-                f"more again, or `auxtui backup {subclient.full_name} --accept`",
-                Severity.ERROR,
+                "backup.believed",
+                f"what was found of {subclient.full_name} is believed again",
+                about=subclient.full_name,
             )
+        await in_thread(partial(self._forget_indexes, unneeded), context.cancel)
         return await self._end(setting, packed, header, result, decision, doubt)
 
     async def _end(
@@ -344,3 +361,12 @@ def _add_backup_job(session: Session, setting: Setting, packed: Packed, now: dat
         ended_at=now,
     )
     jobs.add_items(session, [item])
+
+
+def _on_no_copy(session: Session, subclient_id: int) -> list[int]:
+    """Backup jobs of a subclient that were aged off everywhere."""
+    return [
+        job.id
+        for job in ledger.backup_jobs_of(session, subclient_id)
+        if all(line.state == JobCopyState.AGED for line in ledger.copies_of(session, job.id))
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from engine.catalog.schedules import SYSTEM_SCHEDULE
-from engine.model.states import Operation
+from engine.model.states import Level, Operation
 from engine.policy.schedule import parse_schedule
 from engine.policy.windows import window_from
 from engine.site.configuration import Configuration, ScheduleItem, WindowItem
@@ -102,8 +102,7 @@ def read_schedules(root: Section, wanted: Configuration) -> None:
         zone = section.zone(wanted.commcell.time_zone)
         spec = section.required("when")
         section.understood("when", partial(parse_schedule, spec, zone))
-        options = section.table("options", FORM_KEYS)
-        read_run_form(options)
+        options = _read_options(section, operation, wanted)
         wanted.schedules[name] = ScheduleItem(
             name=name,
             operation=operation,
@@ -114,3 +113,17 @@ def read_schedules(root: Section, wanted: Configuration) -> None:
             start_missed=section.choice("missed", "start", ("start", "report")) == "start",
             options=options.plain(),
         )
+
+
+def _read_options(section: Section, operation: str, wanted: Configuration) -> Section:
+    """What a scheduled job is told: the form of a run, or of a backup."""
+    if operation != Operation.BACKUP:
+        options = section.table("options", FORM_KEYS)
+        read_run_form(options)
+        return options
+    options = section.table("options", ("level", "subclients"))
+    if "level" in options:
+        options.choice("level", Level.INCREMENTAL, tuple(Level))
+    content = [item.label for item in wanted.subclients.values() if item.content]
+    options.choices("subclients", content, "subclient with content")
+    return options

@@ -179,6 +179,16 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
             ("shrunk_percent", "101", ("1 to 100",)),
         )
     },
+    "schedule of a backup with the form of a run": (
+        '[schedules.s]\noperation = "backup"\nwhen = "daily at 22:00"\n'
+        "options = {streams = 2}  # <-- here\n",
+        ("streams", "level, subclients"),
+    ),
+    "schedule of a backup of what lands": (
+        '[schedules.s]\noperation = "backup"\nwhen = "daily at 22:00"\n'
+        'options = {subclients = ["db1/pg"]}  # <-- here\n',
+        ("db1/pg",),
+    ),
     "volume size of a landing": (
         '[clients.w.subclients.c]\npolicy = "databases"\nlanding = "/d"\n'
         'volume_size = "1GiB"  # <-- here\n',
