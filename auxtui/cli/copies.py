@@ -9,7 +9,7 @@ import typer
 
 from auxtui import format as fmt
 from auxtui.cli.completing import copy_names
-from auxtui.cli.output import write_json, write_table
+from auxtui.cli.output import tell, write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of
 from auxtui.cli.words import found_name, name_of, one_of, policy_and_copy
 from engine.catalog.live_values import LedgerFilter, LiveCopy, LiveJobCopy
@@ -70,9 +70,17 @@ def copies(
             )
         ]
     if terms.as_json:
-        write_json({"policy": policy, "copy": copy or None, "job_copies": _documents(lines)})
+        write_json(
+            {
+                "policy": policy,
+                "copy": copy or None,
+                "copies": _standings(chosen),
+                "job_copies": _documents(lines),
+            }
+        )
     else:
         _show(lines)
+        _say_standings(chosen)
 
 
 def _span(text: str) -> timedelta:
@@ -91,6 +99,30 @@ def chosen_copies(live: LiveCatalog, policy: str, copy: str) -> list[LiveCopy]:
     if not copy:
         return list(found.copies)
     return [by_name[found_name(copy, by_name, f"copy of policy {policy}")]]
+
+
+def _standings(chosen: list[LiveCopy]) -> list[dict[str, Any]]:
+    """How the copies stood when the service measured last."""
+    from engine.catalog.live_documents import standing_document
+
+    return [
+        standing_document(copy.policy, copy.name, copy.standing)
+        for copy in chosen
+        if copy.standing is not None
+    ]
+
+
+def _say_standings(chosen: list[LiveCopy]) -> None:
+    for copy in chosen:
+        standing = copy.standing
+        if standing is None:
+            continue
+        owed = f"{fmt.count(standing.owed_jobs, 'backup job')}, {fmt.size(standing.owed_bytes)}"
+        behind = f"; fallen behind: {'; '.join(standing.behind_reasons)}"
+        tell(
+            f"{copy.name}: {owed} to copy, {standing.forecast}"
+            f"{behind if standing.is_behind else ''}"
+        )
 
 
 def _documents(lines: list[LiveJobCopy]) -> list[dict[str, Any]]:

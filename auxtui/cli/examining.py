@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from auxtui import format as fmt
-from engine.catalog import config, service_state
+from auxtui.cli.examining_alerts import examine_alerts
+from engine.catalog import alarms, config, service_state
 from engine.catalog.checking import check_catalog
 from engine.catalog.faults import newest_backup
 from engine.catalog.home import Home
@@ -55,6 +56,7 @@ def _catalog(home: Home, catalog: Catalog) -> Iterator[Finding]:
         service = service_state.service(session)
         libraries = config.libraries(session)
         subclients = config.subclients(session)
+        alerts, standing = config.alerts(session), alarms.standing(session)
     now = system_clock()
     yield from _backups(home, now)
     yield from _service(home, service, now)
@@ -64,6 +66,7 @@ def _catalog(home: Home, catalog: Catalog) -> Iterator[Finding]:
     for subclient in subclients:
         if subclient.kind is SubclientKind.LANDING:
             yield from _landing(subclient)
+    yield from examine_alerts(alerts, standing, now)
     if not subclients:
         yield _warning(
             "no subclient is configured: nothing is protected", "add one to the site file"

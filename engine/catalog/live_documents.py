@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.catalog.live_values import LiveJobCopy
 from engine.catalog.values import JobErrorValue, JobValue
+from engine.catalog.watch_values import AlarmValue, AlertMessageValue, CopyStanding
 from engine.model.names import shown
 
 _JOB_KEYS = [
@@ -101,4 +102,63 @@ def job_copy_document(line: LiveJobCopy) -> dict[str, Any]:
         "verified_at": iso(line.verified_at),
         "retain_until": iso(line.retain_until),
         "decided_at": iso(line.decided_at),
+    }
+
+
+def standing_document(policy: str, copy: str, standing: CopyStanding) -> dict[str, Any]:
+    """How a copy stands, as `auxtui forecast --json` prints it."""
+    return {
+        "policy": policy,
+        "copy": copy,
+        "backup_jobs_owed": standing.owed_jobs,
+        "bytes_owed": standing.owed_bytes,
+        "oldest_due_at": iso(standing.oldest_due_at),
+        "fallen_behind": standing.is_behind,
+        "behind_since": iso(standing.behind_since),
+        "behind_reasons": list(standing.behind_reasons),
+        "bytes_per_second": standing.rate_bps,
+        "income_bytes_per_second": standing.income_bps,
+        "known": standing.is_known,
+        "never": standing.is_known and standing.caught_up_at is None,
+        "caught_up_at": iso(standing.caught_up_at),
+        "earliest_at": iso(standing.earliest_at),
+        "latest_at": iso(standing.latest_at),
+        "forecast": standing.forecast,
+        "measured_at": iso(standing.at),
+    }
+
+
+def alarm_document(alarm: AlarmValue) -> dict[str, Any]:
+    """An alarm, as `auxtui alert list --json` prints it."""
+    return {
+        "alarm_id": alarm.id,
+        "kind": alarm.kind,
+        "about": alarm.about,
+        "severity": alarm.severity,
+        "message": alarm.message,
+        "hint": alarm.hint,
+        "job_id": alarm.job_id,
+        "policy": alarm.policy,
+        "times": alarm.times,
+        "first_at": iso(alarm.first_at),
+        "last_at": iso(alarm.last_at),
+        "cleared_at": iso(alarm.cleared_at),
+    }
+
+
+def alert_message_document(message: AlertMessageValue) -> dict[str, Any]:
+    """A message of the outbox, as `auxtui alert list --json` prints it."""
+    return {
+        "message_id": message.id,
+        "alert": message.alert,
+        "step": message.step,
+        "kind": message.content.get("kind", ""),
+        "about": message.content.get("about", ""),
+        "message": message.content.get("message", ""),
+        "state": message.state,
+        "filed_at": iso(message.filed_at),
+        "next_try_at": iso(message.next_try_at) if message.state == "waiting" else None,
+        "sent_at": iso(message.sent_at),
+        "tries": message.tries,
+        "error": message.error,
     }

@@ -66,6 +66,26 @@ class WatchQueries(LiveQueries):
         )
         return tuple(_message(row) for row in rows)
 
+    def waiting_messages(self) -> dict[str, int]:
+        """How many messages wait to be delivered, by alert."""
+        rows = self._rows(
+            "SELECT alert, count(*) FROM alert_message WHERE state = 'waiting' GROUP BY alert"
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def job_counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are, active and in the history, by operation and state."""
+        rows = self._rows("SELECT operation, state, count(*) FROM job GROUP BY operation, state")
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    def last_successes(self) -> dict[tuple[str, str], datetime]:
+        """When the last completed job ended, by operation and policy."""
+        rows = self._rows(
+            "SELECT operation, policy, max(ended_at) FROM job"
+            " WHERE state = 'completed' AND ended_at IS NOT NULL GROUP BY operation, policy"
+        )
+        return {(row[0], row[1]): known_at(row[2]) for row in rows}
+
 
 def _standing(row: sqlite3.Row) -> CopyStanding:
     values: dict[str, Any] = dict(row)

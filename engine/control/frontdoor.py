@@ -257,6 +257,20 @@ def switch_activity(
     return bool(request(home, RequestKind.ACTIVITY, None, payload, by=by)["changed"])
 
 
+def clear_alarms(home: Home, ids: Sequence[int] | None, *, by: str) -> list[int]:
+    """Says that alarms are dealt with; returns the ids of those that were cleared.
+
+    Args:
+        ids: which; None: all that stand.
+
+    Raises:
+        NotFoundError: one of them does not stand; nothing was changed.
+    """
+    payload = {"alarms": None if ids is None else list(ids)}
+    answer = request(home, RequestKind.CLEAR_ALARMS, None, payload, by=by)
+    return [int(each) for each in answer["alarms"]]
+
+
 def resubmit(home: Home, job_id: int, *, by: str) -> int:
     """Runs an ended job once more with the same options; returns the new job id.
 

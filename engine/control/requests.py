@@ -17,6 +17,7 @@ from engine.control.admission import check_node
 from engine.control.conflicts import run_in_the_way
 from engine.control.controller import Controller
 from engine.control.scheduler import Scheduler
+from engine.control.silence import clear_by_operator
 from engine.model.errors import (
     EXIT_FAILED,
     AuxError,
@@ -62,6 +63,7 @@ class Requests:
             RequestKind.RELEASE: self._release,
             RequestKind.RETAIN: self._retain,
             RequestKind.PROMOTE: self._promote,
+            RequestKind.CLEAR_ALARMS: self._clear_alarms,
             RequestKind.STOP_SERVICE: self._stop,
         }
 
@@ -327,6 +329,15 @@ class Requests:
         return await self.controller.store.write(
             lambda s: promote(s, request.payload, request.by, now)
         )
+
+    async def _clear_alarms(self, request: RequestValue) -> Answer:
+        """An operator says that alarms are dealt with; those who were told are told that."""
+        now = self.controller.clock()
+        named = request.payload.get("alarms")
+        cleared = await self.controller.store.write(
+            lambda s: clear_by_operator(s, named, request.by, now)
+        )
+        return {"alarms": cleared}
 
     async def _stop(self, _request: RequestValue) -> Answer:
         self._stop_service()

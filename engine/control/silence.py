@@ -10,6 +10,7 @@ from engine.catalog import alarms, config, jobs, ledger
 from engine.catalog.alarms import Cause
 from engine.catalog.events import add_event
 from engine.catalog.values import JobValue, SubclientValue
+from engine.model.errors import NotFoundError
 from engine.model.states import JobState, Operation, Severity
 from engine.operations.sizes import policy_name
 from engine.policy.alerting import DEFAULT_DELAY_S, AlertKind
@@ -123,3 +124,29 @@ def tell_delays(session: Session, now: datetime) -> None:
 def _since(session: Session, job: JobValue) -> datetime:
     ends = [each.ended_at for each in jobs.attempts(session, job.id) if each.ended_at]
     return max([job.created_at, *ends])
+
+
+def clear_by_operator(session: Session, ids: object, by: str, now: datetime) -> list[int]:
+    """Clears standing alarms on an operator's word; what is still wrong comes again.
+
+    Args:
+        session: a writing session.
+        ids: their ids; None: all.
+        by: who says so.
+        now: the present.
+
+    Raises:
+        NotFoundError: one of them does not stand.
+    """
+    stand = {alarm.id: alarm for alarm in alarms.standing(session)}
+    chosen = list(stand) if not isinstance(ids, list) else [int(each) for each in ids]
+    missing = [each for each in chosen if each not in stand]
+    if missing:
+        raise NotFoundError(
+            f"no alarm {missing[0]} stands", hint="list them with: auxtui alert list"
+        )
+    for each in chosen:
+        alarm = stand[each]
+        message = f"cleared by {by}"
+        alarms.clear_alarm(session, AlertKind(alarm.kind), alarm.about, message, now)
+    return chosen

@@ -16,7 +16,8 @@ from engine.catalog.values import LibraryValue
 from engine.catalog.watch_values import CopySample, CopyStanding
 from engine.control.silence import silent_subclients, tell_delays, tell_silence
 from engine.model.clock import Clock
-from engine.model.states import LibraryState, Severity
+from engine.model.errors import LibraryOffline
+from engine.model.states import Severity
 from engine.operations.probing import probe_one, record_probe
 from engine.operations.standing import measure, sample
 from engine.operations.store import Store
@@ -63,10 +64,12 @@ class Watch:
             async with asyncio.timeout(PROBE_S):
                 await probe_one(self.store, self.clock, value, commcell_id, threads=self._threads)
         except TimeoutError:
-            now, reason = self.clock(), f"it did not answer within {PROBE_S:.0f} s"
-            await self.store.write(
-                lambda s: record_probe(s, value, LibraryState.OFFLINE, reason, None, now)
+            now = self.clock()
+            error = LibraryOffline(
+                f"library {value.name} is offline: it did not answer within {PROBE_S:.0f} s",
+                hint="a device or a line may hang; look at the log of the host",
             )
+            await self.store.write(lambda s: record_probe(s, value, error, None, now))
 
     async def prune(self) -> None:
         """Forgets what is older than the history that is kept."""

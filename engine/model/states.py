@@ -118,6 +118,7 @@ class RequestKind(StrEnum):
     SCHEDULE = "schedule"
     ACTIVITY = "activity"
     PROMOTE = "promote"
+    CLEAR_ALARMS = "clear_alarms"
     RELEASE = "release"
     RETAIN = "retain"
     STOP_SERVICE = "stop_service"

@@ -16,7 +16,7 @@ from engine.library import open_library
 from engine.library.interface import Library, Probe
 from engine.library.space import space_is_low
 from engine.model.clock import Clock
-from engine.model.errors import LibraryOffline
+from engine.model.errors import HostKeyRefused, LibraryOffline
 from engine.model.states import LibraryState, Severity
 from engine.operations.context import JobContext
 from engine.operations.planning import Scope
@@ -48,24 +48,23 @@ async def probe_one(
     Args:
         threads: where it may hang; None: in the loop's own.
     """
-    state, reason, probe = LibraryState.ONLINE, "", None
+    error, probe = None, None
     answer: Library | LibraryOffline
     try:
         answer, probe = await aiofiles.os.wrap(look_at)(
             value, commcell_id, store.catalog.home.path, executor=threads
         )
     except LibraryOffline as err:
-        answer, state, reason = err, LibraryState.OFFLINE, err.message
+        answer = error = err
     now = clock()
-    await store.write(lambda s: record_probe(s, value, state, reason, probe, now))
+    await store.write(lambda s: record_probe(s, value, error, probe, now))
     return answer
 
 
 def record_probe(
     session: Session,
     value: LibraryValue,
-    state: LibraryState,
-    reason: str,
+    error: LibraryOffline | None,
     probe: Probe | None,
     now: datetime,
 ) -> None:
@@ -74,16 +73,17 @@ def record_probe(
     Args:
         session: a writing session.
         value: the library as it was known before.
-        state: what it is.
-        reason: why, where it is offline.
+        error: why it is offline; None: it is online.
         probe: what it said; None: nothing.
         now: the present.
     """
+    state = LibraryState.ONLINE if error is None else LibraryState.OFFLINE
+    reason = "" if error is None else error.message
     free = probe.free_bytes if probe else value.free_bytes
     total = probe.total_bytes if probe else value.total_bytes
     line = probe.line.document() if probe and probe.line else None
     config.set_library_state(session, value.id, state, reason, free, total, now, line=line)
-    offline = state is LibraryState.OFFLINE
+    offline = error is not None
     if state != value.state and (offline or value.state != LibraryState.UNKNOWN):
         add_event(
             session,
@@ -91,8 +91,11 @@ def record_probe(
             code=f"library.{state}",
             message=f"library {value.name} is {state}{': ' if reason else ''}{reason}",
             about=value.name,
+            hint="" if error is None else error.hint,
             now=now,
         )
+    if isinstance(error, HostKeyRefused) and error.is_changed:
+        _tell_host_key(session, value.name, error, now)
     if not offline:
         _tell_space(session, value.name, free, total, now)
 
@@ -112,6 +115,20 @@ async def probe_libraries(
         else:
             libraries[library_id] = answer
     return libraries, offline
+
+
+def _tell_host_key(session: Session, name: str, error: HostKeyRefused, now: datetime) -> None:
+    """Another key than the trusted one is more than a library that is offline."""
+    if alarms.find(session, AlertKind.HOST_KEY_CHANGED, name) is None:
+        add_event(
+            session,
+            severity=Severity.ERROR,
+            code="library.host_key_changed",
+            message=error.message,
+            about=name,
+            hint=error.hint,
+            now=now,
+        )
 
 
 def _tell_space(

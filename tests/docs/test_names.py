@@ -113,4 +113,5 @@ def test_the_tests_that_are_named_are_there() -> None:
 def test_no_page_names_another_host() -> None:
     for page in [*PAGES, *sorted(DOCS.glob("pictures/*.svg"))]:
         hosts = set(re.findall(r"https?://([^/\s\"')]+)", page.read_text(encoding="utf-8")))
-        assert hosts <= {"www.w3.org", "www.textualize.io"}, page
+        stand_ins = {"host", "hc.example.org", "127.0.0.1:9464"}
+        assert hosts <= {"www.w3.org", "www.textualize.io"} | stand_ins, page
