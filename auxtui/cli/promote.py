@@ -25,4 +25,6 @@ def promote(
         write_json({"policy": policy, **answer})
         return
     say(f"{copy} is the primary copy of {policy}; {answer['was']} is a synchronous copy of it")
+    if answer["note"]:
+        tell(str(answer["note"]))
     tell("the site file says otherwise now: write it anew with `auxtui export`")

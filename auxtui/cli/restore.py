@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import Annotated
 
@@ -48,6 +49,15 @@ def restore(
             show_default=False,
         ),
     ] = None,
+    identity: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--identity",
+            metavar="FILE",
+            help="Keys that open an encrypted copy (age or ssh); again for more.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace files that are there.", show_default=False),
@@ -79,6 +89,7 @@ def restore(
             to=to,
             copy=name_of(copy, "copy") or None,
             path_globs=path or [],
+            identity_files=[os.path.abspath(file) for file in identity or []],
             overwrite=overwrite,
             by=whoami(),
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from engine.model.encoding import Encoding, encoding_of
 from engine.model.states import CopyKind, Level, LibraryState, Operation, SubclientKind
 
 JsonObject = dict[str, Any]
@@ -31,6 +32,8 @@ class CommCellValue:
     behind_age_s: int | None
     behind_time_s: int | None
     """From when on a copy has fallen behind; None: that does not matter."""
+    age_identity_files: tuple[str, ...]
+    """Paths of the keys that open encrypted copies."""
     history_s: int | None
     """Ended jobs and events are kept so long; None: for ever."""
 
@@ -128,6 +131,11 @@ class CopyValue:
     verify_throttle_bps: int | None
     fuse_pct: int
     fuse_jobs: int
+
+    @property
+    def encoding(self) -> Encoding:
+        """How what is copied there from now on is encoded."""
+        return encoding_of(self.compression, self.encrypt_to)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

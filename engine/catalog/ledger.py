@@ -81,6 +81,7 @@ def mark_available(
     size_bytes: int,
     by_job: int,
     now: datetime,
+    encoding: str = "",
 ) -> None:
     """Says that a backup job is whole on a copy. Only after it was published there.
 
@@ -93,6 +94,7 @@ def mark_available(
         size_bytes: its size in bytes.
         by_job: the job that copied it.
         now: the present.
+        encoding: of its files, as `Encoding.text`.
     """
     set_state(
         s,
@@ -108,6 +110,7 @@ def mark_available(
         verification=Verification.NEVER,
         verified_at=None,
         tries=0,
+        encoding=encoding,
     )
 
 
@@ -172,6 +175,14 @@ def job_copy(s: Session, copy_id: int, backup_job_id: int) -> JobCopyValue | Non
         JOB_COPY.c.copy_id == copy_id, JOB_COPY.c.backup_job_id == backup_job_id
     )
     return read_one(s, JobCopyValue, query)
+
+
+def encodings(s: Session, copy_id: int) -> dict[int, str]:
+    """How the job copies of a copy are encoded, by backup job; those that are as they are left out."""
+    query = select(JOB_COPY.c.backup_job_id, JOB_COPY.c.encoding).where(
+        JOB_COPY.c.copy_id == copy_id, JOB_COPY.c.encoding != ""
+    )
+    return {row[0]: row[1] for row in connection_of(s).execute(query)}
 
 
 def copies_of(s: Session, backup_job_id: int) -> list[JobCopyValue]:

@@ -67,6 +67,7 @@ def ledger_lines(s: Session, copy_id: int) -> list[LedgerLine]:
             epoch_s(own.c.copied_at),
             own.c.decided_by,
             epoch_s(own.c.decided_at),
+            source.c.encoding,
         )
         .select_from(BACKUP_JOB)
         .outerjoin(source, (source.c.copy_id == source_id) & (source.c.backup_job_id == job.id))
@@ -108,6 +109,7 @@ def _lines(s: Session, query: Select[*tuple[Any, ...]], names: dict[int, str]) -
                 available_at,
                 decided_by or "",
                 decided_at,
+                encoding or "",
             ),
         )
         for (
@@ -129,6 +131,7 @@ def _lines(s: Session, query: Select[*tuple[Any, ...]], names: dict[int, str]) -
             available_at,
             decided_by,
             decided_at,
+            encoding,
         ) in rows
     ]
 

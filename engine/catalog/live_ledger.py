@@ -16,7 +16,7 @@ SELECT j.backup_job_id, j.copy_id, p.name AS policy, y.name AS copy, c.name AS c
        b.chunks, j.state, j.reason, j.next_step, j.chunks_done, j.bytes_done, j.copied_at,
        j.copied_by_job, j.verification, j.verified_at, j.retain_until, j.retained_by, j.decision,
        j.decided_by, j.decided_at, j.priority, j.tries, y.kind,
-       j.pinned_by, j.pinned_until, j.pinned_at
+       j.pinned_by, j.pinned_until, j.pinned_at, j.encoding
 FROM job_copy j JOIN backup_job b ON b.id = j.backup_job_id
 JOIN subclient s ON s.id = b.subclient_id JOIN client c ON c.id = s.client_id
 JOIN policy_copy y ON y.id = j.copy_id JOIN storage_policy p ON p.id = y.policy_id

@@ -252,6 +252,8 @@ class LiveJobCopy:
     pinned_until: datetime | None
     """None with `pinned_by`: for good."""
     pinned_at: datetime | None
+    encoding: str
+    """As `Encoding.text`; empty: as they are."""
 
 
 class LedgerOrder(StrEnum):

@@ -61,6 +61,8 @@ class CommCell(SQLModel, table=True):
     """As long as that due, seconds."""
     behind_time_s: int | None = big(default=48 * 3_600)
     """So much work at the past rate, seconds."""
+    age_identity_files: JsonList = Field(default_factory=list, sa_type=JSON)
+    """Paths of the keys that open encrypted copies; never the keys."""
     history_s: int | None = big(default=90 * 86_400)
     """Ended jobs and events are kept so long, seconds; None: for ever."""
 
@@ -310,6 +312,8 @@ class JobCopy(SQLModel, table=True):
     pinned_until: datetime | None = None
     """None with `pinned_by`: for good."""
     pinned_at: datetime | None = None
+    encoding: str = ""
+    """How its files are encoded, as `Encoding.text`; empty: as they are."""
 
 
 class LandingObservation(SQLModel, table=True):

@@ -90,6 +90,8 @@ class JobCopyValue:
     pinned_by: str
     pinned_until: datetime | None
     pinned_at: datetime | None
+    encoding: str
+    """As `Encoding.text`; empty: as they are."""
     client: str
     subclient: str
     subclient_id: int

@@ -143,6 +143,7 @@ def run_restore(
     copy: str | None,
     path_globs: Sequence[str],
     overwrite: bool,
+    identity_files: Sequence[str] = (),
     by: str,
     subclient: str | None = None,
     as_of: datetime | None = None,
@@ -177,6 +178,7 @@ def run_restore(
         "copy": copy,
         "paths": list(path_globs),
         "overwrite": overwrite,
+        "identity_files": list(identity_files),
     }
     return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
 

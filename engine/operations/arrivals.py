@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from engine.catalog.values import BackupJobValue
 from engine.library.interface import Library, Place
+from engine.model.entries import FileEntry, original
 from engine.model.errors import DestinationExists, SourceCorrupt
 from engine.operations.sources import Source
 
 
-def proof_of(library: Library, place: Place, source: Source, commcell_id: str) -> tuple[bytes, int]:
+class Proof(NamedTuple):
+    """What the media say of a job copy."""
+
+    manifest_digest: bytes
+    chunks: int
+    """Of the originals."""
+    encoding: str
+    """As `Encoding.text`."""
+
+
+def proof_of(library: Library, place: Place, source: Source, commcell_id: str) -> Proof:
     """Finishes the publication of a job copy that is on the media, and reads its manifest whole.
 
     A crash may have come between the rename that published it and the sync that keeps it. Blocking.
-
-    Returns:
-        The digest of its manifest, and the number of its chunks.
 
     Raises:
         SourceCorrupt: it is something else.
         AuxError: it cannot be read.
     """
     _finish_publication(library, place, source)
-    digest, is_same, chunks = _proof(library, place, source.backup_job, commcell_id)
+    proof, is_same = _proof(library, place, source.backup_job, commcell_id)
     if not is_same:
         raise SourceCorrupt(
             f"copy {place.copy} holds another backup job under the id {source.backup_job.id}",
             hint="move that directory away, or rebuild the catalog from the library",
         )
-    return digest, chunks
+    return proof
 
 
 def _finish_publication(library: Library, place: Place, source: Source) -> None:
@@ -40,14 +50,16 @@ def _finish_publication(library: Library, place: Place, source: Source) -> None:
 
 def _proof(
     library: Library, place: Place, job: BackupJobValue, commcell_id: str
-) -> tuple[bytes, bool, int]:
+) -> tuple[Proof, bool]:
     reader = library.read_job(place, job.id)
     try:
         header = reader.header
         size_bytes = chunks = 0
         for entry in reader.entries():
-            size_bytes += getattr(entry, "size", 0)
-            chunks += len(getattr(entry, "chunks", ()))
+            before = original(entry)
+            if isinstance(before, FileEntry):
+                size_bytes += before.size
+                chunks += len(before.chunks)
     finally:
         reader.close()
     is_same = (
@@ -57,4 +69,5 @@ def _proof(
         and header.completed_at == job.completed_at.isoformat()
         and size_bytes == job.size_bytes
     )
-    return library.manifest_digest(place, job.id), is_same, chunks
+    digest = library.manifest_digest(place, job.id)
+    return Proof(digest, chunks, header.encoding.text), is_same

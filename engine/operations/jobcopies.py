@@ -11,6 +11,7 @@ from engine.catalog import config, ledger
 from engine.catalog.home import Home
 from engine.catalog.values import CopyValue, JobCopyValue, SubclientValue
 from engine.library.interface import Library, Place
+from engine.model.encoding import encoding_from_text
 from engine.model.errors import NotFoundError
 from engine.model.states import CopyKind, SubclientKind
 from engine.operations.planning import Scope
@@ -95,6 +96,7 @@ class Locator:
                 subclient=subclient,
                 client=subclient.client,
                 library=None,
+                encoding=encoding_from_text(line.encoding),
             ),
         )
 

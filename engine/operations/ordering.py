@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import aiofiles.os
 
 from engine.catalog import config, decisions, ledger
 from engine.catalog.values import BackupJobValue, SubclientValue
-from engine.library.interface import JobWriter, Library, Place
+from engine.library.age import load_identities
+from engine.library.interface import JobReader, JobWriter, Library, Place
+from engine.model.encoding import Encoding, encoding_from_text
+from engine.model.entries import encoded_header
 from engine.model.errors import AuxError, LibraryOffline, UsageError
-from engine.operations.arrivals import proof_of
+from engine.operations.arrivals import Proof, proof_of
 from engine.operations.context import JobContext
 from engine.operations.gates import Closed, Gates
 from engine.operations.handout import HandOut
@@ -73,7 +77,7 @@ class OrderQueue:
         offline: dict[int, LibraryOffline],
         throttles: dict[int, Throttle],
         refuse: Callable[[Pair, AuxError], None],
-        found: Callable[[Pair, int, bytes, int], Awaitable[None]],
+        found: Callable[[Pair, int, Proof], Awaitable[None]],
     ) -> None:
         self.context = context
         self.scope = scope
@@ -98,6 +102,8 @@ class OrderQueue:
         self._flights: dict[Pair, Flight] = {}
         self._paused: set[Lane] = set()
         self._source_copy: dict[Pair, int] = {}
+        self._encodings: dict[int, dict[int, str]] = {}
+        """Of source copies: the encoding of each backup job that is not as it was."""
         self._jobs: dict[int, BackupJobValue] = {}
         self._subclients: dict[int, SubclientValue] = {}
         self._room = Room(scope, libraries, self._promised)
@@ -123,6 +129,8 @@ class OrderQueue:
         def read(session: Any) -> None:
             self._subclients = {value.id: value for value in config.subclients(session)}
             self._replacing |= decisions.decided(session, copy_ids, "recopy")
+            for copy_id in sorted({order.source_copy_id for order in orders}):
+                self._encodings[copy_id] = ledger.encodings(session, copy_id)
 
         await self.context.store.read(read)
         fresh -= await self._catch_up(fresh)
@@ -213,11 +221,13 @@ class OrderQueue:
         self, flight: Flight, job: BackupJobValue, destinations: list[OrderDestination]
     ) -> TransferOrder:
         source = self._source(flight.planned.source_copy_id, job)
+        is_alike = all(dest.encoding == source.encoding for dest in destinations)
+        as_stored = is_alike or source.encoding.is_plain
         return TransferOrder(
             backup_job_id=job.id,
             header=source.header,
             size_bytes=job.size_bytes,
-            open_source=source.open,
+            open_source=partial(_open, source, self.scope, as_stored=as_stored),
             destinations=tuple(destinations),
             remember=source.remember if source.is_landing else None,
             cancel=flight.token,
@@ -257,13 +267,11 @@ class OrderQueue:
         place = Place(self.scope.policy.name, copy.name)
         source = self._source(copy.source_copy_id or self.scope.primary.id, job)
         try:
-            digest, chunks = await aiofiles.os.wrap(proof_of)(
-                library, place, source, self.scope.commcell_id
-            )
+            proof = await aiofiles.os.wrap(proof_of)(library, place, source, self.scope.commcell_id)
         except AuxError as err:
             self._refuse(pair, err)
             return
-        await self._found(pair, job.size_bytes, digest, chunks)
+        await self._found(pair, job.size_bytes, proof)
 
     async def _catch_up(self, pairs: set[Pair]) -> set[Pair]:
         """Job copies that are on the media, published before a crash, are told to the ledger."""
@@ -285,6 +293,25 @@ class OrderQueue:
 
     def _queued(self, order: PlannedOrder) -> Iterator[QueuedOrder]:
         """An order for each group of copies that one MediaAgent can write in one go."""
+        for narrowed in self._by_reading(order):
+            yield from self._routed(narrowed)
+
+    def _by_reading(self, order: PlannedOrder) -> Iterator[PlannedOrder]:
+        """What is encoded is read once as it is, for copies like it, and once decoded for others."""
+        encoding = self._encoding_of(order.source_copy_id, order.backup_job_id)
+        if encoding.is_plain:
+            yield order
+            return
+        alike = [c for c in order.copy_ids if self.scope.copies[c].encoding == encoding]
+        others = [c for c in order.copy_ids if c not in alike]
+        for copies in (alike, others):
+            if copies:
+                yield order._replace(copy_ids=tuple(copies))
+
+    def _encoding_of(self, copy_id: int, backup_job_id: int) -> Encoding:
+        return encoding_from_text(self._encodings.get(copy_id, {}).get(backup_job_id, ""))
+
+    def _routed(self, order: PlannedOrder) -> Iterator[QueuedOrder]:
         source = self.scope.library_of(order.source_copy_id)
         libraries = self.scope.libraries
         groups = self.routes.split(
@@ -372,12 +399,14 @@ class OrderQueue:
         source = self._source(source_copy_id, job)
         place = Place(self.scope.policy.name, copy.name)
         replace = (copy_id, job.id) in self._replacing
+        encodes = not copy.encoding.is_plain and copy.encoding != source.encoding
+        header = encoded_header(source.header, copy.encoding)
 
         def open_writer() -> JobWriter:
-            key = source.key
+            key = source.key_of(copy.encoding, encodes=encodes)
             writer = library.write_job(
                 place,
-                source.header,
+                header,
                 source_key=key,
                 checkpoint=self.context.cancel.raise_if_cancelled,
                 replace=replace,
@@ -390,6 +419,8 @@ class OrderQueue:
             library=library.name,
             open_writer=open_writer,
             throttle=self._throttles.get(copy_id),
+            encoding=copy.encoding,
+            encodes=encodes,
         )
 
     def _source(self, copy_id: int, job: BackupJobValue) -> Source:
@@ -403,4 +434,12 @@ class OrderQueue:
             subclient=subclient,
             client=subclient.client,
             library=None if library_id is None else self._libraries.get(library_id),
+            encoding=self._encoding_of(copy_id, job.id),
         )
+
+
+def _open(source: Source, scope: Scope, *, as_stored: bool) -> JobReader:
+    """Opens what an order reads: the files as they are stored, or the originals."""
+    if as_stored:
+        return source.open_encoded(source.encoding)
+    return source.open_original(load_identities(scope.identity_files))

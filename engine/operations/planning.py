@@ -12,12 +12,13 @@ from sqlmodel import Session
 
 from engine.catalog import config, lines
 from engine.catalog.values import CopyValue, DataPathValue, LibraryValue, PolicyValue
+from engine.library.age import load_identities
 from engine.model.errors import CatalogError, NotFoundError, UsageError
 from engine.model.states import CopyKind
 from engine.policy.backlog import BehindLimits
 from engine.policy.periods import Calendar
 from engine.policy.plan import Plan, build_plan
-from engine.policy.values import CopyRules, LedgerLine, RunOptions
+from engine.policy.values import CopyRules, Keys, LedgerLine, RunOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Scope:
     calendar: Calendar = field(default_factory=Calendar)
     behind: BehindLimits = field(default_factory=BehindLimits)
     not_pick_new_backups: bool = False
+    identity_files: tuple[str, ...] = ()
+    """Of the keys that open encrypted copies."""
 
     @property
     def primary(self) -> CopyValue:
@@ -90,6 +93,7 @@ def load_scope(session: Session, policy_name: str) -> Scope:
             size_bytes=cell.behind_bytes, age_s=cell.behind_age_s, time_s=cell.behind_time_s
         ),
         not_pick_new_backups=cell.auxcopy_not_pick_new_backups,
+        identity_files=tuple(cell.age_identity_files),
     )
 
 
@@ -145,8 +149,7 @@ def copy_rules(scope: Scope, copy: CopyValue) -> CopyRules:
         select_rule=copy.select_rule,
         select_every=copy.select_every,
         take=copy.take,
-        compression=copy.compression,
-        encrypt_to=tuple(copy.encrypt_to),
+        encoding=copy.encoding,
         library=library.name if library else "",
     )
 
@@ -200,6 +203,7 @@ def plan_run(
         asked_at: when the run was asked for; None: now.
     """
     rules = [copy_rules(scope, copy) for copy in chosen_copies(scope, options)]
+    identities = load_identities(scope.identity_files)
     is_fixed = scope.not_pick_new_backups and not options.scalable
     with _few_collections():
         return build_plan(
@@ -211,6 +215,7 @@ def plan_run(
             calendar=scope.calendar,
             source_names={copy.id: copy.name for copy in scope.copies.values()},
             completed_by=(asked_at or now).timestamp() if is_fixed else None,
+            keys=Keys(identities.may_open, identities.hint),
         )
 
 

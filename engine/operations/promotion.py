@@ -12,6 +12,7 @@ from engine.catalog import config, jobs, ledger
 from engine.catalog.events import add_event
 from engine.catalog.rows import COPY, connection_of
 from engine.catalog.values import CopyValue
+from engine.model.encoding import PLAIN
 from engine.model.errors import UsageError
 from engine.model.states import CopyKind, JobCopyState, Severity, SubclientKind
 from engine.operations.deciding import settle_policy
@@ -47,21 +48,28 @@ def promote(session: Session, payload: dict[str, Any], by: str, now: datetime) -
     )
     connection.execute(
         set_row.where(COPY.c.id == copy.id).values(
-            kind=CopyKind.PRIMARY.value, source_copy_id=None, active=True
+            kind=CopyKind.PRIMARY.value,
+            source_copy_id=None,
+            active=True,
+            compression=PLAIN.compression,
+            encrypt_to=[],
         )
     )
     # What named the new primary as its source reads from the primary from now on.
     connection.execute(set_row.where(COPY.c.source_copy_id == copy.id).values(source_copy_id=None))
     settle_policy(session, scope.policy.name, now)
+    note = ""
+    if not copy.encoding.is_plain:
+        note = f"; what it has stays {copy.encoding}, what is backed up to it from now on is not"
     add_event(
         session,
         severity=Severity.WARNING,
         code="policy.promoted",
         message=f"{by} made copy {copy.name} the primary of policy {scope.policy.name}; "
-        f"{old.name} is a synchronous copy of it now",
+        f"{old.name} is a synchronous copy of it now" + note,
         now=now,
     )
-    return {"primary": copy.name, "was": old.name}
+    return {"primary": copy.name, "was": old.name, "note": note.removeprefix("; ")}
 
 
 def _check(session: Session, scope: Scope, copy: CopyValue) -> None:

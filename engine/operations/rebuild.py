@@ -25,7 +25,15 @@ from engine.library.interface import Library
 from engine.library.landing import LandingReader
 from engine.library.landing_walk import fingerprint
 from engine.library.manifest import save_manifest
-from engine.model.entries import Entry, FileEntry, HardlinkEntry, ManifestHeader
+from engine.model.encoding import PLAIN
+from engine.model.entries import (
+    Entry,
+    FileEntry,
+    HardlinkEntry,
+    ManifestHeader,
+    encoded_header,
+    original,
+)
 from engine.model.errors import AuxError, LibraryOffline, NotFoundError, SourceError, UsageError
 from engine.model.states import JobCopyState, Level, Severity, SubclientKind
 from engine.operations.deciding import settle_all
@@ -171,7 +179,7 @@ class Rebuilding:
         digest = library.manifest_digest(found.place, job_id)
         reader = library.read_job(found.place, job_id)
         try:
-            header, entries = reader.header, list(reader.entries())
+            header, entries = reader.header, list(map(original, reader.entries()))
             facts = _facts(entries)
             if header.kind == SubclientKind.CONTENT:
                 end = rebuilt_index(self.home, reader)
@@ -189,6 +197,7 @@ class Rebuilding:
             "found at the rebuild",
             now=self.now,
             manifest_digest=digest,
+            encoding=header.encoding.text,
             chunks_done=facts["chunks"],
             bytes_done=facts["size_bytes"],
             copied_at=self.now,
@@ -248,6 +257,7 @@ class Rebuilding:
         state, reason = JobCopyState.AGED, "not found at the rebuild"
         if header.kind == SubclientKind.LANDING:
             self.home.make()
+            header = encoded_header(header, PLAIN)
             save_manifest(self.home.manifest(header.backup_job_id), header, entries)
             if _is_in_landing(subclient, header, entries):
                 state, reason = JobCopyState.AVAILABLE, "found at the rebuild"

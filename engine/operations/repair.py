@@ -13,12 +13,14 @@ from functools import partial
 from typing import Any
 
 import aiofiles.os
+from blake3 import blake3
 from sqlmodel import Session
 
 from engine.catalog import jobs, ledger
 from engine.catalog.values import JobItem, JobValue, StreamValue
 from engine.library.interface import JobReader, JobWriter, Library
-from engine.model.entries import Entry
+from engine.model.encoding import Encoding
+from engine.model.entries import Entry, FileEntry, encoded_header
 from engine.model.errors import (
     EXIT_FAILED,
     EXIT_TRY_LATER,
@@ -46,7 +48,9 @@ from engine.operations.jobcopies import Located, Locator, copy_named
 from engine.operations.planning import Scope, load_scope
 from engine.operations.probing import probe_libraries
 from engine.operations.progress import INTERVAL_S, seconds_left
+from engine.operations.reencoding import Reencoding
 from engine.operations.seating import seated
+from engine.operations.sources import Source
 from engine.transfer.progress import ReadProgress
 from engine.transfer.reading import READ_STREAMS
 from engine.transfer.reading_back import ReadBack
@@ -64,6 +68,13 @@ class Candidate:
     reader: JobReader
     is_trusted: bool
     """Its manifest is the one that the ledger knows."""
+    source: Source
+    """Opens it again."""
+
+    @property
+    def encoding(self) -> Encoding:
+        """Of its files."""
+        return self.reader.header.encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,7 @@ class Repair:
         self.failures: dict[int, AuxError] = {}
         self._progress = ReadProgress()
         self._reused_bytes = 0
+        self._reencoding: Reencoding | None = None
 
     async def attempt(self) -> AttemptEnd:
         """Repairs whatever this job has not repaired yet."""
@@ -178,31 +190,86 @@ class Repair:
     async def _rebuild(
         self, case: Case, libraries: dict[int, Library], streams: int
     ) -> tuple[list[str], Rebuilt]:
-        """Makes the job copy anew from what can be opened; returns the sources and the result."""
+        """Makes the job copy anew from what can be opened; returns the sources and the result.
+
+        From files that are encoded alike chunk by chunk; else all of it from one other copy.
+        """
         candidates: list[Candidate] = []
         try:
             for one in (case.bad, *case.others):
                 found = await self._open(one, libraries)
                 if found is not None:
                     candidates.append(found)
-            writer = await self._open_writer(case.bad, libraries)
             try:
-                entries = await aiofiles.os.wrap(_entries_of)(candidates, case.bad)
-                rebuild = Rebuild(
-                    entries,
-                    [one.reader for one in candidates],
-                    writer,
-                    cancel=self.context.cancel,
-                    throttle=self.context.throttle,
-                    progress=self._progress,
-                )
-                rebuilt = await rebuild.run(case.bad.source.header, streams)
-            finally:
-                await aiofiles.os.wrap(writer.close)()
-            return [one.name for one in candidates], rebuilt
+                return await self._from_alike(case.bad, candidates, libraries, streams)
+            except SourceCorrupt as err:
+                encoding = case.bad.source.encoding
+                others = [one for one in candidates if one.is_trusted and one.encoding != encoding]
+                if not others:
+                    raise
+                return await self._from_others(case.bad, others, libraries, streams, err)
         finally:
             for candidate in candidates:
                 candidate.reader.close()
+
+    async def _from_alike(
+        self,
+        bad: Located,
+        candidates: list[Candidate],
+        libraries: dict[int, Library],
+        streams: int,
+    ) -> tuple[list[str], Rebuilt]:
+        encoding = bad.source.encoding
+        alike = [one for one in candidates if one.encoding == encoding]
+        header = encoded_header(bad.source.header, encoding)
+        entries = await aiofiles.os.wrap(_entries_of)(alike, bad)
+        key = _key_of(bad, encoding, entries)
+        writer = await aiofiles.os.wrap(partial(self._open_writer, bad, libraries, key))()
+        try:
+            rebuild = Rebuild(
+                entries,
+                [one.reader for one in alike],
+                writer,
+                cancel=self.context.cancel,
+                throttle=self.context.throttle,
+                progress=self._progress,
+            )
+            rebuilt = await rebuild.run(header, streams)
+        finally:
+            await aiofiles.os.wrap(writer.close)()
+        return [one.name for one in alike], rebuilt
+
+    async def _from_others(
+        self,
+        bad: Located,
+        others: list[Candidate],
+        libraries: dict[int, Library],
+        streams: int,
+        why: SourceCorrupt,
+    ) -> tuple[list[str], Rebuilt]:
+        """Encodes the whole job copy anew, from the first copy that gives all of it."""
+        encoding = bad.source.encoding
+        encodes = not encoding.is_plain
+        for other in others:
+            source = other.source
+            key = source.key_of(encoding, encodes=encodes)
+            again = Reencoding(
+                source,
+                bad,
+                partial(self._open_writer, bad, libraries, key),
+                cancel=self.context.cancel,
+                throttle=self.context.throttle,
+            )
+            self._reencoding = again
+            try:
+                return [other.name], await again.run(streams)
+            except SourceError as err:
+                what = f"nothing is taken from copy {other.name}: {err.message}"
+                await self.context.event("repair.source", what, Severity.WARNING)
+                why = SourceCorrupt(f"{why.message}; {err.message}", hint=err.hint or why.hint)
+            finally:
+                self._reencoding = None
+        raise why
 
     async def _open(self, one: Located, libraries: dict[int, Library]) -> Candidate | None:
         """Opens a job copy; None when nothing can be read from it."""
@@ -222,10 +289,10 @@ class Repair:
                 one.place, one.line.backup_job_id
             )
             is_trusted = one.line.manifest_digest in (None, digest)
-        return Candidate(one.copy.name, reader, is_trusted)
+        return Candidate(one.copy.name, reader, is_trusted, source)
 
-    async def _open_writer(self, bad: Located, libraries: dict[int, Library]) -> JobWriter:
-        """Starts or resumes the new job copy, read back before it is published.
+    def _open_writer(self, bad: Located, libraries: dict[int, Library], key: str) -> JobWriter:
+        """Starts or resumes the new job copy, read back before it is published. Blocking.
 
         Raises:
             DestinationError, LibraryOffline: it cannot be started.
@@ -239,16 +306,16 @@ class Repair:
         open_writer = partial(
             library.write_job,
             bad.place,
-            bad.source.header,
-            source_key=bad.source.key,
+            encoded_header(bad.source.header, bad.source.encoding),
+            source_key=key,
             checkpoint=self.context.cancel.raise_if_cancelled,
             replace=True,
         )
         cancel, throttle = self.context.cancel, self.context.throttle
         try:
-            writer = await aiofiles.os.wrap(open_writer)()
+            writer = open_writer()
         except DestinationExists:  # an earlier try, killed while it took its place, is there now
-            writer = await aiofiles.os.wrap(open_writer)()
+            writer = open_writer()
         return ReadBack(writer, cancel=cancel, throttle=throttle)
 
     async def _settle(self, bad: Located, rebuilt: Rebuilt) -> None:
@@ -263,7 +330,8 @@ class Repair:
                 JobCopyState.AVAILABLE,
                 now=now,
                 manifest_digest=rebuilt.manifest_digest,
-                chunks_done=rebuilt.chunks,
+                chunks_done=bad.line.chunks or rebuilt.chunks,
+                encoding=bad.source.encoding.text,
                 bytes_done=bad.line.size_bytes,
                 copied_at=bad.line.copied_at or now,
                 verification=Verification.GOOD,
@@ -293,8 +361,11 @@ class Repair:
 
     async def _report(self, *, final: bool) -> None:
         snapshot, job_id = self._progress.snapshot(), self.context.job_id
+        again = self._reencoding
         done = sum(item.size_bytes for item in self.done.values())
-        shown_bytes = done if final else max(done, snapshot.bytes_done)
+        shown_bytes = (
+            done if final else max(done, snapshot.bytes_done + (again.bytes_done if again else 0))
+        )
         rate_bps = 0.0 if final else snapshot.bytes_per_second
         row = StreamValue(
             job_id=job_id,
@@ -340,6 +411,17 @@ class Repair:
             exit_code=EXIT_TRY_LATER if offline and not self.done else EXIT_FAILED,
             bytes_done=done,
         )
+
+
+def _key_of(bad: Located, encoding: Encoding, entries: list[Entry]) -> str:
+    """Binds the journal to the files that it is made of: encoded ones differ from copy to copy."""
+    if encoding.is_plain:
+        return bad.source.key
+    digest = blake3()
+    for entry in entries:
+        for chunk in entry.chunks if isinstance(entry, FileEntry) else ():
+            digest.update(chunk.digest)
+    return f"{bad.source.key}:of:{digest.hexdigest(length=16)}"
 
 
 def _best_first(one: Located) -> tuple[bool, bool, int, int]:

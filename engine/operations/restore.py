@@ -14,7 +14,8 @@ from sqlmodel import Session
 
 from engine.catalog import config, jobs, ledger
 from engine.catalog.values import CopyValue, JobValue
-from engine.library.interface import Library
+from engine.library.age import load_identities
+from engine.library.interface import JobReader, Library
 from engine.model.errors import (
     EXIT_FAILED,
     EXIT_USAGE,
@@ -82,9 +83,26 @@ def check_restore(
         "marked": [path_to_json(path_from_json(one)) for one in payload.get("marked", [])],
         "overwrite": bool(payload.get("overwrite", False)),
         "content": is_content,
+        "identity_files": identity_files_of(payload),
         "retries": 0,
     }
     return options, policy.id, policy.name, [copy.name for copy in copies]
+
+
+def identity_files_of(payload: dict[str, Any]) -> list[str]:
+    """Identity files that a restore was given: their paths, which are all that is kept of them.
+
+    Raises:
+        UsageError: one cannot be used, and why.
+    """
+    files = [str(path) for path in payload.get("identity_files", [])]
+    for path in files:
+        if not path.startswith("/"):
+            raise UsageError(f"the identity file {shown(path)} is not an absolute path")
+        problems = load_identities([path]).problems
+        if problems:
+            raise UsageError(problems[0], hint="a key file of age or ssh, mode 0600")
+    return files
 
 
 def refuse_protected(session: Session, target: str) -> None:
@@ -310,7 +328,8 @@ class Restore:
     ) -> RestoreResult:
         options = self.job.options
         source = candidate.source.reading_from(library)
-        reader = await aiofiles.os.wrap(source.open)()
+        files = [*options.get("identity_files", []), *source.scope.identity_files]
+        reader = await aiofiles.os.wrap(_open)(source, files)
         try:
             result = await restore_job(
                 reader,
@@ -369,6 +388,11 @@ def is_marked(path: RelPath, marked: Container[bytes]) -> bool:
             return True
         at = at.rpartition(b"/")[0]
     return False
+
+
+def _open(source: Source, identity_files: list[str]) -> JobReader:
+    """Opens what the backup job was before it was encoded. Blocking."""
+    return source.open_original(load_identities(identity_files))
 
 
 def matcher(globs: list[str]) -> Callable[[RelPath], bool]:

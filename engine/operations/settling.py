@@ -18,6 +18,7 @@ from engine.model.errors import (
 )
 from engine.model.names import shown
 from engine.model.states import JobCopyState, Severity, Verification
+from engine.operations.arrivals import Proof
 from engine.operations.context import JobContext
 from engine.operations.ordering import OrderQueue
 from engine.operations.room import Pair
@@ -51,9 +52,9 @@ class Settling:
         """A pair that cannot be tried in this attempt, e.g. its library is offline or full."""
         self.failures[pair] = Failure(self.names[pair[0]], error)
 
-    async def found(self, pair: Pair, size_bytes: int, manifest_digest: bytes, chunks: int) -> None:
+    async def found(self, pair: Pair, size_bytes: int, proof: Proof) -> None:
         """A job copy that was published before the ledger knew: the media lead, the catalog lags."""
-        await self._available(pair, size_bytes, manifest_digest, chunks, seconds=0.0)
+        await self._available(pair, size_bytes, proof, seconds=0.0)
         await self.context.event(
             "auxcopy.found",
             f"backup job {pair[1]} was on copy {self.names[pair[0]]} already; the ledger caught up",
@@ -66,13 +67,10 @@ class Settling:
             pair = (outcome.copy_id, order.backup_job_id)
             queue.ended(pair, is_cut=outcome.state is OutcomeState.CANCELLED)
             if outcome.state == "published" and outcome.manifest_digest is not None:
-                await self._available(
-                    pair,
-                    result.size_bytes,
-                    outcome.manifest_digest,
-                    result.chunks,
-                    seconds=result.seconds,
-                )
+                digest, encoding = outcome.manifest_digest, outcome.encoding
+                proof = Proof(digest, result.original_chunks, encoding.text)
+                size_bytes = result.original_bytes
+                await self._available(pair, size_bytes, proof, seconds=result.seconds)
                 await self._verified(pair)
                 for warning in outcome.warnings:
                     await self.context.event("auxcopy.warning", warning, Severity.WARNING)
@@ -90,7 +88,7 @@ class Settling:
             await self.context.store.write(lambda s: upkeep.set_good(s, *pair, now))
 
     async def _available(
-        self, pair: Pair, size_bytes: int, digest: bytes, chunks: int, *, seconds: float
+        self, pair: Pair, size_bytes: int, proof: Proof, *, seconds: float
     ) -> None:
         context, now = self.context, self.context.clock()
         item = JobItem(
@@ -111,11 +109,12 @@ class Settling:
                 session,
                 pair[0],
                 pair[1],
-                manifest_digest=digest,
-                chunks=chunks,
+                manifest_digest=proof.manifest_digest,
+                chunks=proof.chunks,
                 size_bytes=size_bytes,
                 by_job=context.job_id,
                 now=now,
+                encoding=proof.encoding,
             )
             decisions.is_done(session, *pair, "recopy")
             jobs.add_items(session, [item])

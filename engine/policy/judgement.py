@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.model.encoding import encoding_from_text
 from engine.model.states import CopyKind, JobCopyState, Level, Verification
 from engine.policy.periods import Calendar
 from engine.policy.selection import Choice, Selection
-from engine.policy.values import CopyRules, LedgerLine, PlanLine, RunOptions, Verdict
+from engine.policy.values import (
+    NO_KEYS,
+    CopyRules,
+    Keys,
+    LedgerLine,
+    PlanLine,
+    RunOptions,
+    Verdict,
+)
 from engine.policy.zones import DAY_S, LocalClock
 
 TRIES_LIMIT = 3  # attempts of one backup job before a run that takes fulls first leaves it out
@@ -37,6 +46,7 @@ class Judge:
         calendar: where days, weeks and months begin.
         source_name: name of the source copy, for the reasons.
         completed_by: backups that were completed later are left out, seconds since the epoch.
+        keys: to what is encrypted on the source.
     """
 
     def __init__(
@@ -49,7 +59,9 @@ class Judge:
         calendar: Calendar,
         source_name: str,
         completed_by: float | None = None,
+        keys: Keys = NO_KEYS,
     ) -> None:
+        self._keys = keys
         self.rules = rules
         self.completed_by = completed_by
         self.now = now
@@ -263,16 +275,15 @@ class Judge:
         return None
 
     def _encoding(self, line: LedgerLine) -> PlanLine | None:
-        """Never a plain copy where an encoded one was asked for."""
-        asked = [
-            *(["encrypted"] if self.rules.encrypt_to else []),
-            *(["compressed"] if self.rules.compression != "none" else []),
-        ]
-        if not asked:
+        """Another encoding of what is encrypted needs a key; the same one moves as it is."""
+        if not line.source_encoding:
             return None
-        reason = f"this copy shall be {' and '.join(asked)}, which this version cannot do yet"
-        step = "nothing is copied plain instead; take it out of the site file to copy as the source"
-        return self._block(line, reason, _owed(line), step)
+        encoding, wanted = encoding_from_text(line.source_encoding), self.rules.encoding
+        if encoding == wanted or self._keys.can_open(encoding):
+            return None
+        made = "" if wanted.is_plain else f" to be {wanted} here"
+        reason = f"encrypted on its source {self.source_name!r}: a key must open it{made}"
+        return self._block(line, reason, _owed(line), self._keys.hint)
 
     def _why_taken(self, line: LedgerLine) -> str:
         if line.decision == "recopy" and _is_forced(line):

@@ -13,7 +13,15 @@ from engine.model.states import JobCopyState, Level
 from engine.policy.judgement import Judge
 from engine.policy.periods import Calendar
 from engine.policy.sources import chosen_copies, resolve_sources, source_order
-from engine.policy.values import CopyRules, LedgerLine, PlanLine, RunOptions, Verdict
+from engine.policy.values import (
+    NO_KEYS,
+    CopyRules,
+    Keys,
+    LedgerLine,
+    PlanLine,
+    RunOptions,
+    Verdict,
+)
 from engine.policy.zones import LocalClock
 
 DEFAULT_CALENDAR = Calendar()
@@ -100,6 +108,7 @@ def plan_copy(
     calendar: Calendar = DEFAULT_CALENDAR,
     source_name: str = "source",
     completed_by: float | None = None,
+    keys: Keys = NO_KEYS,
 ) -> list[PlanLine]:
     """Judges every backup job for one copy; the verdicts are in the order of the lines.
 
@@ -112,6 +121,7 @@ def plan_copy(
         calendar: where days, weeks and months begin.
         source_name: name of the source copy, for the reasons.
         completed_by: backups that were completed later are left out, seconds since the epoch.
+        keys: to what is encrypted on its source.
 
     Raises:
         UsageError: unknown zone.
@@ -124,6 +134,7 @@ def plan_copy(
         calendar=calendar,
         source_name=source_name,
         completed_by=completed_by,
+        keys=keys,
     )
     judge.look_at(lines)
     available, there, verdict = JobCopyState.AVAILABLE, judge.there, judge.verdict
@@ -143,6 +154,7 @@ def build_plan(
     calendar: Calendar = DEFAULT_CALENDAR,
     source_names: Mapping[int, str] | None = None,
     completed_by: float | None = None,
+    keys: Keys = NO_KEYS,
 ) -> Plan:
     """Plans a run over copies of one policy.
 
@@ -159,6 +171,7 @@ def build_plan(
         calendar: where days, weeks and months begin.
         source_names: names of copies that are not among `copies`.
         completed_by: backups that were completed later are left out, seconds since the epoch.
+        keys: to what is encrypted on its source.
 
     Raises:
         UsageError: a copy is asked for that is not there or is the primary, or a cycle of sources.
@@ -181,6 +194,7 @@ def build_plan(
             calendar=calendar,
             source_name=names.get(copy.source_copy_id or 0, "source"),
             completed_by=completed_by,
+            keys=keys,
         )
         totals.append(_totals(copy, planned))
         lines += planned

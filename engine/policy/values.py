@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from engine.model.encoding import PLAIN, Encoding
 from engine.model.states import CopyKind, JobCopyState
 
 
@@ -28,8 +30,7 @@ class CopyRules:
     select_rule: str = "all-fulls"
     select_every: int = 1
     take: str = "first"
-    compression: str = "none"
-    encrypt_to: tuple[str, ...] = ()
+    encoding: Encoding = PLAIN
     library: str = ""
     """Empty: the landing directories."""
 
@@ -65,6 +66,19 @@ class LedgerLine(NamedTuple):
     decided_by: str = ""
     decided_at: float | None = None
     """Seconds since the epoch."""
+    source_encoding: str = ""
+    """Of the job copy on the source, as `Encoding.text`; empty: as it is."""
+
+
+class Keys(NamedTuple):
+    """What is known of the keys that open encrypted job copies."""
+
+    can_open: Callable[[Encoding], bool]
+    hint: str
+    """What to do when they do not."""
+
+
+NO_KEYS = Keys(lambda encoding: not encoding.is_encrypted, "name an identity file")
 
 
 class Verdict(StrEnum):

@@ -12,10 +12,10 @@ from sqlmodel import Session
 from engine.catalog.opening import Catalog
 from engine.model.errors import UsageError
 from engine.policy.schedule import refuse_never
-from engine.site.configuration import Configuration, MediaAgentItem, ScheduleItem
+from engine.site.configuration import Configuration, CopyItem, MediaAgentItem, ScheduleItem
 from engine.site.current import current_configuration
 from engine.site.diffing import Change, ChangeKind, Difference, changes_of, difference
-from engine.site.guarding import refuse_losses, refuse_unknown_encodings
+from engine.site.guarding import job_copies_held, refuse_losses
 from engine.site.markers import prepare_libraries, refuse_unknown_media
 from engine.site.reading import read_site
 from engine.site.section import SiteText
@@ -53,11 +53,11 @@ def _apply(
     site = SiteText(text, file_name)
     current, wanted = wanted_site(session, text, file_name)
     refuse_unknown_media(wanted, site)
-    refuse_unknown_encodings(wanted, site)
     found = difference(current, wanted)
     refuse_losses(session, found, site)
     _refuse_past(found, site, now)
     changes = _explained(changes_of(found, current, wanted), wanted, text)
+    changes = _noted(session, changes, found)
     if dry_run:
         return changes
     store(session, found)
@@ -90,6 +90,27 @@ def _refuse_past(found: Difference, site: SiteText, now: datetime) -> None:
 def _name_of_this_host() -> str:
     name = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname().split(".")[0]).lstrip(".")[:64]
     return name or "mediaagent"
+
+
+def _noted(session: Session, changes: list[Change], found: Difference) -> list[Change]:
+    """Says of a copy whose encoding changes what becomes of the job copies that it has."""
+    notes: dict[str, str] = {}
+    for before, after in found.changed:
+        if isinstance(before, CopyItem) and isinstance(after, CopyItem):
+            held = job_copies_held(session, before) if before.encoding != after.encoding else 0
+            if held:
+                stay = (
+                    "1 job copy that it has stays as it is"
+                    if held == 1
+                    else f"{held} job copies that it has stay as they are"
+                )
+                notes[after.label] = f"the {stay}; what is copied from now on is {after.encoding}"
+    return [
+        replace(change, note=notes[change.name])
+        if change.kind == CopyItem.kind_name and change.name in notes
+        else change
+        for change in changes
+    ]
 
 
 def _explained(changes: list[Change], wanted: Configuration, text: str) -> list[Change]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from engine.model.encoding import Encoding, encoding_of
 from engine.model.states import CopyKind, SubclientKind
 from engine.policy.backlog import BehindLimits
 from engine.policy.periods import FRIDAY
@@ -63,6 +64,7 @@ class CommCellItem(_NamedItem):
     behind: BehindLimits = field(default_factory=BehindLimits)
     history_s: int | None = HISTORY_S
     """Ended jobs and events are kept so long; None: for ever."""
+    age_identity_files: tuple[str, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -166,6 +168,11 @@ class CopyItem:
     throttle_bps: int | None = None
     throttle_timetable: tuple[JsonTable, ...] = ()
     upkeep: Upkeep = field(default_factory=Upkeep)
+
+    @property
+    def encoding(self) -> Encoding:
+        """How what is copied there is encoded."""
+        return encoding_of(self.compression, self.encrypt_to)
 
     @property
     def place(self) -> Place:

@@ -60,6 +60,7 @@ def _commcell_item(cell: CommCell) -> CommCellItem:
         week_start=cell.week_start,
         month_start_day=cell.month_start_day,
         history_s=cell.history_s,
+        age_identity_files=tuple(cell.age_identity_files),
         behind=BehindLimits(
             size_bytes=cell.behind_bytes, age_s=cell.behind_age_s, time_s=cell.behind_time_s
         ),

@@ -17,29 +17,11 @@ from engine.catalog.tables import (
 from engine.model.errors import UsageError
 from engine.model.states import ACTIVE_JOB_STATES, CopyKind, JobCopyState, SubclientKind
 from engine.policy.retention import ExtendedRule, RetentionRules, refuse_shorter
-from engine.site.configuration import Configuration, CopyItem, Item, PolicyItem, SubclientItem
+from engine.site.configuration import CopyItem, Item, PolicyItem, SubclientItem
 from engine.site.diffing import Difference
 from engine.site.section import SiteText
 
 _HELD = (JobCopyState.AVAILABLE, JobCopyState.PARTIALLY_COPIED, JobCopyState.BAD)
-
-
-def refuse_unknown_encodings(wanted: Configuration, site: SiteText) -> None:
-    """Refuses copies that are to be compressed or encrypted: what is written is as its source is.
-
-    Accepted and not done, a copy that its owner believes encrypted would lie in the clear.
-    """
-    for copy in wanted.copies.values():
-        for key, is_asked in (
-            ("encrypt_to", bool(copy.encrypt_to)),
-            ("compression", copy.compression != "none"),
-        ):
-            if is_asked:
-                raise site.error(
-                    (*copy.place, key),
-                    "cannot be done by this version: a copy is written as its source is",
-                    hint="leave it out, or encrypt where the backup is made",
-                )
 
 
 def refuse_losses(session: Session, found: Difference, site: SiteText) -> None:

@@ -31,6 +31,7 @@ COMMCELL_KEYS = (
     "month_starts",
     *BEHIND_KEYS,
     "keep_history",
+    "age_identity_files",
 )
 _PLAIN = CommCellItem()
 
@@ -53,6 +54,7 @@ def read_commcell(root: Section) -> CommCellItem:
             time_s=_limit(section, "behind_time", parse_duration, _PLAIN.behind.time_s),
         ),
         history_s=_limit(section, "keep_history", parse_duration, HISTORY_S),
+        age_identity_files=_read_identity_files(section),
     )
 
 
@@ -88,6 +90,19 @@ def _span_or_never(seconds: int | None) -> str:
     return NEVER if seconds is None else format_duration(seconds)
 
 
+def _read_identity_files(section: Section) -> tuple[str, ...]:
+    """Paths only: a key that stands in the file itself is refused, and not repeated."""
+    files = section.texts("age_identity_files")
+    for number, path in enumerate(files):
+        if not path.startswith("/"):
+            raise section.site.error(
+                (*section.path, "age_identity_files", number),
+                "is not an absolute path",
+                hint="the path of a file of keys with mode 0600; a key never stands here",
+            )
+    return files
+
+
 def _limit(
     section: Section, key: str, parse: Callable[[str], int], default: int | None
 ) -> int | None:
@@ -111,4 +126,5 @@ def commcell_table(item: CommCellItem) -> JsonTable:
         "behind_age": _span_or_never(behind.age_s),
         "behind_time": _span_or_never(behind.time_s),
         "keep_history": _span_or_never(item.history_s),
+        "age_identity_files": list(item.age_identity_files),
     }

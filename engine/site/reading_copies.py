@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from engine.library.age import checked_recipient
+from engine.model.errors import UsageError
 from engine.model.states import CopyKind
 from engine.policy.durations import parse_duration, parse_rate
 from engine.policy.retention import EXTENDED_RULES
@@ -203,15 +205,16 @@ def _read_extended(section: Section) -> tuple[JsonTable, ...]:
 
 
 def _read_recipients(section: Section) -> tuple[str, ...]:
-    recipients = section.texts("encrypt_to")
-    for number, recipient in enumerate(recipients):
-        if not recipient.startswith("age1") or not recipient.isalnum():
-            raise section.site.error(
-                (*section.path, "encrypt_to", number),
-                "is not an age recipient",
-                hint="the public key that age-keygen prints, age1...; never the secret key",
-            )
-    return recipients
+    recipients: list[str] = []
+    for number, text in enumerate(section.texts("encrypt_to")):
+        try:
+            recipient = checked_recipient(text)
+        except UsageError as err:
+            path = (*section.path, "encrypt_to", number)
+            raise section.site.error(path, err.message, hint=err.hint) from err
+        if recipient not in recipients:  # the same key with another comment
+            recipients.append(recipient)
+    return tuple(recipients)
 
 
 def _read_throttle(section: Section) -> tuple[int | None, tuple[JsonTable, ...]]:

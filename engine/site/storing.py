@@ -119,6 +119,8 @@ def _write_commcell(session: Session, item: CommCellItem) -> None:
     cell.day_start_s, cell.week_start = item.day_start_s, item.week_start
     cell.month_start_day = item.month_start_day
     cell.behind_bytes, cell.history_s = item.behind.size_bytes, item.history_s
+    cell.age_identity_files = list(item.age_identity_files)
+    cell.behind_bytes = item.behind.size_bytes
     cell.behind_age_s, cell.behind_time_s = item.behind.age_s, item.behind.time_s
 
 

@@ -118,6 +118,8 @@ def result_of(order: OpenOrder, *, seconds: float) -> TransferResult:
         files=order.file_count,
         chunks=order.chunk_count,
         size_bytes=order.size_bytes,
+        original_chunks=order.original_chunks,
+        original_bytes=order.original_bytes,
         bytes_read=order.bytes_read,
         bytes_reused=order.bytes_reused,
         seconds=seconds,
@@ -133,6 +135,8 @@ def result_of_unopened(order: TransferOrder, error: AuxError, *, seconds: float)
         files=0,
         chunks=0,
         size_bytes=0,
+        original_chunks=0,
+        original_bytes=0,
         bytes_read=0,
         bytes_reused=0,
         seconds=seconds,
@@ -170,6 +174,7 @@ def _outcome(order: OpenOrder, dest: OpenDestination) -> DestinationOutcome:
         chunks_done=dest.chunks_done,
         bytes_done=dest.bytes_done,
         warnings=(*dest.writer.warnings, *order.warnings),
+        encoding=dest.spec.encoding,
     )
 
 

@@ -291,6 +291,7 @@ class OpenOrder:
         self.digests = bytearray()
         self.files: set[CopiedFile] = set()
         self.entry_count = self.file_count = self.chunk_count = 0
+        self.original_chunks = self.original_bytes = 0
         self.size_bytes = self.bytes_read = self.bytes_reused = self.bytes_moved = 0
         self.source_error: AuxError | None = None
         self.source_path = b""

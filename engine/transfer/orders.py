@@ -74,6 +74,8 @@ class DestinationOutcome:
     """Journaled here, those of earlier tries included."""
     bytes_done: int
     warnings: tuple[str, ...] = field(default=())
+    encoding: Encoding = PLAIN
+    """Of what lies there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,9 @@ class TransferResult:
     chunks: int
     size_bytes: int
     """Of all files, as far as they were counted when the source failed."""
+    original_chunks: int
+    """Of the backup job as it was before it was encoded."""
+    original_bytes: int
     bytes_read: int
     bytes_reused: int
     """In chunks that no destination needed any more."""

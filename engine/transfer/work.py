@@ -93,6 +93,8 @@ def split(
         order.file_count += 1
         order.size_bytes += entry.size
         chunks = spans_of(entry)
+        order.original_bytes += entry.size if entry.plain is None else entry.plain.size
+        order.original_chunks += len(chunks if entry.plain is None else entry.plain.chunks)
         file_number, number = order.file_count - 1, order.chunk_count
         order.chunk_count += len(chunks)
         order.digests.extend(bytes(DIGEST_BYTES * len(chunks)))

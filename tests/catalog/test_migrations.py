@@ -29,7 +29,7 @@ from engine.model.errors import CatalogBusy, CatalogCorrupt
 from engine.model.states import Severity
 from tests.catalog.estate import make_estate, new_job
 
-NEXT = f"{int(HEAD) + 1:04d}"
+NEXT = f"{max(map(int, REVISIONS)) + 1:04d}"
 FOLLOWING = f"""
 import os
 import signal

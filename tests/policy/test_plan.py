@@ -6,20 +6,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.model.encoding import PLAIN, encoding_of
 from engine.model.errors import UsageError
 from engine.model.states import JobCopyState as S
 from engine.policy.plan import build_plan, plan_copy
 from engine.policy.selection import SELECT_RULES
-from engine.policy.values import RunOptions, Verdict
+from engine.policy.values import NO_KEYS, Keys, RunOptions, Verdict
 from tests.policy.lines import DAY, NOW, PRIMARY, at, line, selective, synchronous
 
 TAKEN, SKIPPED, BLOCKED = Verdict.TAKEN, Verdict.SKIPPED, Verdict.BLOCKED
 
 
 def judged(rules, one, **options):
-    zone = options.pop("zone", "UTC")
+    zone, keys = options.pop("zone", "UTC"), options.pop("keys", NO_KEYS)
     (verdict,) = plan_copy(
-        rules, [one], now=NOW, options=RunOptions(**options), zone=zone, source_name="primary"
+        rules,
+        [one],
+        now=NOW,
+        options=RunOptions(**options),
+        zone=zone,
+        source_name="primary",
+        keys=keys,
     )
     return verdict
 
@@ -442,12 +449,33 @@ def test_orders_are_what_is_taken(lines, options):
     ]
 
 
-@pytest.mark.parametrize("encoding", [{"compression": "zstd"}, {"encrypt_to": ("age1abc",)}])
-def test_a_copy_that_shall_be_encoded_never_gets_a_plain_one(encoding):
-    verdict = judged(synchronous(**encoding), line())
+AGE = encoding_of("none", ("age1abc",))
+ZSTD = encoding_of("zstd", ())
 
-    assert verdict.verdict is BLOCKED
-    assert "cannot do yet" in verdict.reason
+
+@pytest.mark.parametrize("encoding", [PLAIN, ZSTD, encoding_of("zstd", ("age1other",))])
+def test_another_encoding_of_what_is_encrypted_waits_for_a_key(encoding):
+    encrypted = line(source_encoding=AGE.text)
+    keys = Keys(lambda encoding: encoding == AGE, "")
+
+    blocked = judged(synchronous(encoding=encoding), encrypted)
+
+    assert blocked.verdict is BLOCKED
+    assert blocked.state is S.TO_BE_COPIED
+    assert "a key must open it" in blocked.reason
+    assert "identity file" in blocked.next_step
+    assert judged(synchronous(encoding=encoding), encrypted, keys=keys).verdict is TAKEN
+
+
+def test_the_same_encoding_and_every_other_source_need_no_key():
+    taken = [
+        judged(synchronous(encoding=AGE), line(source_encoding=AGE.text)),
+        judged(synchronous(encoding=AGE), line(source_encoding=ZSTD.text)),
+        judged(synchronous(encoding=AGE), line()),
+        judged(synchronous(), line(source_encoding=ZSTD.text)),
+    ]
+
+    assert {verdict.verdict for verdict in taken} == {TAKEN}
 
 
 def test_backups_that_were_still_running_are_left_out_unless_they_are_asked_for():

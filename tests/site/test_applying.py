@@ -13,6 +13,7 @@ from engine.catalog import config, jobs, ledger
 from engine.catalog.home import Home
 from engine.catalog.opening import Catalog, open_catalog
 from engine.catalog.tables import PolicyCopy
+from engine.model.encoding import encoding_of
 from engine.model.errors import SiteError, UsageError
 from engine.model.states import JobCopyState, JobState, LibraryState, Operation
 from engine.site.applying import apply_site
@@ -447,12 +448,42 @@ def test_a_library_of_a_kind_that_cannot_be_opened_is_refused(
     assert libraries(catalog) == {}
 
 
-@pytest.mark.parametrize("line", ['encrypt_to = ["age1qq"]', 'compression = "zstd"'])
-def test_an_encoding_that_would_not_be_done_is_refused(line, apply: Apply, catalog: Catalog):
-    with pytest.raises(SiteError, match=r"^site.toml:12: policies.databases.copies.offsite"):
-        apply(f"{BASE}{line}\n")
+RECIPIENT = "age1gagawleskhnpzg0u4ey4clt3p3psc6tajsr0pun4prfaxuyjngxsjnlkyj"
+SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6IGzDlDTk6GtUWNqe93DRbbFPxlBGyD+GlGTsZ7mvF"
 
-    assert libraries(catalog) == {}
+
+def test_recipients_are_kept_in_one_form(apply: Apply, catalog: Catalog):
+    apply(
+        BASE + f'compression = "zstd"\nencrypt_to = ["{RECIPIENT}", "{SSH} anna@host", "{SSH} b"]\n'
+    )
+
+    with catalog.read() as session:
+        policy = config.policy(session, "databases")
+        [copy] = [c for c in config.copies(session, policy.id) if c.name == "offsite"]
+    assert copy.encoding == encoding_of("zstd", (RECIPIENT, SSH))
+    assert apply(export_site(catalog)) == []
+
+
+def test_identity_files_are_paths_and_come_back(apply: Apply, catalog: Catalog):
+    apply('[commcell]\nage_identity_files = ["/etc/auxtui/key"]\n' + BASE)
+
+    with catalog.read() as session:
+        assert config.commcell(session).age_identity_files == ("/etc/auxtui/key",)
+    assert apply(export_site(catalog)) == []
+
+
+def test_a_changed_encoding_says_what_becomes_of_the_job_copies_that_are_there(
+    apply: Apply, catalog: Catalog
+):
+    apply(BASE)
+    held = apply(f'{BASE}compression = "zstd"\n')
+    assert [change.note for change in held] == [""]
+    adopt(catalog, copied_to="offsite")
+
+    [change] = apply(f'{BASE}encrypt_to = ["{RECIPIENT}"]\n')
+
+    assert "the 1 job copy that it has stays as it is" in change.note
+    assert "encrypted to 1 recipient" in change.note
 
 
 def test_no_wrong_file_changes_anything(catalog: Catalog, apply: Apply):

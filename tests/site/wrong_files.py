@@ -325,7 +325,23 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     "bad compression": (COPY + 'library = "fast"\ncompression = "zip"  # <-- here\n', ("zip",)),
     "secret key as recipient": (
         COPY + 'library = "fast"\nencrypt_to = ["AGE-SECRET-KEY-1QQ"]  # <-- here\n',
-        ("not an age recipient",),
+        ("is a secret key, not a recipient",),
+    ),
+    "no recipient": (
+        COPY + 'library = "fast"\nencrypt_to = ["age1qqqq"]  # <-- here\n',
+        ("'age1qqqq' is not an age recipient", "age-keygen"),
+    ),
+    "a recipient of a kind that age has not": (
+        COPY + 'library = "fast"\nencrypt_to = ["ssh-dss AAAAB3Nz"]  # <-- here\n',
+        ("is not an age recipient",),
+    ),
+    "relative identity file": (
+        '[commcell]\nage_identity_files = ["key"]  # <-- here\n',
+        ("is not an absolute path",),
+    ),
+    "a key instead of an identity file": (
+        '[commcell]\nage_identity_files = ["AGE-SECRET-KEY-1QQ"]  # <-- here\n',
+        ("is not an absolute path",),
     ),
     "bad throttle": (COPY + 'library = "fast"\nthrottle = "200 mb"  # <-- here\n', ("rate",)),
     "no throttle at all": (
