@@ -286,6 +286,13 @@ COMMCELL = (
         help="Jobs that have ended, and events, stay so long: 90d ..., or never to forget none.",
         default="90d",
     ),
+    Key(
+        name="age_identity_files",
+        label="Identity files",
+        help="Files of keys that open encrypted copies, mode 0600, by commas; never the keys.",
+        shape="list",
+        default=[],
+    ),
     Key(name="behind_size", label="Fallen behind above", help="25TB ..., or never.",
         default="25TB"),
     Key(name="behind_age", label="or older than", help="14d ..., or never.", default="14d"),

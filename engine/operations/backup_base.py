@@ -97,7 +97,7 @@ async def obtain_index(context: JobContext, scope: Scope, backup_job_id: int) ->
 
 
 def _fetched(home: Home, source: Source) -> IndexFile | None:
-    reader = source.open()
+    reader = source.open_original()
     try:
         fetch_index(home, reader)
     finally:

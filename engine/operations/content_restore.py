@@ -21,9 +21,9 @@ from engine.model.states import JobState, Phase, Severity
 from engine.operations.backup_base import available_copies, obtain_index
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.jobcopies import Located
-from engine.operations.planning import Scope, load_scope
+from engine.operations.planning import Scope
 from engine.operations.probing import probe_libraries
-from engine.operations.restore import Restore, RestoreError, asked, wanted_of
+from engine.operations.restore import Restore, RestoreError, asked, scope_of, wanted_of
 from engine.transfer.archived import Archive, ArchivedJob, CopyOpener, FrameCache, metadata_of
 from engine.transfer.pool import in_thread
 from engine.transfer.reading import READ_STREAMS
@@ -47,7 +47,7 @@ class ContentRestore(Restore):
         """Reads what is wanted, and no more than the frames that hold it."""
         context = self.context
         backup_job_id = int(self.job.options["backup_job_id"])
-        scope = await context.store.read(lambda s: load_scope(s, self.job.policy))
+        scope = await context.store.read(lambda s: scope_of(s, self.job))
         index = await obtain_index(context, scope, backup_job_id)
         if index is None:
             return _failed(f"no copy can give the index of backup job {backup_job_id}")
@@ -198,7 +198,7 @@ class ContentRestore(Restore):
 
 
 def _open(one: Located, libraries: dict[int, Library]) -> Any:
-    return one.opened_from(libraries).open()
+    return one.opened_from(libraries).open_original()
 
 
 def _kind_of(entry: IndexEntry) -> int:

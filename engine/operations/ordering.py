@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import aiofiles.os
 
 from engine.catalog import config, decisions, ledger
 from engine.catalog.values import BackupJobValue, SubclientValue
-from engine.library.age import load_identities
-from engine.library.interface import JobReader, JobWriter, Library, Place
+from engine.library.interface import JobWriter, Library, Place
 from engine.model.encoding import Encoding, encoding_from_text
 from engine.model.entries import encoded_header
 from engine.model.errors import AuxError, LibraryOffline, UsageError
@@ -227,7 +225,7 @@ class OrderQueue:
             backup_job_id=job.id,
             header=source.header,
             size_bytes=job.size_bytes,
-            open_source=partial(_open, source, self.scope, as_stored=as_stored),
+            open_source=source.open_as_stored if as_stored else source.open_original,
             destinations=tuple(destinations),
             remember=source.remember if source.is_landing else None,
             cancel=flight.token,
@@ -436,10 +434,3 @@ class OrderQueue:
             library=None if library_id is None else self._libraries.get(library_id),
             encoding=self._encoding_of(copy_id, job.id),
         )
-
-
-def _open(source: Source, scope: Scope, *, as_stored: bool) -> JobReader:
-    """Opens what an order reads: the files as they are stored, or the originals."""
-    if as_stored:
-        return source.open_encoded(source.encoding)
-    return source.open_original(load_identities(scope.identity_files))

@@ -20,6 +20,7 @@ from engine.catalog.lines import primary_copy_id
 from engine.catalog.rows import BACKUP_JOB, COMMCELL, ID_SEQUENCE, connection_of
 from engine.catalog.values import CopyValue, LibraryValue, PolicyValue, SubclientValue
 from engine.library import discover, open_library
+from engine.library.age import load_identities
 from engine.library.discovery import Discovered
 from engine.library.interface import Library
 from engine.library.landing import LandingReader
@@ -83,6 +84,7 @@ class Rebuilding:
         self.policies = {policy.name: policy for policy in config.policies(session)}
         self._subclients = {value.full_name: value for value in config.subclients(session)}
         self._highest_id = 0
+        self._identities = load_identities(config.commcell(session).age_identity_files)
 
     def run(self, names: list[str]) -> RebuildReport:
         """Reads the named libraries, or all.
@@ -182,7 +184,7 @@ class Rebuilding:
             header, entries = reader.header, list(map(original, reader.entries()))
             facts = _facts(entries)
             if header.kind == SubclientKind.CONTENT:
-                end = rebuilt_index(self.home, reader)
+                end = rebuilt_index(self.home, reader, self._identities)
                 facts["files"] = facts["files"] if end is None else end.archived
         finally:
             reader.close()

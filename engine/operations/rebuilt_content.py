@@ -11,22 +11,24 @@ from engine.archive.index import IndexEnd
 from engine.catalog import config, ledger
 from engine.catalog.home import Home
 from engine.catalog.values import SubclientValue
+from engine.library.age import Identities
 from engine.library.interface import JobReader
 from engine.model.errors import AuxError
 from engine.operations.indexes import fetch_index, open_index
+from engine.transfer.decoding import readable
 
 
-def rebuilt_index(home: Home, reader: JobReader) -> IndexEnd | None:
+def rebuilt_index(home: Home, reader: JobReader, identities: Identities) -> IndexEnd | None:
     """Fetches the index of a backup where it is not here.
 
-    None when this copy cannot give it: another one may, now or when it is needed.
+    None when this copy cannot give it: another one may, or a key, now or when it is needed.
     """
     home.make()
     backup_job_id = reader.header.backup_job_id
     end = _end(home, backup_job_id)
-    if end is None:
+    if end is None and identities.may_open(reader.header.encoding):
         with suppress(AuxError):
-            fetch_index(home, reader)
+            fetch_index(home, readable(reader, identities))
         end = _end(home, backup_job_id)
     return end
 

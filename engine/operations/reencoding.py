@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.library.age import load_identities
-from engine.library.interface import JobReader, JobWriter
+from engine.library.interface import JobWriter
 from engine.model.errors import Cancelled
 from engine.operations.jobcopies import Located
 from engine.operations.sources import Source
@@ -88,7 +87,7 @@ class Reencoding:
             backup_job_id=self._bad.line.backup_job_id,
             header=self._bad.source.header,
             size_bytes=self._bad.line.size_bytes,
-            open_source=self._open,
+            open_source=self._source.open_original,
             destinations=(
                 OrderDestination(
                     copy_id=self._bad.copy.id,
@@ -100,6 +99,3 @@ class Reencoding:
                 ),
             ),
         )
-
-    def _open(self) -> JobReader:
-        return self._source.open_original(load_identities(self._source.scope.identity_files))

@@ -6,7 +6,7 @@ import asyncio
 import fnmatch
 import os
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiofiles.os
@@ -15,7 +15,7 @@ from sqlmodel import Session
 from engine.catalog import config, jobs, ledger
 from engine.catalog.values import CopyValue, JobValue
 from engine.library.age import load_identities
-from engine.library.interface import JobReader, Library
+from engine.library.interface import Library
 from engine.model.errors import (
     EXIT_FAILED,
     EXIT_USAGE,
@@ -300,7 +300,7 @@ class Restore:
     def _candidates(self, session: Session) -> tuple[Scope, list[Candidate]]:
         options = self.job.options
         backup_job = ledger.backup_job(session, int(options["backup_job_id"]))
-        scope = load_scope(session, self.job.policy)
+        scope = scope_of(session, self.job)
         copies = candidates_of(session, scope.policy.id, backup_job.id, options.get("copy"))
         subclient = next(v for v in config.subclients(session) if v.id == backup_job.subclient_id)
         client = next(v.name for v in config.clients(session) if v.id == subclient.client_id)
@@ -328,8 +328,7 @@ class Restore:
     ) -> RestoreResult:
         options = self.job.options
         source = candidate.source.reading_from(library)
-        files = [*options.get("identity_files", []), *source.scope.identity_files]
-        reader = await aiofiles.os.wrap(_open)(source, files)
+        reader = await aiofiles.os.wrap(source.open_original)()
         try:
             result = await restore_job(
                 reader,
@@ -390,9 +389,11 @@ def is_marked(path: RelPath, marked: Container[bytes]) -> bool:
     return False
 
 
-def _open(source: Source, identity_files: list[str]) -> JobReader:
-    """Opens what the backup job was before it was encoded. Blocking."""
-    return source.open_original(load_identities(identity_files))
+def scope_of(session: Session, job: JobValue) -> Scope:
+    """The configuration of a restore, with the identity files that it was given first."""
+    scope = load_scope(session, job.policy)
+    files = (*job.options.get("identity_files", []), *scope.identity_files)
+    return replace(scope, identity_files=files)
 
 
 def matcher(globs: list[str]) -> Callable[[RelPath], bool]:

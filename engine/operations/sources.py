@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from engine.catalog.home import Home
 from engine.catalog.values import BackupJobValue, SubclientValue
-from engine.library.age import Identities
+from engine.library.age import load_identities
 from engine.library.interface import JobReader, Library, Place
 from engine.library.landing import LandingReader
 from engine.library.manifest import has_digests, load_manifest, save_manifest
@@ -111,26 +111,26 @@ class Source:
         landing = os.fsencode(self.subclient.landing)
         return LandingReader(landing, header, entries, has_digests=has_digests(entries))
 
-    def open_original(self, identities: Identities) -> JobReader:
+    def open_original(self) -> JobReader:
         """Opens the backup job as it was before it was encoded; raises as `open`.
 
         Raises:
-            SourceLocked: no identity opens it.
+            SourceLocked: no identity of the CommCell opens it.
         """
-        return readable(self.open(), identities)
+        return readable(self.open(), load_identities(self.scope.identity_files))
 
-    def open_encoded(self, encoding: Encoding) -> JobReader:
-        """Opens the files as they are stored; raises as `open`.
+    def open_as_stored(self) -> JobReader:
+        """Opens the files as they are on the media; raises as `open`.
 
         Raises:
             ManifestError: they are encoded in another way: the ledger is not right.
         """
         reader = self.open()
-        if reader.header.encoding != encoding:
+        if reader.header.encoding != self.encoding:
             reader.close()
             raise ManifestError(
                 f"backup job {self.backup_job.id} on copy {self.scope.copies[self.copy_id].name} "
-                f"is {reader.header.encoding}, not {encoding} as the catalog says",
+                f"is {reader.header.encoding}, not {self.encoding} as the catalog says",
                 hint="rebuild the catalog, or copy it again from another copy",
             )
         return reader

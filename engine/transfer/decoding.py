@@ -112,11 +112,16 @@ class DecodingHandle:
         self._encoding = encoding
         self._identities = identities
         self._handle = reader.open_file(stored)
+        self._lock = threading.Lock()
         self._age: _DecryptingThread | None = None
         self._begin()
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """See `ReadHandle`; quick only where one read goes on behind the other."""
+        with self._lock:
+            return self._read_into(buffer, offset)
+
+    def _read_into(self, buffer: memoryview, offset: int) -> int:
         if offset < self._at:
             self._end()
             self._begin()
