@@ -7,13 +7,14 @@ DEMO_DIR ?= demo
 # Two workers: the suite is judged on two cores.
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test lint bench soak crash screenshots lock clean
+.PHONY: help demo test lint bench meter soak crash screenshots lock clean
 
 help:
 	@echo "make demo         set up, run the demo CommCell and watch its copy in the console"
 	@echo "make test         set up, run every test"
 	@echo "make lint         ruff, mypy strict, import contracts"
 	@echo "make bench        measure against cp, rsync and rclone"
+	@echo "make meter        measure the console in a pty: start, bytes a second, keys"
 	@echo "make crash        the short crash, power-cut and fault rounds alone"
 	@echo "make soak         the long crash, power-cut and kill-point rounds"
 	@echo "make screenshots  draw the pictures of the documentation anew"
@@ -45,6 +46,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench.copy
+
+meter: $(VENV)/.dev
+	@$(BIN)/python -m bench.console
 
 # AUXTUI_SEED=n repeats the random moments of a run that failed.
 crash: $(VENV)/.dev

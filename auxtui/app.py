@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import tzinfo
 from typing import ClassVar, cast
 
+from rich.console import RenderableType
+from textual._compositor import ChopsUpdate
 from textual.app import App, ScreenStackError
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
@@ -27,6 +29,7 @@ from auxtui.gates import gates
 from auxtui.glyphs import SETS, GlyphName
 from auxtui.health import troubles
 from auxtui.line_filter import Inert
+from auxtui.narrow_updates import NarrowUpdate
 from auxtui.present import Cell, Look, Tone
 from auxtui.profile import Profile, terminal_profile
 from auxtui.screens.base import FLASH_S, ConsoleScreen
@@ -102,8 +105,8 @@ class ConsoleApp(App[None]):
         self._theme_names = [theme.name for theme in found]
         for theme in found:
             self.register_theme(theme)
-        self.register_theme(themes.mono_theme(dark=True))
-        wanted = "mono" if self.profile.no_color else self.profile.theme
+        self.register_theme(themes.no_color_theme(dark=True))
+        wanted = themes.NO_COLOR if self.profile.no_color else self.profile.theme
         if wanted not in self.available_themes:
             wrong.append(f"there is no theme {wanted!r}; known: {', '.join(self._theme_names)}")
             wanted = "dark"
@@ -120,6 +123,12 @@ class ConsoleApp(App[None]):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The filters of Textual, and the net that no control character passes."""
         return [*super().get_line_filters(), Inert()]
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Sends less of what has changed than Textual does by itself."""
+        if isinstance(renderable, ChopsUpdate):
+            renderable = NarrowUpdate.of(renderable)
+        super()._display(screen, renderable)
 
     async def on_mount(self) -> None:
         self._install_signals()

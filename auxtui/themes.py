@@ -11,6 +11,7 @@ from typing import Any
 from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
+from auxtui.seeing import DEFICIENCIES, contrast, least_distance
 from engine.model.errors import UsageError
 
 COLORS = [
@@ -40,6 +41,10 @@ VARIABLES = {
 """Our own tokens, and the colour that stands in where a theme does not name them."""
 GROUNDS = ("background", "surface", "panel")
 LEAST_CONTRAST = 4.5  # WCAG AA for text
+LEAST_DISTANCE = 18.0  # CIE76, between what is well and what is not, also for the colour-blind
+STATES = ("tone-ok", "tone-warn", "tone-bad")
+NO_COLOR = "no-color"
+"""The theme for NO_COLOR."""
 
 
 def theme_from_toml(text: str, name: str) -> Theme:
@@ -92,20 +97,14 @@ def own_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).parent.parent / "themes"
 
 
-def mono_theme(*, dark: bool) -> Theme:
+def no_color_theme(*, dark: bool) -> Theme:
     """Only the terminal's own two colours; bold and reverse carry the rest. For NO_COLOR."""
     back, text = "ansi_default", "ansi_default"
     colors = dict.fromkeys(COLORS, text) | dict.fromkeys((*GROUNDS, "boost"), back)
     variables = BUILTIN_THEMES["ansi-dark"].variables | dict.fromkeys(VARIABLES, text)
     variables["cursor-style"] = "bold reverse"
     options: dict[str, Any] = {"variables": variables, **colors}
-    return Theme(name="mono", dark=dark, ansi=True, **options)
-
-
-def contrast(first: str, second: str) -> float:
-    """WCAG contrast ratio of two colours, 1 to 21."""
-    light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
+    return Theme(name=NO_COLOR, dark=dark, ansi=True, **options)
 
 
 def weak_pairs(theme: Theme) -> list[tuple[str, str, float]]:
@@ -121,12 +120,16 @@ def weak_pairs(theme: Theme) -> list[tuple[str, str, float]]:
     return [pair for pair in measured if pair[2] < LEAST_CONTRAST]
 
 
-def _luminance(value: str) -> float:
-    red, green, blue = Color.parse(value).normalized
-    parts = [
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)
-    ]
-    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+def close_states(theme: Theme) -> list[tuple[str, float]]:
+    """Deficiencies for which well, warning and bad of a theme look too much alike, and how far they are.
+
+    A theme without hues has no such pair: words and signs say it there, as they do everywhere.
+    """
+    tones = [theme.variables[name] for name in STATES]
+    if all(len(set(Color.parse(tone).rgb)) == 1 for tone in tones):
+        return []
+    measured = [(name, least_distance(tones, name)) for name in DEFICIENCIES]
+    return [pair for pair in measured if pair[1] < LEAST_DISTANCE]
 
 
 def _with_tokens(variables: Mapping[str, str], colors: Mapping[str, str]) -> dict[str, str]:

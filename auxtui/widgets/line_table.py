@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import ClassVar, Protocol
 
-from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -19,7 +18,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from auxtui.changes import changed_cells
 from auxtui.columns import GAP, Column, lay_out
+from auxtui.fitting import fit as fit
 from auxtui.glyphs import UNICODE, Glyphs
 from auxtui.present import Cell, Row, Tone
 
@@ -62,15 +63,6 @@ class FixedRows:
 
     def index_of(self, key: Hashable) -> int | None:
         return self._places.get(key)
-
-
-def fit(text: str, width: int, *, right: bool = False, ellipsis: str = "…") -> str:
-    """Text in exactly `width` cells; what is cut ends with a sign."""
-    length = cell_len(text)
-    if length > width:
-        return set_cell_size(set_cell_size(text, max(0, width - 1)) + ellipsis, width)
-    space = " " * (width - length)
-    return space + text if right else text + space
 
 
 class LineTable(ScrollView, can_focus=True):
@@ -193,7 +185,7 @@ class LineTable(ScrollView, can_focus=True):
             self.source = new
             for place, (before, after) in enumerate(zip(old.rows, new.rows, strict=True)):
                 if before != after:
-                    self._refresh_row(place)
+                    self._refresh_changes(place, before, after)
             return
         self.show_source(new)
 
@@ -343,7 +335,7 @@ class LineTable(ScrollView, can_focus=True):
             used += cells + GAP
         if used < width:
             segments.append(Segment(" " * (width - used), base))
-        return Strip(segments, max(used, width)).crop(0, width)
+        return Strip(segments, max(used, width)).crop(0, width).simplify()
 
     def _laid(self) -> list[tuple[int, int]]:
         width = self.line_width - 1
@@ -395,6 +387,13 @@ class LineTable(ScrollView, can_focus=True):
             self.scroll_to(y=self.cursor, animate=False, force=True)
         elif self.cursor >= top + height:
             self.scroll_to(y=self.cursor - height + 1, animate=False, force=True)
+
+    def _refresh_changes(self, place: int, before: Row, after: Row) -> None:
+        """Sends only the part of a row that differs: a busy list is sent every second."""
+        first, end = changed_cells(before, after, self._columns, self._laid())
+        y = place - self.scroll_offset.y + self.top_lines
+        if first < end and self.top_lines <= y < self.size.height:
+            self.refresh(Region(first + 1, y, end - first, 1))
 
     def _refresh_row(self, place: int) -> None:
         y = place - self.scroll_offset.y + self.top_lines

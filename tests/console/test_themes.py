@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from auxtui.themes import load_themes, own_folder, theme_from_toml, weak_pairs
+from auxtui.seeing import contrast
+from auxtui.themes import (
+    NO_COLOR,
+    close_states,
+    load_themes,
+    own_folder,
+    theme_from_toml,
+    weak_pairs,
+)
 from engine.model.errors import UsageError
 from tests.console.driving import sees
 
@@ -12,12 +20,29 @@ GOOD = '[colors]\nprimary = "#4FA3FF"\nforeground = "#FFFFFF"\nbackground = "#00
 
 def test_our_themes_load():
     assert WRONG == []
-    assert {"dark", "light", "contrast"} <= {theme.name for theme in OURS}
+    assert {theme.name for theme in OURS} == {"dark", "light", "contrast", "safe", "mono"}
 
 
 @pytest.mark.parametrize("theme", OURS, ids=lambda theme: theme.name)
 def test_text_has_enough_contrast_on_every_ground(theme):
     assert weak_pairs(theme) == []
+
+
+@pytest.mark.parametrize("theme", OURS, ids=lambda theme: theme.name)
+def test_well_and_not_well_differ_for_the_colour_blind(theme):
+    assert close_states(theme) == []
+
+
+def test_a_red_and_green_pair_is_found():
+    pair = '[variables]\ntone-ok = "#9AA800"\ntone-bad = "#D08A00"\ntone-warn = "#FFFFFF"\n'
+    theme = theme_from_toml(GOOD + pair, "pair")
+
+    assert "deuteranopia" in [name for name, _ in close_states(theme)]
+
+
+def test_contrast_is_that_of_the_standard():
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21.0)
+    assert contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.01)
 
 
 def test_weak_text_is_found():
@@ -56,4 +81,4 @@ async def test_no_color_uses_only_the_colours_of_the_terminal(home, make_console
     app = make_console(home, no_color=True)
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "905")
-        assert app.theme == "mono"
+        assert app.theme == NO_COLOR

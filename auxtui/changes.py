@@ -1,0 +1,54 @@
+"""What of a row has changed on the screen, so that only that is sent; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+from auxtui.columns import GAP, Column
+from auxtui.fitting import fit
+from auxtui.present import Cell, Row
+
+
+def changed_cells(
+    before: Row, after: Row, columns: Sequence[Column], laid: Sequence[tuple[int, int]]
+) -> tuple[int, int]:
+    """Where two states of a row differ as they are drawn: the first cell, and the one after the last.
+
+    Args:
+        before: as it is on the screen.
+        after: as it shall be.
+        columns: of the table.
+        laid: index and width of each column that is shown.
+    """
+    first, end, x = -1, 0, 0
+    for index, width in laid:
+        old = before.cells[index] if index < len(before.cells) else Cell("")
+        new = after.cells[index] if index < len(after.cells) else Cell("")
+        if old != new:
+            start, stop = x, x + width
+            if old.tone == new.tone:
+                right = columns[index].right
+                left, length = _differing(
+                    fit(old.text, width, right=right), fit(new.text, width, right=right)
+                )
+                start, stop = x + left, x + left + length
+            if start < stop:
+                first, end = (start if first < 0 else first), stop
+        x += width + GAP
+    return max(first, 0), end
+
+
+def _differing(old: str, new: str) -> tuple[int, int]:
+    """Where two texts of the same width differ: the cells before, and how many."""
+    start = _common(old, new)
+    tail = _common(old[start:][::-1], new[start:][::-1])
+    middle = new[start : len(new) - tail]
+    return cell_len(new[:start]), max(cell_len(middle), cell_len(old[start : len(old) - tail]))
+
+
+def _common(one: str, other: str) -> int:
+    """Characters that two texts have in common at their beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
