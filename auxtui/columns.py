@@ -176,7 +176,7 @@ NODES = (
     Column(title="Why", width=20, flex=3, rank=2),
 )
 TREND = (
-    Column(title="Copy", width=14, wish=22, flex=1),
+    Column(title="Copy", width=12, wish=22, flex=1),
     Column(title="State", width=15),
     Column(title="To copy", width=8, right=True),
     Column(title="Rate", width=10, right=True, rank=1),

@@ -167,7 +167,7 @@ async def test_help_is_made_from_the_registry(home, make_console):
 async def test_troubles_are_listed_with_what_to_do(home, make_console):
     app = make_console(home)
     async with app.run_test(size=(120, 40)) as pilot:
-        await sees(pilot, "7 troubles")
+        await sees(pilot, "8 troubles")
         await pilot.press("exclamation_mark")
 
         await sees(

@@ -20,7 +20,7 @@ async def test_first_screen_shows_tree_jobs_and_the_worst_thing(home, make_conso
     app = make_console(home)
     async with app.run_test(size=size) as pilot:
         await sees(pilot, "hq", "Storage Policies", "databases", "running", "905", "41%")
-        await sees(pilot, "library vault is offline", "7 troubles: !", "? Help", "q Leave")
+        await sees(pilot, "library vault is offline", "8 troubles: !", "? Help", "q Leave")
 
 
 async def test_wide_screens_show_what_the_node_holds(home, make_console):
