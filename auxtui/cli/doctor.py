@@ -12,7 +12,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command()
 def doctor(ctx: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """What is wrong here, and what to do about it; changes nothing, starts nothing."""
+    """What is wrong here, and what to do about it; starts nothing, and tries every library out."""
     from auxtui.cli.examining import examine
 
     terms = terms_of(ctx, home, as_json)

@@ -1,4 +1,7 @@
-"""What the doctor looks at. Each look is a function that gives findings; none of them changes anything."""
+"""What the doctor looks at. Each look is a function that gives findings; none of them changes anything.
+
+A library is tried out with a small file, which goes again.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from engine.catalog.values import Finding, LibraryValue, ServiceValue, Subclient
 from engine.control.lock import is_held
 from engine.library import open_library
 from engine.library.space import space_is_low
+from engine.library.trying import TriesOut
 from engine.model.clock import system_clock
 from engine.model.errors import AuxError
 from engine.model.names import shown
@@ -194,12 +198,19 @@ def _library(library: LibraryValue, commcell_id: str) -> Iterator[Finding]:
         )
         return
     try:
-        probe = open_library(library.name, library.url, library.uuid, commcell_id).probe()
+        opened = open_library(library.name, library.url, library.uuid, commcell_id)
+        probe = opened.probe()
+        if isinstance(opened, TriesOut):
+            opened.try_out()
     except AuxError as err:
         yield _error(f"library {name} is offline: {err.message}", err.hint)
         return
+    if probe.line is not None:
+        for lack in probe.line.lacks:
+            yield _info(f"library {name}: {lack}")
     free, total = probe.free_bytes, probe.total_bytes
     if free is None:
+        yield _info(f"library {name} is online, its free space is not known")
         return
     if space_is_low(free, total):
         yield _warning(

@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schedule": ("schedule", "When operations start by themselves."),
     "window": ("window", "When operations must not run, and why not now."),
     "activity": ("activity", "Switch operations off and on."),
+    "library": ("library", "The libraries: state, line, test, trust in a host."),
     "forecast": ("forecast", "When copies will be caught up, and which fell behind."),
     "alert": ("alert", "What is told to whom: list, test, clear."),
     "metrics": ("metrics", "Numbers for Prometheus."),

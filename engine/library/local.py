@@ -21,10 +21,12 @@ from engine.library.interface import LibraryIdentity, Place, Probe
 from engine.library.journal import boot_id
 from engine.library.local_partial import PartialJob, open_copy
 from engine.library.local_reader import LocalJobReader, checked_header, published_entries
+from engine.library.local_trying import try_out
 from engine.library.local_writer import LocalJobWriter, start_writer
 from engine.library.manifest import manifest_digest
 from engine.library.marker import Marker
 from engine.library.syscalls import rename_new
+from engine.library.trying import Step
 from engine.model.entries import FileEntry, ManifestHeader
 from engine.model.errors import LibraryOffline, ManifestError, NotFoundError
 from engine.model.names import shown
@@ -186,6 +188,13 @@ class LocalLibrary:
                 remove_tree(name, parent=removed_fd)
             finally:
                 os.close(removed_fd)
+
+    def try_out(self) -> list[Step]:
+        """See `TriesOut`."""
+        with self._opened() as root_fd:
+            self._marker.require(root_fd)
+            with on_destination("try out", self._root):
+                return try_out(root_fd)
 
     def _claim(self, place: Place, job_id: int, *, replace: bool) -> PartialJob:
         with self._opened():  # says that it is offline in the words of this library

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import socket
@@ -13,12 +14,12 @@ import asyncssh
 from engine.library.sftp.address import DEFAULT_PORT, SftpAddress
 from engine.library.sftp.trust import (
     OfferedKey,
+    UntrustedKey,
     known_hosts,
     offered,
     refusal,
-    trusted_keys,
 )
-from engine.model.errors import HostKeyRefused, LibraryOffline
+from engine.model.errors import LibraryOffline
 from engine.model.names import shown
 
 CONNECT_S = 20.0
@@ -32,6 +33,7 @@ _CIPHERS = (
     "aes128-ctr",
     "aes256-ctr",
 )
+_HUNG_UP = (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost, ConnectionResetError)
 _JUMP = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>[^@:]+)(?::(?P<port>[0-9]+))?")
 
 
@@ -81,32 +83,23 @@ async def connect(name: str, address: SftpAddress) -> asyncssh.SSHClientConnecti
 
 
 async def look_at_key(name: str, address: SftpAddress) -> OfferedKey:
-    """The key that the host shows; nothing is trusted and nobody logs in.
+    """The first key on the way that is not trusted, or that of the host; nothing is trusted by this.
 
     Raises:
-        LibraryOffline: it cannot be reached.
+        LibraryOffline: it cannot be reached, or refuses the login.
     """
     try:
         connection = await connect(name, address)
-    except HostKeyRefused:
-        pass
-    except LibraryOffline as err:
-        if not isinstance(err.__cause__, asyncssh.PermissionDenied):
-            raise
-    else:
-        connection.abort()
-    host, port = address.host, address.port or DEFAULT_PORT
+    except UntrustedKey as err:
+        return err.key
     try:
-        known = trusted_keys(address, host, "", port)
-        algorithms = [key.get_algorithm() for key in known] or ()
-        key = await asyncssh.get_server_host_key(
-            host, port, config=None, server_host_key_algs=algorithms
-        )
-    except (OSError, asyncssh.Error) as err:
-        raise _unreachable(name, address.label, err) from err
-    if key is None:
-        raise LibraryOffline(f"{shown(address.label)} shows no host key")
-    return offered(address, host, "", port, key)
+        key = connection.get_server_host_key()
+        if key is None:
+            raise LibraryOffline(f"{shown(address.label)} shows no host key")
+        host, port = connection.get_extra_info("host"), connection.get_extra_info("port")
+        return offered(address, str(host), "", int(port or DEFAULT_PORT), key)
+    finally:
+        connection.abort()
 
 
 async def _hop(
@@ -140,9 +133,27 @@ async def _hop(
             "in the URL",
         ) from err
     except (OSError, asyncssh.Error, ValueError) as err:
-        if client.refused is not None:
-            raise refusal(name, label, client.refused) from err
+        refused = client.refused
+        # A server without a key of the kind that is trusted says so, or just hangs up.
+        if refused is None and isinstance(err, _HUNG_UP):
+            refused = await _other_kind(address, host, port or DEFAULT_PORT, tunnel)
+        if refused is not None:
+            raise refusal(name, label, refused) from err
         raise _unreachable(name, label, err) from err
+
+
+async def _other_kind(
+    address: SftpAddress, host: str, port: int, tunnel: asyncssh.SSHClientConnection | None
+) -> OfferedKey | None:
+    """The key of a host that has none of the kind that is trusted; None when that is not why."""
+    more: dict[str, Any] = {"tunnel": tunnel} if tunnel is not None else {}
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            key = await asyncssh.get_server_host_key(host, port, config=None, **more)
+    except (OSError, asyncssh.Error):
+        return None
+    found = offered(address, host, "", port, key) if key is not None else None
+    return found if found is not None and found.is_changed else None
 
 
 def _options(name: str, address: SftpAddress) -> dict[str, Any]:

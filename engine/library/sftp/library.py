@@ -16,6 +16,7 @@ from engine.library.manifest import manifest_digest, read_manifest
 from engine.library.marker import MAX_MARKER_BYTES, Marker, identity_of, text_of
 from engine.library.sftp import wire
 from engine.library.sftp.address import SftpAddress, parse_address
+from engine.library.sftp.connecting import look_at_key
 from engine.library.sftp.digests import digests_offered
 from engine.library.sftp.far import FarSide, require_directory
 from engine.library.sftp.journaling import downloaded, read_far_journal
@@ -23,7 +24,10 @@ from engine.library.sftp.link import link_to
 from engine.library.sftp.partial import FarMarker, FarPartial
 from engine.library.sftp.reading import SftpJobReader
 from engine.library.sftp.session import gathered
+from engine.library.sftp.trust import OfferedKey
+from engine.library.sftp.trying import try_out
 from engine.library.sftp.writer import SftpJobWriter, start_writer
+from engine.library.trying import Step
 from engine.model.entries import FileEntry, ManifestHeader
 from engine.model.errors import LibraryOffline, ManifestError, NotFoundError
 from engine.model.names import shown
@@ -133,6 +137,19 @@ class SftpLibrary:
         """See `Library`."""
         with on_destination("remove", self._where(place, job_id)):
             self.link.call(self._remove(place, job_id))
+
+    def try_out(self) -> list[Step]:
+        """See `TriesOut`."""
+        self.probe()
+        return self.link.call(try_out(self.far))
+
+    def host_key(self) -> OfferedKey:
+        """The key that its host shows, or a host on the way that has none that is trusted.
+
+        Raises:
+            LibraryOffline: it cannot be reached, or refuses the login.
+        """
+        return self.link.call(look_at_key(self._name, self.link.address))
 
     def identity(self) -> LibraryIdentity:
         """See `Discovery`."""

@@ -106,11 +106,15 @@ class FarPartial:
         await self._open_job()
 
     async def close(self) -> None:
-        """Gives the claim up; what is in the directory stays. Never raises: the lock can be taken over."""
+        """Gives the claim up; what is in the directory stays.
+
+        Never raises, and waits for no host that is away: the lock can be taken over.
+        """
         if self._is_held:
             self._is_held = False
-            with suppress(OSError, StorageError):
-                await self._lock.release()
+            if self.far.link.is_open:
+                with suppress(OSError, StorageError):
+                    await self._lock.release()
             self._lock.forget()
 
     async def check_held(self) -> None:

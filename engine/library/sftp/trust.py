@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import asyncssh
 
@@ -33,6 +34,21 @@ class OfferedKey:
     """Another key of this host is trusted."""
     file: str
     """Where it is trusted, or would be."""
+
+
+class UntrustedKey(HostKeyRefused):
+    """`HostKeyRefused` with what there is to know of the key."""
+
+    def __init__(self, message: str, *, hint: str, key: OfferedKey) -> None:
+        super().__init__(message, hint=hint, fingerprint=key.fingerprint, is_changed=key.is_changed)
+        self.key = key
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _untrusted, (self.message, self.hint, self.key)
+
+
+def _untrusted(message: str, hint: str, key: OfferedKey) -> UntrustedKey:
+    return UntrustedKey(message, hint=hint, key=key)
 
 
 def known_hosts_file(address: SftpAddress) -> str:
@@ -80,7 +96,7 @@ def trusted_keys(address: SftpAddress, host: str, addr: str, port: int) -> list[
     return list(known_hosts(address).match(host, addr, port)[0])
 
 
-def refusal(name: str, label: str, key: OfferedKey) -> HostKeyRefused:
+def refusal(name: str, label: str, key: OfferedKey) -> UntrustedKey:
     """The error for a key that is not trusted.
 
     Args:
@@ -89,21 +105,20 @@ def refusal(name: str, label: str, key: OfferedKey) -> HostKeyRefused:
         key: what it showed.
     """
     if key.is_changed:
-        return HostKeyRefused(
+        return UntrustedKey(
             f"library {name} is offline: the host key of {shown(label)} has changed: it shows "
             f"{key.fingerprint} ({key.algorithm}), another one is trusted in {shown(key.file)}",
             hint="somebody may stand in between: compare it at the host itself (ssh-keygen -lf "
             "/etc/ssh/ssh_host_*_key.pub); only if it is right, remove the old line there and "
             f"run: auxtui library trust {name}",
-            fingerprint=key.fingerprint,
-            is_changed=True,
+            key=key,
         )
-    return HostKeyRefused(
+    return UntrustedKey(
         f"library {name} is offline: the host key of {shown(label)} is unknown: it shows "
         f"{key.fingerprint} ({key.algorithm}), none is trusted in {shown(key.file)}",
         hint="compare it at the host itself (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub), then "
         f"run: auxtui library trust {name}",
-        fingerprint=key.fingerprint,
+        key=key,
     )
 
 

@@ -12,7 +12,7 @@ from engine.library.sftp import wire
 from engine.library.sftp.far import FarSide
 from engine.library.sftp.session import ANSWER_S, SftpSession
 from engine.library.sftp.wire import Reply
-from engine.model.errors import DestinationWrite, StorageError
+from engine.model.errors import DestinationError, DestinationWrite, StorageError
 from engine.model.names import RelPath, shown
 
 
@@ -58,12 +58,12 @@ class FarWriter:
             self._far.link.call(self._put(buffer.cast("B"), offset))
 
     def sync(self) -> None:
-        """See `WriteHandle`."""
+        """See `WriteHandle`. A line that was lost says nothing against what was synced before."""
         self._refuse_dead()
         try:
             with on_destination("sync", self._path):
                 self._far.link.call(self._sync())
-        except StorageError as err:
+        except DestinationError as err:
             try:
                 self._failed(self._path)
             except StorageError as second:

@@ -1,0 +1,57 @@
+"""Tries a library over SFTP out; see `engine.library.trying`."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+
+from engine.library.blame import on_destination
+from engine.library.layout import ASIDE_SUFFIX
+from engine.library.sftp.far import FarSide
+from engine.library.trying import PROBE_BYTES, Step, probe_names
+from engine.model.errors import DestinationWrite, StorageError
+
+
+async def try_out(far: FarSide) -> list[Step]:
+    """Writes, syncs, renames, reads and removes a probe in the root of a library.
+
+    Raises:
+        StorageError: the step that failed, and why.
+    """
+    aside, name = (far.at(each) for each in probe_names())
+    content = secrets.token_bytes(PROBE_BYTES)
+    steps: list[Step] = []
+    start = time.perf_counter()
+
+    def done(what: str) -> None:
+        nonlocal start
+        now = time.perf_counter()
+        steps.append(Step(what, now - start))
+        start = now
+
+    try:
+        with on_destination("write a probe to", far.root):
+            await far.put_aside(aside.removesuffix(ASIDE_SUFFIX), (content,))
+        done("write and sync")
+        with on_destination("rename a probe in", far.root):
+            await far.rename_new(aside, name)
+        done("rename")
+        with on_destination("sync", far.root):
+            await far.sync_directory(far.root)
+        done("sync of the directory")
+        with on_destination("read a probe from", far.root):
+            if await far.content(name, PROBE_BYTES) != content:
+                raise DestinationWrite(
+                    "a probe was read back, and is not what was written",
+                    hint="the disk there or the line damages data: do not use this library",
+                )
+        done("read")
+        with on_destination("delete a probe in", far.root):
+            await far.remove_if_there(name)
+        done("delete")
+    finally:
+        for left in (aside, name):
+            with suppress(OSError, StorageError):
+                await far.remove_if_there(left)
+    return steps
