@@ -113,6 +113,7 @@ ANY = frozenset(
         "copy",
         "job-copy",
         "backup-job",
+        "path",
         "client",
         "subclient",
         "library",

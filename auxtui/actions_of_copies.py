@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from auxtui import format as fmt
 from auxtui.action_values import Action, Confirm, Target, World, named
 from auxtui.inert import safe
-from engine.catalog.live_values import LiveCopy, LiveJobCopy
-from engine.model.states import CopyKind, JobCopyState
+from engine.catalog.live_values import LiveCopy, LiveJobCopy, LiveSubclient
+from engine.model.states import CopyKind, JobCopyState, SubclientKind
 
 JOB_COPY = frozenset({"job-copy"})
 COPY = frozenset({"copy"})
+BACKUP_JOB = frozenset({"job-copy", "backup-job"})
+SUBCLIENT = frozenset({"subclient"})
 OWED = frozenset({JobCopyState.TO_BE_COPIED, JobCopyState.PARTIALLY_COPIED, JobCopyState.DEFERRED})
 ON_MEDIA = frozenset({JobCopyState.AVAILABLE, JobCopyState.BAD})
 
@@ -95,6 +97,13 @@ def _not_prioritised(target: Target | None, world: World) -> str:
 def _not_restorable(target: Target | None, world: World) -> str:
     line = _line(target)
     return "" if line is None or line.state == JobCopyState.AVAILABLE else _words(line)
+
+
+def _not_backed_up(target: Target | None, world: World) -> str:
+    value = target.value if target else None
+    if isinstance(value, LiveSubclient) and value.kind == SubclientKind.LANDING:
+        return "it adopts what others write: choose one of its backup jobs"
+    return ""
 
 
 def _copy(target: Target | None) -> LiveCopy | None:
@@ -267,6 +276,45 @@ COPY_ACTIONS: tuple[Action, ...] = (
         changes=True,
         because=_not_on_media,
         hint_rank=2,
+    ),
+    Action(
+        id="job-copy.restore",
+        keys="s",
+        label="Restore",
+        help="Gets it back into a directory; the dialog says from where before it starts.",
+        kinds=BACKUP_JOB | {"path"},
+        changes=True,
+        because=_not_restorable,
+        bulk=False,
+        hint_rank=3,
+    ),
+    Action(
+        id="job-copy.browse",
+        keys="b",
+        label="Browse",
+        help="The tree of paths in it: mark what is wanted, and restore that.",
+        kinds=BACKUP_JOB,
+        bulk=False,
+        hint_rank=4,
+    ),
+    Action(
+        id="subclient.restore",
+        keys="",
+        label="Restore",
+        help="Gets it back as it was at a time, into a directory.",
+        kinds=SUBCLIENT,
+        changes=True,
+        because=_not_backed_up,
+        bulk=False,
+    ),
+    Action(
+        id="subclient.browse",
+        keys="b",
+        label="Browse",
+        help="The tree of paths in its newest backup: mark what is wanted, and restore that.",
+        kinds=SUBCLIENT,
+        because=_not_backed_up,
+        bulk=False,
     ),
     Action(
         id="copy.verify",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from auxtui.restoring import Entry, Wanted
 from engine.catalog.home import Home
 
 
@@ -58,11 +59,16 @@ class UpkeepDoor(Protocol):
         """Starts data aging; returns the job id."""
         ...
 
-    def restore(
-        self, backup_job_id: int, *, to: str, copy: str | None, paths: Sequence[str],
-        overwrite: bool,
-    ) -> int:  # fmt: skip
+    def restore(self, wanted: Wanted, *, to: str, overwrite: bool) -> int:
         """Starts a restore; returns the job id."""
+        ...
+
+    def preview_restore(self, wanted: Wanted, *, to: str) -> Any:
+        """What a restore would read and where from: a `RestorePreview` of the engine."""
+        ...
+
+    def browse(self, wanted: Wanted, path: bytes) -> Sequence[Entry]:
+        """What lies in a directory of a backup."""
         ...
 
 
@@ -127,18 +133,39 @@ class Upkeep:
             )
         )
 
-    def restore(
-        self, backup_job_id: int, *, to: str, copy: str | None, paths: Sequence[str],
-        overwrite: bool,
-    ) -> int:  # fmt: skip
+    def restore(self, wanted: Wanted, *, to: str, overwrite: bool) -> int:
         return int(
             self._engine().run_restore(
                 self._home,
-                backup_job_id,
+                wanted.backup_job_id,
                 to=to,
-                copy=copy,
-                path_globs=paths,
+                copy=wanted.copy,
+                path_globs=wanted.globs,
                 overwrite=overwrite,
                 by=self._by,
+                subclient=wanted.subclient,
+                as_of=wanted.as_of,
+                paths=wanted.paths,
+                identity_files=wanted.identity_files,
             )
         )
+
+    def preview_restore(self, wanted: Wanted, *, to: str) -> Any:
+        return self._engine().preview_restore(
+            self._home,
+            wanted.backup_job_id,
+            to=to,
+            copy=wanted.copy,
+            subclient=wanted.subclient,
+            as_of=wanted.as_of,
+        )
+
+    def browse(self, wanted: Wanted, path: bytes) -> Sequence[Entry]:
+        entries: Sequence[Entry] = self._engine().browse(
+            self._home,
+            job_id=wanted.backup_job_id,
+            subclient=wanted.subclient,
+            as_of=wanted.as_of,
+            path=path,
+        )
+        return entries

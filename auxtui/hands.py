@@ -16,6 +16,7 @@ from auxtui.action_values import Action, Confirm, Target, named
 from auxtui.asking import begin, tell_error
 from auxtui.feed import in_thread
 from auxtui.hands_of_copies import COPY_HANDS
+from auxtui.hands_of_restores import RESTORE_HANDS
 from auxtui.hands_of_rules import RULE_HANDS
 from auxtui.hands_of_site import SITE_HANDS
 from auxtui.inert import safe
@@ -356,6 +357,7 @@ HANDS: dict[str, Hand] = {
     "console.leave": _leave,
     "console.undo": _undo,
     **COPY_HANDS,
+    **RESTORE_HANDS,
     **RULE_HANDS,
     **SITE_HANDS,
 }

@@ -6,7 +6,6 @@ answer; the service is started when it is needed.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,9 @@ from engine.control.configuring import try_edit as try_edit
 from engine.control.ending import terminate_holder
 from engine.control.lock import is_held, read_holder
 from engine.control.rebuilding import rebuild as rebuild
+from engine.control.restoring import RestorePreview as RestorePreview
+from engine.control.restoring import preview_restore as preview_restore
+from engine.control.restoring import run_restore as run_restore
 from engine.control.upkeep import preview_aging as preview_aging
 from engine.control.upkeep import promote as promote
 from engine.control.upkeep import release as release
@@ -45,7 +47,7 @@ from engine.model.errors import (
     ServiceError,
     UsageError,
 )
-from engine.model.names import path_to_json, refuse_unwritable
+from engine.model.names import refuse_unwritable
 from engine.model.states import JobState, Operation, RequestKind
 from engine.operations.options import check_options, options_to_json
 from engine.operations.plandocument import plan_document
@@ -131,54 +133,6 @@ def run_auxcopy(home: Home, policy: str, options: RunOptions, *, by: str) -> int
         "operation": Operation.AUXCOPY.value,
         "policy": policy,
         "options": options_to_json(options),
-    }
-    return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
-
-
-def run_restore(
-    home: Home,
-    backup_job_id: int | None,
-    *,
-    to: str,
-    copy: str | None,
-    path_globs: Sequence[str],
-    overwrite: bool,
-    identity_files: Sequence[str] = (),
-    by: str,
-    subclient: str | None = None,
-    as_of: datetime | None = None,
-    paths: Sequence[bytes] = (),
-) -> int:
-    """Starts a restore of a backup job below a directory; returns its job id.
-
-    Args:
-        home: whose.
-        backup_job_id: which; None: that of a subclient as of a time.
-        to: the directory.
-        copy: from this one only; None: by precedence.
-        path_globs: only what matches, or lies below what does; empty: all.
-        overwrite: replace files that are there.
-        by: who asks.
-        subclient: `client/subclient` that auxtui backs up, instead of a backup job.
-        as_of: aware; None: its newest backup.
-        paths: exact paths as `browse` gives them, each with all below it; with `path_globs` what
-            is in either.
-
-    Raises:
-        UsageError, NotFoundError: refused; nothing was changed.
-    """
-    refuse_unwritable(copy or "")
-    payload = {
-        "operation": Operation.RESTORE.value,
-        "backup_job_id": backup_job_id,
-        "subclient": subclient,
-        "as_of": None if as_of is None else as_of.isoformat(),
-        "marked": [path_to_json(path) for path in paths],
-        "to": os.path.abspath(to),
-        "copy": copy,
-        "paths": list(path_globs),
-        "overwrite": overwrite,
-        "identity_files": list(identity_files),
     }
     return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
 

@@ -16,6 +16,7 @@ set_terminal_profile({})
 from auxtui.app import ConsoleApp  # noqa: E402 - Textual reads the profile when it is imported
 from auxtui.door_site import Site  # noqa: E402
 from auxtui.profile import Profile  # noqa: E402
+from auxtui.restoring import Wanted  # noqa: E402
 from engine.catalog.home import Home  # noqa: E402
 from engine.catalog.live import LiveCatalog  # noqa: E402
 from engine.catalog.live_values import HistoryFilter  # noqa: E402
@@ -80,6 +81,26 @@ AGING: dict[str, Any] = {
             (102, False, "copy monthly waits for it", "copy monthly"),
         )
     ],
+}
+
+
+def _entry(name: bytes, kind: str, size: int = 0) -> frontdoor.BrowseEntry:
+    return frontdoor.BrowseEntry(name=name, kind=kind, size=size, mtime=NOW, job_id=101)
+
+
+TREE: dict[bytes, list[frontdoor.BrowseEntry]] = {
+    b"": [
+        _entry(b"etc", "directory"),
+        _entry(b"[/red]x\x1b]0;owned\x07", "directory"),
+        _entry(b"base.tar", "file", 2**20),
+    ],
+    b"etc": [
+        _entry(b"ssl", "directory"),
+        _entry(b"hosts", "file", 120),
+        _entry(b"\xff\xfe\n\xe2\x80\xae", "file", 7),
+    ],
+    b"etc/ssl": [_entry(b"key.pem", "file", 1700)],
+    b"[/red]x\x1b]0;owned\x07": [],
 }
 
 
@@ -185,17 +206,28 @@ class RecordingDoor(Site):
         self._call("run_aging", policy, confirm)
         return 910
 
-    def restore(
-        self,
-        backup_job_id: int,
-        *,
-        to: str,
-        copy: str | None,
-        paths: Sequence[str],
-        overwrite: bool,
-    ) -> int:
-        self._call("restore", backup_job_id, to, copy, list(paths), overwrite)
+    def restore(self, wanted: Wanted, *, to: str, overwrite: bool) -> int:
+        self._call("restore", wanted, to, overwrite)
         return 911
+
+    def preview_restore(self, wanted: Wanted, *, to: str) -> frontdoor.RestorePreview:
+        self._call("preview_restore", wanted, to)
+        copies = ("primary", "offsite") if wanted.copy is None else (wanted.copy,)
+        return frontdoor.RestorePreview(
+            backup_job_id=wanted.backup_job_id or 101,
+            subclient="db1/pg",
+            level="full",
+            completed_at=NOW,
+            files=3,
+            size_bytes=2**30,
+            policy="databases",
+            copies=copies,
+            others=("monthly",),
+        )
+
+    def browse(self, wanted: Wanted, path: bytes) -> Sequence[frontdoor.BrowseEntry]:
+        self._call("browse", wanted, path)
+        return TREE[path]
 
 
 @pytest.fixture

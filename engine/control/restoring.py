@@ -1,0 +1,134 @@
+"""The front door's part for restores: the request, and what it would do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from engine.catalog import config, ledger
+from engine.catalog.home import Home
+from engine.catalog.opening import open_catalog
+from engine.control.asking import request
+from engine.model.names import path_to_json, refuse_unwritable
+from engine.model.states import Operation, RequestKind
+from engine.operations.restore import check_restore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorePreview:
+    """What a restore would read, and where from."""
+
+    backup_job_id: int
+    subclient: str
+    """`client/subclient`."""
+    level: str
+    completed_at: datetime
+    files: int
+    size_bytes: int
+    """Of the whole backup job."""
+    policy: str
+    copies: tuple[str, ...]
+    """That can give it, in the order in which they are asked."""
+    others: tuple[str, ...]
+    """Copies of the policy that cannot."""
+
+
+def run_restore(
+    home: Home,
+    backup_job_id: int | None,
+    *,
+    to: str,
+    copy: str | None,
+    path_globs: Sequence[str],
+    overwrite: bool,
+    identity_files: Sequence[str] = (),
+    by: str,
+    subclient: str | None = None,
+    as_of: datetime | None = None,
+    paths: Sequence[bytes] = (),
+) -> int:
+    """Starts a restore of a backup job below a directory; returns its job id.
+
+    Args:
+        home: whose.
+        backup_job_id: which; None: that of a subclient as of a time.
+        to: the directory.
+        copy: from this one only; None: by precedence.
+        path_globs: only what matches, or lies below what does; empty: all.
+        overwrite: replace files that are there.
+        identity_files: age key files, for copies that are encrypted.
+        by: who asks.
+        subclient: `client/subclient` that auxtui backs up, instead of a backup job.
+        as_of: aware; None: its newest backup.
+        paths: exact paths as `browse` gives them, each with all below it; with `path_globs` what
+            is in either.
+
+    Raises:
+        UsageError, NotFoundError: refused; nothing was changed.
+    """
+    payload = {
+        **_payload(backup_job_id, os.path.abspath(to), copy, subclient, as_of),
+        "marked": [path_to_json(path) for path in paths],
+        "paths": list(path_globs),
+        "overwrite": overwrite,
+        "identity_files": list(identity_files),
+    }
+    return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
+
+
+def preview_restore(
+    home: Home,
+    backup_job_id: int | None,
+    *,
+    to: str,
+    copy: str | None,
+    subclient: str | None = None,
+    as_of: datetime | None = None,
+) -> RestorePreview:
+    """What such a restore would read; changes nothing and needs no service. Arguments as there.
+
+    Raises:
+        UsageError, NotFoundError: it would be refused.
+    """
+    payload = _payload(backup_job_id, to, copy, subclient, as_of)
+    catalog = open_catalog(home)
+    try:
+        with catalog.read() as session:
+            options, policy_id, policy, copies = check_restore(session, payload)
+            job = ledger.backup_job(session, options["backup_job_id"])
+            value = next(v for v in config.subclients(session) if v.id == job.subclient_id)
+            every = [each.name for each in config.copies(session, policy_id)]
+    finally:
+        catalog.close()
+    return RestorePreview(
+        backup_job_id=job.id,
+        subclient=f"{value.client}/{value.name}",
+        level=job.level,
+        completed_at=job.completed_at,
+        files=job.files,
+        size_bytes=job.size_bytes,
+        policy=policy,
+        copies=tuple(copies),
+        others=tuple(name for name in every if name not in copies),
+    )
+
+
+def _payload(
+    backup_job_id: int | None,
+    to: str,
+    copy: str | None,
+    subclient: str | None,
+    as_of: datetime | None,
+) -> dict[str, Any]:
+    refuse_unwritable(copy or "", subclient or "", to)
+    return {
+        "operation": Operation.RESTORE.value,
+        "backup_job_id": backup_job_id,
+        "subclient": subclient,
+        "as_of": None if as_of is None else as_of.isoformat(),
+        "to": to,
+        "copy": copy,
+    }
