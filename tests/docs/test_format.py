@@ -11,8 +11,9 @@ import pytest
 
 from tests.cell import Cell, content, tree
 from tests.docs.recipes import DOCS, recipes, run_recipe
+from tests.transfer.encodings import Key
 
-TOOLS = ("zstd", "jq", "b3sum")
+TOOLS = ("zstd", "jq", "b3sum", "age")
 RECIPES = recipes(DOCS / "format.md")
 MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
 
@@ -164,6 +165,107 @@ def test_a_damaged_chunk_is_mended_from_another_copy(copied: Cell, tmp_path: Pat
 
 
 def test_every_recipe_is_tried() -> None:
-    tried = {"list", "manifest", "verify", "count", "restore", "owners", "mend"}
+    tried = {"list", "manifest", "verify", "count", "restore", "restore-encoded", "owners", "mend"}
 
     assert set(RECIPES) == tried
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Key:
+    return Key.generate(tmp_path_factory.mktemp("keys") / "key")
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory, identity: Key) -> Cell:
+    """Backup jobs on a copy that is compressed and encrypted, and on one that is compressed."""
+    cell = Cell(tmp_path_factory.mktemp("cell"))
+    cell.dump("single.dump", 40 << 20)
+    cell.dump("job1/base.tar", 1_000_000)
+    cell.dump("job1/deep/er/empty", 0)
+    cell.dump("job1/a", 100)
+    (cell.landing / "job1/a.zst").mkdir()
+    for name in (
+        b"new\nline\n",
+        b"[red]\x1b[2J",
+        b"caf\xe9",
+        b"n" * 255,
+        b"n" * 251,
+        b"-n",
+        b"a.zst.age",
+    ):
+        path = cell.landing / "job1" / os.fsdecode(name)
+        path.write_bytes(content(path.name, 1000))
+    (cell.landing / "job1/link").symlink_to("base.tar")
+    (cell.landing / "job1/second-name").hardlink_to(cell.landing / "job1/base.tar")
+    second = '[policies.databases.copies.packed]\nlibrary = "shelf"\ncompression = "zstd"\n'
+    cell.apply(second, offsite=f'compression = "zstd"\nencrypt_to = ["{identity.recipient}"]')
+    cell.scan()
+    try:
+        assert cell.run().state == "completed"
+    finally:
+        cell.close()
+    return cell
+
+
+PLACES = [("vault", "offsite"), ("shelf", "packed")]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=["zstd and age", "zstd"])
+@pytest.mark.parametrize("recipe", ["manifest", "verify", "count"])
+def test_a_good_encoded_copy_is_proved_without_a_key(
+    encoded: Cell, place: tuple[str, str], recipe: str
+) -> None:
+    for job in encoded.on_media(*place).values():
+        assert run_recipe(RECIPES[recipe], JOB=job) == ""
+
+
+@pytest.mark.parametrize("place", PLACES, ids=["zstd and age", "zstd"])
+def test_an_encoded_copy_gives_back_every_byte(
+    encoded: Cell, identity: Key, place: tuple[str, str], tmp_path: Path
+) -> None:
+    for number, job in enumerate(encoded.on_media(*place).values()):
+        target = tmp_path / str(number)
+        said = run_recipe(
+            RECIPES["restore-encoded"], JOB=job, TARGET=target, IDENTITY=identity.path
+        )
+        assert said == ""
+        (name,) = target.iterdir()
+        assert without_directory_times(tree(name)) == without_directory_times(
+            tree(encoded.landing / name.name)
+        )
+
+
+def without_directory_times(found: dict[str, object]) -> dict[str, object]:
+    return {
+        name: of[:2] if isinstance(of, tuple) and of[0] == "directory" else of
+        for name, of in found.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["base.tar.zst.age", "-n.zst.age"])
+def test_a_damaged_encoded_file_is_named_and_not_restored(
+    encoded: Cell, identity: Key, tmp_path: Path, name: str
+) -> None:
+    media = encoded.on_media()[encoded.ledger()[b"job1"].backup_job_id]
+    job = tmp_path / media.name
+    subprocess.run(["cp", "-a", media, job], check=True)
+    with (job / "data/job1" / name).open("r+b") as file:
+        file.seek(-5, os.SEEK_END)
+        file.write(b"XXXXX")
+
+    said = run_recipe(RECIPES["verify"], JOB=job)
+    told = subprocess.run(
+        ["bash", "-uc", RECIPES["restore-encoded"]],
+        env={
+            **os.environ,
+            "JOB": str(job),
+            "TARGET": str(tmp_path / "t"),
+            "IDENTITY": str(identity.path),
+        },
+        capture_output=True,
+        check=False,
+    ).stdout.decode()
+
+    assert f"damaged: job1/{name}" in said
+    assert f"damaged: job1/{name.removesuffix('.zst.age')}\n" in told
+    assert not (tmp_path / "t/job1" / name.removesuffix(".zst.age")).exists()
