@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from auxtui import format as fmt
@@ -47,10 +48,33 @@ def ask_all(terms: Terms, kind: RequestKind, policy: str, said: str) -> int:
             done.append(job.id)
         except (UsageError, NotFoundError) as err:  # it has ended meanwhile
             refused.append({"job_id": job.id, "error": err.message, "hint": err.hint})
+    return _say(terms, done, refused, f"{fmt.count(len(done), 'job')} {said}")
+
+
+def resubmit_each(terms: Terms, job_ids: Sequence[int]) -> int:
+    """Runs ended jobs once more; one that is refused stops no other.
+
+    Returns:
+        The exit code: 1 when one was refused.
+    """
+    from engine.control import frontdoor
+
+    done: list[int] = []
+    refused: list[dict[str, Any]] = []
+    for job_id in job_ids:
+        try:
+            done.append(frontdoor.resubmit(terms.home, job_id, by=whoami()))
+        except (UsageError, NotFoundError) as err:
+            refused.append({"job_id": job_id, "error": err.message, "hint": err.hint})
+    return _say(terms, done, refused, "\n".join(str(job_id) for job_id in done))
+
+
+def _say(terms: Terms, done: list[int], refused: list[dict[str, Any]], said: str) -> int:
     if terms.as_json:
         _write_document(terms, done, refused)
     else:
-        say(f"{fmt.count(len(done), 'job')} {said}")
+        for line in said.splitlines():
+            say(line)
         for each in refused:
             tell(f"{each['error']}; {each['hint']}" if each["hint"] else each["error"])
     return EXIT_FAILED if refused else EXIT_OK

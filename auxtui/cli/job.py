@@ -182,14 +182,31 @@ def throttle(
 
 @app.command()
 def resubmit(
-    ctx: typer.Context, job_id: JobId, home: HomeOption = None, as_json: JsonOption = False
+    ctx: typer.Context,
+    ended: Annotated[
+        list[int],
+        typer.Argument(
+            metavar="ID...",
+            min=1,
+            max=2**63 - 1,
+            help="Ended jobs.",
+            autocompletion=job_ids,
+        ),
+    ],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Run an ended job once more with the same options; prints the new id."""
+    """Run ended jobs once more with the same options; prints the new ids."""
     from engine.control import frontdoor
 
     terms = terms_of(ctx, home, as_json)
-    new_id = frontdoor.resubmit(terms.home, job_id, by=whoami())
-    _print_job(terms, new_id, str(new_id))
+    if len(ended) == 1:
+        new_id = frontdoor.resubmit(terms.home, ended[0], by=whoami())
+        _print_job(terms, new_id, str(new_id))
+        return
+    from auxtui.cli.all_jobs import resubmit_each
+
+    raise typer.Exit(resubmit_each(terms, ended))
 
 
 def _ask_one_or_all(

@@ -311,9 +311,11 @@ def set_fingerprint(s: Session, backup_job_id: int, fingerprint: str) -> None:
     )
 
 
-def newest_backup_job(s: Session, policy_id: int) -> int:
-    """Id of the newest backup job of a policy; 0 while it has none."""
-    query = select(func.max(BACKUP_JOB.c.id)).where(BACKUP_JOB.c.policy_id == policy_id)
+def newest_backup_job(s: Session, policy_id: int | None) -> int:
+    """Id of the newest backup job of a policy, or of all; 0 while there is none."""
+    query = select(func.max(BACKUP_JOB.c.id))
+    if policy_id is not None:
+        query = query.where(BACKUP_JOB.c.policy_id == policy_id)
     return int(connection_of(s).execute(query).scalar() or 0)
 
 

@@ -231,15 +231,21 @@ def resubmit(home: Home, job_id: int, *, by: str) -> int:
     """Runs an ended job once more with the same options; returns the new job id.
 
     Raises:
-        UsageError: it has not ended, or is no auxiliary copy.
+        UsageError: it has not ended, or what it did is nothing to be done again.
     """
     job = load_job(home, job_id)
     if not JobState(job.state).is_final:
         raise UsageError(f"job {job_id} is {job.state}: only an ended job can be resubmitted")
-    options = {**job.options, "start_suspended": False}  # asked for again is wanted now
-    payload = {"operation": job.operation, "policy": job.policy, "options": options}
-    if job.operation in (Operation.RESTORE, Operation.BACKUP):
-        payload = {"operation": job.operation, **job.options}
+    payload: dict[str, Any] = {"operation": job.operation, "policy": job.policy}
+    if job.operation is Operation.AUXCOPY:
+        # Asked for again is wanted now.
+        payload["options"] = {**job.options, "start_suspended": False}
+    else:
+        payload |= job.options
+    if job.operation is Operation.REPAIR:
+        payload["copy"] = job.copies[0]
+    if job.operation is Operation.AGING:
+        payload["confirm"] = False  # a fuse that was overruled once stops and asks again
     return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from engine.catalog import alarms, config, jobs, schedules
+from engine.catalog import alarms, config, jobs, ledger, schedules
 from engine.catalog.events import add_event
 from engine.catalog.values import ScheduleValue
 from engine.control.upkeep_due import due_payloads
@@ -26,6 +26,12 @@ from engine.site.run_form import FORM_KEYS, read_run_form
 from engine.site.section import Section, SiteText
 
 log = logging.getLogger(__name__)
+
+_LOOKS_BY_ITSELF = (
+    ScheduleKind.AUTOMATIC,
+    ScheduleKind.CONTINUOUS,
+    ScheduleKind.AFTER_BACKUP,
+)
 
 StartRun = Callable[[str, RunOptions, str], Awaitable[int]]
 """Starts an auxiliary copy of a policy, as somebody; returns the job id."""
@@ -88,6 +94,7 @@ class Scheduler:
     async def _due(self, value: ScheduleValue, now: datetime) -> None:
         kind = parse_schedule(value.spec, value.time_zone).kind
         if kind is ScheduleKind.AFTER_BACKUP:
+            await self._after_backup(value)
             return
         if kind is ScheduleKind.CONTINUOUS and await self._still_running(value):
             return
@@ -104,6 +111,31 @@ class Scheduler:
             )
         )
         if claimed and start:
+            await self._start(value, f"schedule {value.name}")
+
+    async def _after_backup(self, value: ScheduleValue) -> None:
+        """Runs a schedule when a backup job has come since its last run, one run at a time.
+
+        What it has seen is kept as the time of its last run: when the newest backup job came.
+        """
+
+        def look(session: Session) -> datetime | None:
+            if any(
+                job.policy_id == value.policy_id
+                and value.operation in (Operation.AUXCOPY, job.operation)
+                for job in jobs.active_jobs(session)
+            ):
+                return None  # looked at again when it has ended
+            newest = ledger.newest_backup_job(session, value.policy_id)
+            return ledger.backup_job(session, newest).adopted_at if newest else None
+
+        came_at = await self.store.read(look)
+        if came_at is None or came_at == value.last_run_at:
+            return
+        claimed = await self.store.write(
+            lambda s: schedules.claim_run(s, value, next_run_at=None, ran_at=came_at)
+        )
+        if claimed:
             await self._start(value, f"schedule {value.name}")
 
     async def _is_wanted(self, value: ScheduleValue, due_at: datetime, now: datetime) -> bool:
@@ -171,7 +203,7 @@ class Scheduler:
     async def _has_work(self, value: ScheduleValue, policy: str) -> bool:
         """What looks by itself makes no empty runs, nor a second one beside a running one."""
         kind = parse_schedule(value.spec, value.time_zone).kind
-        if kind not in (ScheduleKind.AUTOMATIC, ScheduleKind.CONTINUOUS):
+        if kind not in _LOOKS_BY_ITSELF:
             return True
         now, options = self.clock(), run_options_of(value)
 

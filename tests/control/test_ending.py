@@ -130,3 +130,31 @@ def test_names_that_no_catalog_can_hold_are_refused_before_it_is_asked(cell: Cel
     for call in calls:
         with pytest.raises(UsageError, match="UTF-8"):
             call()
+
+
+def test_every_operation_is_resubmitted_with_what_it_was_asked(cell: Cell) -> None:
+    cell.dump("one.dump")
+    cell.apply()
+    cell.scan()
+    copied = cell.run(description="first")
+    verified = cell.wait(
+        frontdoor.run_verification(cell.home, "databases", "offsite", "all", by="test")
+    )
+    aged = cell.wait(frontdoor.run_aging(cell.home, dry_run=False, confirm=True, by="test"))
+    (backup_job,) = [line.backup_job_id for line in cell.ledger().values()]
+    repaired = cell.wait(
+        frontdoor.repair(cell.home, "databases", "offsite", [backup_job], by="test")
+    )
+
+    again = [
+        cell.wait(frontdoor.resubmit(cell.home, job.id, by="test"))
+        for job in (copied, verified, aged, repaired)
+    ]
+
+    assert [job.operation.value for job in again] == ["auxcopy", "verification", "aging", "repair"]
+    assert [job.state.value for job in again[:3]] == ["completed"] * 3
+    assert again[0].options["description"] == "first"
+    assert (again[1].options["which"], again[1].copies) == ("all", ("offsite",))
+    assert again[1].backup_jobs_done == 1
+    assert again[2].options["confirm"] is False
+    assert (again[3].options["backup_jobs"], again[3].copies) == ([backup_job], ("offsite",))

@@ -361,3 +361,31 @@ when = "continuous"
         jobs = _jobs(cell)
 
     assert [job.backup_jobs_done for job in jobs] == [1, 1]
+
+
+def test_a_schedule_after_backup_runs_once_for_what_came(cell: Cell) -> None:
+    cell.apply(
+        """
+[schedules.after]
+operation = "auxcopy"
+policy = "databases"
+when = "after-backup"
+"""
+    )
+    frontdoor.schedule(cell.home, "system", "disable", by="test")
+    cell.close()
+    with at(cell, MONDAY) as clock:
+        cell.dump("one.dump")
+        cell.scan()
+        _until(lambda: cell.ledger()[b"one.dump"].state == "available")
+        _until(lambda: all(job.state.is_final for job in _jobs(cell)))
+        clock.set(MONDAY + timedelta(hours=1))  # nothing came
+        cell.dump("two.dump")
+        cell.dump("three.dump")
+        cell.scan()
+        _until(lambda: all(line.state == "available" for line in cell.ledger().values()))
+        _until(lambda: all(job.state.is_final for job in _jobs(cell)))
+        jobs = _jobs(cell)
+
+    assert sorted(job.backup_jobs_done for job in jobs) == [1, 2]
+    assert {job.initiated_by for job in jobs} == {"schedule after"}
