@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from auxtui import format as fmt
@@ -32,8 +33,18 @@ def show_plan(plan: Mapping[str, Any]) -> None:
         say(line)
     if plan.get("streams"):
         say(f"streams: {plan['streams']}, limited by {plan.get('streams_limited_by', '')}")
+    if plan.get("expected_seconds") is not None and plan.get("bytes_total"):
+        say(f"takes about {fmt.duration(plan['expected_seconds'])} at the past rate{_before(plan)}")
     for warning in plan.get("warnings", []):
         tell(f"warning: {warning}")
+
+
+def _before(plan: Mapping[str, Any]) -> str:
+    fits = plan.get("fits_before")
+    if not fits or not fits["fits"]:
+        return ""
+    at = fmt.moment(datetime.fromisoformat(fits["at"]))
+    return f"; {', '.join(fits['windows'])} begins at {at}"
 
 
 def totals(plan: Mapping[str, Any]) -> list[str]:

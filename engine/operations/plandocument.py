@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.catalog import ledger
+from engine.operations.expecting import expectation
 from engine.operations.planning import Scope, chosen_copies
 from engine.operations.routing import Lane, Routes, idle_streams, streams_of_work
 from engine.policy.plan import Plan
@@ -25,7 +26,7 @@ def plan_document(
         "policy": scope.policy.name,
         "copies": [copy.name for copy in chosen_copies(scope, options)],
         "bytes_total": plan.bytes_total,
-        "fits_before": None,
+        **expectation(session, scope, plan, now),
         "streams": streams.streams,
         "streams_limited_by": streams.limited_by,
         "copy_totals": [

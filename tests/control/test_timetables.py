@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,9 @@ from engine.control import frontdoor
 from engine.control.service import service_here
 from engine.model.errors import NotFoundError, UsageError
 from engine.model.states import RequestKind
+from engine.operations.expecting import expectation
+from engine.operations.planning import load_scope, plan_run
+from engine.policy.values import RunOptions
 from tests.cell import Cell
 from tests.clock import SettableClock
 
@@ -389,3 +393,39 @@ when = "after-backup"
 
     assert sorted(job.backup_jobs_done for job in jobs) == [1, 2]
     assert {job.initiated_by for job in jobs} == {"schedule after"}
+
+
+def test_the_plan_says_how_long_it_takes_and_whether_it_fits_before_the_window(cell: Cell) -> None:
+    cell.dump("one.dump", 20 << 20)
+    cell.apply(OFFICE)
+    with at(cell, MONDAY) as clock:
+        cell.scan()
+        unknown = frontdoor.preview(cell.home, "databases", RunOptions())
+        assert cell.run(throttle_bps=10 << 20).state == "completed"
+        cell.dump("two.dump", 40 << 20)
+        cell.scan()
+        now = clock()
+    with open_catalog(cell.home) as catalog, catalog.read() as session:
+        scope = load_scope(session, "databases")
+        plan = plan_run(session, scope, RunOptions(), now)
+        early = expectation(session, scope, plan, now)
+        late = expectation(session, scope, plan, MONDAY.replace(hour=7, minute=59, second=59))
+        within = expectation(session, scope, plan, MONDAY.replace(hour=12))
+        full = replace(
+            scope, libraries={k: replace(v, free_bytes=100) for k, v in scope.libraries.items()}
+        )
+        crowded = expectation(session, full, plan, now)
+
+    assert (unknown["expected_seconds"], unknown["warnings"]) == (None, [])
+    assert early["expected_seconds"] >= 3
+    assert early["fits_before"] == {
+        "at": MONDAY.replace(hour=8).isoformat(),
+        "windows": ["office"],
+        "fits": True,
+    }
+    assert late["fits_before"]["fits"] is False
+    assert "office begins Monday 08:00" in late["warnings"][0]
+    assert within["fits_before"]["at"] == (MONDAY + timedelta(days=1)).replace(hour=8).isoformat()
+    assert early["space"][0]["fits"] is True
+    assert crowded["space"][0]["fits"] is False
+    assert "needs up to 40 MiB" in crowded["warnings"][0]
