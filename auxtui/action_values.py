@@ -37,6 +37,8 @@ class World:
     service_alive: bool = True
     read_only: bool = False
     catalog_ok: bool = True
+    configured: bool = False
+    """There is a storage policy."""
     undo: str = ""
     """What can be taken back; empty: nothing."""
     switched_off: frozenset[str] = frozenset()

@@ -31,6 +31,12 @@ _NEW = (
 )
 
 
+def _configured(target: Target | None, world: World) -> str:
+    if world.read_only:
+        return "this console is read-only"
+    return "there is a configuration: edit it, or add to it" if world.configured else ""
+
+
 def _not_deletable(target: Target | None, world: World) -> str:
     value = target.value if target else None
     if isinstance(value, LiveCopy) and value.kind == CopyKind.PRIMARY:
@@ -39,6 +45,13 @@ def _not_deletable(target: Target | None, world: World) -> str:
 
 
 SITE_ACTIONS: tuple[Action, ...] = (
+    Action(
+        id="console.guide",
+        keys="",
+        label="First Steps",
+        help="From nothing to the first copy: where backups lie, where copies go, then the plan.",
+        because=_configured,
+    ),
     Action(
         id="item.edit",
         keys="e",

@@ -20,7 +20,7 @@ from textual.worker import Worker, WorkerState
 
 from auxtui import format as fmt
 from auxtui import themes
-from auxtui.actions import Target, World
+from auxtui.actions import BY_ID, Target, World
 from auxtui.asking import Undo
 from auxtui.door import Door, FrontDoor
 from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, Watch
@@ -84,6 +84,7 @@ class ConsoleApp(App[None]):
         """
         self.profile = profile or Profile()
         super().__init__(ansi_color=None)
+        self._home = home
         self.door: Door = door or FrontDoor(home)
         self.look = Look(
             glyphs=SETS[cast("GlyphName", self.profile.glyphs)], zone=zone, clock=clock
@@ -139,6 +140,14 @@ class ConsoleApp(App[None]):
         self.feed.start()
         if self._theme_trouble:
             self.flash(Cell(self._theme_trouble[0]))
+        if not self._home.catalog.exists() and not self.profile.read_only:
+            self._offer_guide()
+
+    def _offer_guide(self) -> None:
+        """An empty home: the way from nothing to the first copy."""
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen):
+            screen.do(BY_ID["console.guide"], ())
 
     def on_unmount(self) -> None:
         self.feed.stop()
@@ -212,6 +221,7 @@ class ConsoleApp(App[None]):
             read_only=self.profile.read_only,
             catalog_ok=self.state.catalog_error is None,
             undo=self.undo.what if self.undo else "",
+            configured=self.state.estate is not None and bool(self.state.estate.policies),
             switched_off=frozenset(gate.node for gate in self.state.gates if gate.is_off_here),
             active_jobs=len(pulse.active) if pulse else 0,
         )

@@ -27,6 +27,10 @@ class SiteDoor(Protocol):
         """Changes one item, or says what that would change: `changes` and `text`."""
         ...
 
+    def apply_site(self, document: Mapping[str, Any], *, dry_run: bool) -> None:
+        """Makes the configuration as a whole site file says, or says what is wrong with it."""
+        ...
+
     def new_copy_question(self, policy: str, source: str) -> str:
         """What to ask of a new copy whose source holds much; empty: nothing."""
         ...
@@ -65,6 +69,11 @@ class Site:
         )
         do = self._engine().try_edit if dry_run else self._engine().apply_edit
         return do(self._home, edit)
+
+    def apply_site(self, document: Mapping[str, Any], *, dry_run: bool) -> None:
+        from engine.site.editing import text_of
+
+        self._engine().apply_text(self._home, text_of(dict(document)), "", dry_run=dry_run)
 
     def new_copy_question(self, policy: str, source: str) -> str:
         return str(self._engine().new_copy_question(self._home, policy, source))

@@ -99,15 +99,15 @@ def _run(screen: ConsoleScreen, targets: Targets) -> None:
     value = targets[0].value
     policy = value.policy if isinstance(value, LiveCopy) else value.name
     copies = (value.name,) if isinstance(value, LiveCopy) else ()
-    _dialog(screen, policy, {"copies": copies})
+    open_run_dialog(screen, policy, {"copies": copies})
 
 
 def _again(screen: ConsoleScreen, targets: Targets) -> None:
     job = targets[0].value
-    _dialog(screen, job.policy, job.options)
+    open_run_dialog(screen, job.policy, job.options)
 
 
-def _dialog(screen: ConsoleScreen, policy: str, options: Mapping[str, Any]) -> None:
+def open_run_dialog(screen: ConsoleScreen, policy: str, options: Mapping[str, Any]) -> None:
     from auxtui.screens.run_auxcopy import RunAuxiliaryCopyScreen
 
     estate = screen.console.state.estate

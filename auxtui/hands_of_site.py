@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,36 @@ def _client_name(value: object) -> str:
     return value.name if isinstance(value, LiveClient) else ""
 
 
+GUIDE_WAIT_S = 0.2  # until the estate has been read again
+GUIDE_WAITS = 100
+
+
+def _guide(screen: ConsoleScreen, targets: Targets) -> None:
+    from auxtui.screens.first_run import FirstRunScreen
+
+    def done(policy: str | None) -> None:
+        if policy is None:
+            screen.flash("First Steps: left; nothing was changed")
+            return
+        screen.console.feed.refresh()
+        screen.console.run_worker(_plan(screen, policy), name="First Steps", exit_on_error=False)
+
+    screen.app.push_screen(FirstRunScreen(), done)
+
+
+async def _plan(screen: ConsoleScreen, policy: str) -> None:
+    """Opens the dialog of the first run as soon as the console has read the new configuration."""
+    from auxtui.hands import open_run_dialog
+
+    for _ in range(GUIDE_WAITS):
+        estate = screen.console.state.estate
+        if estate is not None and any(found.name == policy for found in estate.policies):
+            open_run_dialog(screen, policy, {})
+            return
+        await asyncio.sleep(GUIDE_WAIT_S)
+        screen.console.feed.refresh()
+
+
 def _delete(screen: ConsoleScreen, targets: Targets) -> None:
     target = targets[0]
     screen.console.run_worker(_ask_delete(screen, target), name="Delete", exit_on_error=False)
@@ -164,6 +195,7 @@ def _table(document: Mapping[str, Any], place: Place) -> dict[str, Any]:
 
 
 SITE_HANDS: dict[str, Hand] = {
+    "console.guide": _guide,
     "item.edit": _edit,
     "item.new": _new_here,
     "item.delete": _delete,

@@ -147,7 +147,7 @@ class FormScreen(ModalScreen[R | None]):
             if str(one.value) not in known:
                 choices.insert(0, (Content(safe(str(one.value)) or "choose one"), str(one.value)))
             return Select(choices, allow_blank=False, value=str(one.value), id=name, compact=True)
-        text = Input(str(one.value), id=name, compact=True, select_on_focus=False)
+        text = Input(str(one.value), id=name, compact=True)
         text.cursor_blink = False
         return text
 
