@@ -334,7 +334,7 @@ def _belongs_in_home(path: Path) -> bool:
     match path.parts:
         case ("catalog.db" | "catalog.db-wal" | "catalog.db-shm" | "service.lock" | "service.log",):
             return True
-        case ("manifests" | "backups",):
+        case ("manifests" | "backups" | "indexes",):
             return True
         case ("manifests", name):
             return name.removesuffix(".jsonl.zst").isdigit()
