@@ -50,7 +50,7 @@ class Fault:
     """Happens to requests that match, the next `times` of them."""
 
     what: str
-    """flip, reset, lost, short, freeze, or an error: a status, a space and a code."""
+    """flip, reset, lost, short, freeze, unlocked, or an error: a status, a space and a code."""
     match: Match
     times: int = 1_000_000
 
@@ -127,6 +127,8 @@ def proxy_to(endpoint: str) -> Iterator[Proxy]:
                 self._answer(400, {}, ERROR.format(code="BadDigest").encode())
                 return
             status, headers, data = self._forward(body)
+            if what == "unlocked":
+                headers = {k: v for k, v in headers.items() if "object-lock" not in k.lower()}
             if what == "lost":
                 self._reset()
             elif what == "short":

@@ -12,6 +12,7 @@ import aiofiles.os
 from engine.catalog import config, decisions, ledger
 from engine.catalog.values import BackupJobValue, SubclientValue
 from engine.library.interface import JobWriter, Library, Place
+from engine.library.locking import locked_until
 from engine.model.encoding import Encoding, encoding_from_text
 from engine.model.entries import encoded_header
 from engine.model.errors import AuxError, LibraryOffline, UsageError
@@ -26,6 +27,7 @@ from engine.operations.routing import Lane, Routes
 from engine.operations.sources import Source
 from engine.policy.allocation import QueuedOrder
 from engine.policy.plan import PlannedOrder
+from engine.policy.retention import RetentionRules, lock_end
 from engine.transfer.cancel import CancelToken
 from engine.transfer.orders import OrderDestination, TransferOrder
 from engine.transfer.throttle import Throttle
@@ -393,7 +395,10 @@ class OrderQueue:
         self, copy_id: int, source_copy_id: int, job: BackupJobValue
     ) -> OrderDestination:
         copy = self.scope.copies[copy_id]
-        library = self._libraries[self.scope.library_id(copy_id)]
+        rules = RetentionRules(worm=copy.worm, retain_s=copy.retain_s)
+        library = locked_until(
+            self._libraries[self.scope.library_id(copy_id)], lock_end(rules, job.completed_at)
+        )
         source = self._source(source_copy_id, job)
         place = Place(self.scope.policy.name, copy.name)
         replace = (copy_id, job.id) in self._replacing

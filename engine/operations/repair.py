@@ -19,6 +19,7 @@ from sqlmodel import Session
 from engine.catalog import jobs, ledger
 from engine.catalog.values import JobItem, JobValue, StreamValue
 from engine.library.interface import JobReader, JobWriter, Library
+from engine.library.locking import locked_until
 from engine.model.encoding import Encoding
 from engine.model.entries import Entry, FileEntry, encoded_header
 from engine.model.errors import (
@@ -51,6 +52,7 @@ from engine.operations.progress import INTERVAL_S, seconds_left
 from engine.operations.reencoding import Reencoding
 from engine.operations.seating import seated
 from engine.operations.sources import Source
+from engine.policy.retention import RetentionRules, lock_end
 from engine.transfer.progress import ReadProgress
 from engine.transfer.reading import READ_STREAMS
 from engine.transfer.reading_back import ReadBack
@@ -303,8 +305,9 @@ class Repair:
                 f"the library of copy {bad.copy.name} cannot be used now",
                 hint="mount it; the repair then goes on",
             )
+        rules = RetentionRules(worm=bad.copy.worm, retain_s=bad.copy.retain_s)
         open_writer = partial(
-            library.write_job,
+            locked_until(library, lock_end(rules, bad.source.backup_job.completed_at)).write_job,
             bad.place,
             encoded_header(bad.source.header, bad.source.encoding),
             source_key=key,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from engine.model.errors import UsageError
@@ -311,6 +312,17 @@ def released(owed_to: Mapping[int, Sequence[str]], jobs: Iterable[int]) -> dict[
     """The interlock without backup jobs that an operator has released from it."""
     gone = set(jobs)
     return {job: list(copies) for job, copies in owed_to.items() if job not in gone}
+
+
+def lock_end(rules: RetentionRules, completed_at: datetime) -> datetime | None:
+    """Until when the medium itself shall keep a backup job of a WORM copy; None: it is not locked.
+
+    The days of the copy, which hold for every backup job whatever comes after it; what cycles or
+    extended rules keep for longer is kept by auxtui. Nothing is locked for ever.
+    """
+    if not rules.worm or rules.retain_s is None:
+        return None
+    return completed_at + timedelta(seconds=rules.retain_s)
 
 
 def refuse_shorter(name: str, old: RetentionRules, new: RetentionRules) -> None:

@@ -166,6 +166,7 @@ def test_a_damaged_chunk_is_mended_from_another_copy(copied: Cell, tmp_path: Pat
 
 def test_every_recipe_is_tried() -> None:
     tried = {"list", "manifest", "verify", "count", "restore", "restore-encoded", "owners", "mend"}
+    tried |= {"fetch"}  # in test_objects
 
     assert set(RECIPES) == tried
 

@@ -18,7 +18,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _COMPONENT = re.compile(r"[A-Za-z0-9!_.*'()= -]+")
 _REGION = re.compile(r"[A-Za-z0-9-]{1,64}")
 _MAX_PREFIX_BYTES = 300  # what is left of the 1,024 of a key must hold policy, copy and a digest
-_OPTIONS = ("endpoint", "profile", "region", "credentials", "path_style")
+_OPTIONS = ("endpoint", "profile", "region", "credentials", "path_style", "object_lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,8 @@ class S3Address:
     """Absolute path of a file with mode 0600; empty: environment, profile, instance role."""
     path_style: bool = False
     """The bucket is in the path of a request, not in its host name."""
+    object_lock: str = ""
+    """`governance` or `compliance`: how the objects of WORM copies are locked; empty: they are not."""
 
     @property
     def root(self) -> str:
@@ -81,6 +83,7 @@ def parse_address(name: str, url: str) -> S3Address:
         profile=_printable(name, "profile", known.get("profile", "")),
         region=_region(name, known.get("region", "")),
         credentials=_file(name, known.get("credentials", "")),
+        object_lock=_lock(name, known.get("object_lock", "")),
         path_style=_flag(name, known.get("path_style", ""), default=bool(endpoint)),
     )
 
@@ -159,6 +162,12 @@ def _flag(name: str, text: str, *, default: bool) -> bool:
     if text not in ("true", "false"):
         raise _refused(name, f"its path_style is {shown(text)!r}", "true or false")
     return text == "true"
+
+
+def _lock(name: str, text: str) -> str:
+    if text not in ("", "governance", "compliance"):
+        raise _refused(name, f"its object_lock is {shown(text)!r}", "governance or compliance")
+    return text
 
 
 def _refused(name: str, why: str, hint: str = f"e.g. {EXAMPLE}") -> UsageError:

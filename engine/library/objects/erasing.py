@@ -11,6 +11,8 @@ from engine.library.objects.faults import Kind, StoreFault
 from engine.library.objects.sending import Sent, plain
 from engine.library.objects.store import Store
 
+LOCKED = "the store does not let it go: it is locked there, or access is denied"
+LOCKED_HINT = "look at the object lock and its end; it goes when that is over"
 _AT_ONCE = 16
 _PAGE = 1000  # the most of a listing and of a deletion
 
@@ -113,7 +115,12 @@ async def erase_below(store: Store, prefix: str, *, versioned: bool) -> None:
 async def erase(store: Store, objects: list[dict[str, Any]]) -> None:
     """Deletes objects or versions, up to a page at once; raises as `erase_below`."""
     if len(objects) == 1:
-        await store.call("delete_object", **objects[0])
+        try:
+            await store.call("delete_object", **objects[0])
+        except StoreFault as fault:
+            if "VersionId" not in objects[0] or fault.kind is not Kind.AUTH:
+                raise
+            raise StoreFault(Kind.AUTH, text=LOCKED, hint=LOCKED_HINT, code=fault.code) from fault
         return
     try:
         answer = await store.call("delete_objects", Delete={"Objects": objects, "Quiet": True})
@@ -125,7 +132,9 @@ async def erase(store: Store, objects: list[dict[str, Any]]) -> None:
     for error in answer.get("Errors", []):
         code = str(error.get("Code", ""))
         if code not in ("NoSuchKey", "NoSuchVersion"):
-            raise StoreFault(Kind.AUTH if code == "AccessDenied" else Kind.REFUSED, code=code)
+            if code != "AccessDenied":
+                raise StoreFault(Kind.REFUSED, code=code)
+            raise StoreFault(Kind.AUTH, text=LOCKED, hint=LOCKED_HINT, code=code)
 
 
 async def _erase_each(store: Store, objects: list[dict[str, Any]]) -> None:

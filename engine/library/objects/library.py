@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -53,7 +54,13 @@ from engine.library.objects.resuming import resumed
 from engine.library.objects.sending import Sender, digests_of
 from engine.library.objects.writer import ObjectJobWriter
 from engine.model.entries import ManifestHeader
-from engine.model.errors import DestinationExists, LibraryOffline, ManifestError, NotFoundError
+from engine.model.errors import (
+    DestinationExists,
+    DestinationWrite,
+    LibraryOffline,
+    ManifestError,
+    NotFoundError,
+)
 from engine.model.names import shown
 
 ABANDONED_AFTER = timedelta(days=7)  # another host may be at work on it
@@ -83,6 +90,7 @@ class ObjectLibrary:
         self._home = home
         self._marker = Marker(name, address.root.encode(), uuid, commcell_id)
         self._connection: Connection = connection_to(address)
+        self._lock_until: datetime | None = None
 
     @classmethod
     def of_url(
@@ -100,6 +108,14 @@ class ObjectLibrary:
     def name(self) -> str:
         """See `Library`."""
         return self._name
+
+    def locked_until(self, until: datetime) -> ObjectLibrary:
+        """See `LockingLibrary`; the same when the URL asks for no locks."""
+        if not self._address.object_lock:
+            return self
+        locking = copy.copy(self)
+        locking._lock_until = until
+        return locking
 
     def initialise(self, identity: LibraryIdentity) -> LibraryIdentity:
         """See `Library`."""
@@ -398,7 +414,23 @@ class ObjectLibrary:
             home=home,
             checkpoint=checkpoint,
             may_replace=may_replace,
+            put_options=self._lock_options(),
         )
+
+    def _lock_options(self) -> dict[str, Any]:
+        """Of every object of a job copy that shall be locked."""
+        if self._lock_until is None or self._lock_until <= datetime.now(UTC):
+            return {}
+        if not self._capabilities().object_lock:
+            raise DestinationWrite(
+                f"cannot lock what goes to library {self._name}: the bucket "
+                f"{shown(self._address.bucket)} has no object lock",
+                hint="make a bucket with object lock, or take object_lock out of the URL",
+            )
+        return {
+            "ObjectLockMode": self._address.object_lock.upper(),
+            "ObjectLockRetainUntilDate": self._lock_until.replace(microsecond=0),
+        }
 
     def _look_for_published(
         self, job: Job, generations: list[int], notes: Notes, *, replace: bool

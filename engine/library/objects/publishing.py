@@ -13,11 +13,13 @@ Killed between 4 and 6, the manifest is there: the next try does what is left.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from engine.library import layout
@@ -28,6 +30,7 @@ from engine.library.journal import Journal
 from engine.library.manifest import entry_order, write_manifest
 from engine.library.objects.capabilities import Capabilities
 from engine.library.objects.erasing import (
+    LOCKED,
     Upload,
     abort,
     erase,
@@ -45,7 +48,9 @@ from engine.model.entries import Entry, FileEntry, ManifestHeader
 from engine.model.errors import DestinationExists, DestinationWrite
 from engine.model.names import shown
 
+LOCK_OPTIONS = ("ObjectLockMode", "ObjectLockRetainUntilDate")
 _PAGE = 1000
+_LOOKS_AT_ONCE = 16
 
 
 class Publication:
@@ -98,9 +103,11 @@ class Publication:
         with on_destination("publish", where), on_disk("publish", where):
             expected = {file.key: self._arrived(file, size) for file, size in files}
             run(self._look(expected), self._job.checkpoint)
+            run(require_locked(self._job, list(expected)), self._job.checkpoint)
             run(self._marked(), self._job.checkpoint)
             journal.append([], [{PUBLISHING: self._digest.hex()}])
             self._put_manifest()
+            run(require_locked(self._job, [self._job.keys.manifest]), self._job.checkpoint)
             run(take_away(self._job, self._older), self._job.checkpoint)
         return self._digest
 
@@ -206,14 +213,58 @@ class Publication:
         raise taken(self._job.home.where)
 
 
+async def require_locked(job: Job, keys: Sequence[str]) -> None:
+    """Asks the store whether objects are locked as they were put.
+
+    Raises:
+        DestinationWrite: one is not.
+        StoreFault: the store cannot be asked.
+    """
+    mode, until = (job.put_options.get(name) for name in LOCK_OPTIONS)
+    if mode is None or until is None:
+        return
+    gate, store = asyncio.Semaphore(_LOOKS_AT_ONCE), job.connection.store
+
+    async def look(key: str) -> None:
+        async with gate:
+            if await is_locked(key):
+                return
+            lock = {"Mode": mode, "RetainUntilDate": until}
+            with suppress(StoreFault):  # what counts is what the store says then
+                await store.call("put_object_retention", Key=key, Retention=lock)
+            if await is_locked(key):
+                return
+            raise DestinationWrite(
+                f"cannot lock {shown(key)}: the store was asked to keep it in {mode} mode until "
+                f"{until:%Y-%m-%d %H:%M} UTC, and does not",
+                hint="look at the object lock of the bucket, and at what these credentials may do",
+            )
+
+    async def is_locked(key: str) -> bool:
+        found = await store.call("head_object", Key=key)
+        end = found.get("ObjectLockRetainUntilDate")
+        return found.get("ObjectLockMode") == mode and isinstance(end, datetime) and end >= until
+
+    await asyncio.gather(*(look(key) for key in keys))
+
+
 async def take_away(job: Job, generations: Sequence[int]) -> None:
     """Takes away older generations: each manifest first, then its data.
+
+    What the store keeps locked is hidden, and its versions stay until their lock ends.
 
     Raises:
         StoreFault: one cannot be deleted.
     """
     for generation in sorted(generations):
-        await remove_generation(job.sender, JobKeys(job.keys.base, generation))
+        keys = JobKeys(job.keys.base, generation)
+        try:
+            await remove_generation(job.sender, keys)
+        except StoreFault as fault:
+            if fault.text != LOCKED:
+                raise
+            await erase(job.sender.store, [{"Key": keys.manifest}])
+            await erase_below(job.sender.store, keys.data, versioned=False)
 
 
 async def remove_generation(sender: Any, keys: JobKeys) -> None:
@@ -235,7 +286,12 @@ async def clean(job: Job) -> None:
     """Takes away what an unfinished generation has left; raises as `take_away`."""
     store, keys = job.connection.store, job.keys
     await abort(store, await uploads_below(store, keys.data))
-    await erase_below(store, keys.data, versioned=job.sender.caps.versioned)
+    try:
+        await erase_below(store, keys.data, versioned=job.sender.caps.versioned)
+    except StoreFault as fault:
+        if fault.text != LOCKED:
+            raise
+        await erase_below(store, keys.data, versioned=False)  # locked: out of sight until then
 
 
 async def abandoned(store: Any, prefix: str, is_ours: Callable[[Upload], bool]) -> None:

@@ -155,6 +155,8 @@ class Sender:
     async def _put(
         self, key: str, body: io.BytesIO, size: int, digests: Digests, more: dict[str, Any]
     ) -> Sent:
+        if "ObjectLockMode" in more and self.caps.sha256 != "refused":
+            more = {**more, "ChecksumAlgorithm": "SHA256"}  # a lock is refused without its name
         answer = await self.store.call(
             "put_object",
             check=lambda answer: self._check(answer, digests),
