@@ -110,6 +110,7 @@ def rules_of(windows: Sequence[WindowValue]) -> list[Window]:
             do_not_run=value.do_not_run,
             time_zone=value.time_zone,
             let_running_jobs_finish=value.let_running_jobs_finish,
+            do_not_submit=value.do_not_submit,
             ignore_higher_levels=value.ignore_higher_levels,
         )
         for value in windows

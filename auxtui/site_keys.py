@@ -227,6 +227,13 @@ WINDOW = (
         default=False,
     ),
     Key(
+        name="do_not_submit",
+        label="Do not submit",
+        help="Scheduled runs that come due in it are skipped; those that somebody starts wait.",
+        shape="flag",
+        default=False,
+    ),
+    Key(
         name="ignore_higher_levels",
         label="Ignore higher levels",
         help="Windows of what is above these nodes do not count here.",

@@ -70,6 +70,7 @@ def _document(window: WindowValue) -> dict[str, Any]:
         "do_not_run": [dict(row) for row in window.do_not_run],
         "time_zone": window.time_zone,
         "let_running_jobs_finish": window.let_running_jobs_finish,
+        "do_not_submit": window.do_not_submit,
         "ignore_higher_levels": window.ignore_higher_levels,
     }
 

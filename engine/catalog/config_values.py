@@ -186,6 +186,8 @@ class WindowValue:
     do_not_run: tuple[JsonObject, ...]
     time_zone: str
     let_running_jobs_finish: bool
+    do_not_submit: bool
+    """Scheduled runs are skipped while it is in force; others are queued."""
     ignore_higher_levels: bool
 
 

@@ -35,12 +35,12 @@ class RuleQueries(LiveQueries):
         found: list[WindowValue] = []
         for row in self._rows(
             "SELECT id, name, on_nodes, operations, do_not_run, time_zone,"
-            " let_running_jobs_finish, ignore_higher_levels FROM operation_window ORDER BY name"
+            " let_running_jobs_finish, do_not_submit, ignore_higher_levels FROM operation_window ORDER BY name"
         ):
             values: dict[str, Any] = dict(row)
             for name in ("on_nodes", "operations", "do_not_run"):
                 values[name] = tuple(json.loads(row[name]))
-            for name in ("let_running_jobs_finish", "ignore_higher_levels"):
+            for name in ("let_running_jobs_finish", "do_not_submit", "ignore_higher_levels"):
                 values[name] = bool(row[name])
             found.append(WindowValue(**values))
         return tuple(found)

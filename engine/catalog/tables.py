@@ -210,6 +210,8 @@ class OperationWindow(SQLModel, table=True):
     do_not_run: JsonList = Field(default_factory=list, sa_type=JSON)
     time_zone: str = "UTC"
     let_running_jobs_finish: bool = False
+    do_not_submit: bool = False
+    """A scheduled run that is due while it is closed is skipped; one that somebody starts is queued."""
     ignore_higher_levels: bool = False
 
 

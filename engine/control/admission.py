@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlmodel import Session
 
 from engine.catalog import activity, config, jobs
-from engine.catalog.values import ActivityValue, JobValue
+from engine.catalog.values import ActivityValue, JobValue, PolicyValue
 from engine.control.conflicts import conflict_of
 from engine.model.errors import NotFoundError
-from engine.model.states import Operation
+from engine.model.states import CopyKind, Operation
 from engine.operations.gates import Gates, load_windows
 from engine.policy.windows import Window, blocked, node_path
 
@@ -39,6 +39,29 @@ def hold_of(session: Session, job: JobValue, now: datetime) -> Hold | None:
         or _window_hold(load_windows(session), _nodes_of(session, job), job.operation, now)
         or _conflict_hold(session, job)
     )
+
+
+def not_submitted(
+    session: Session, operation: Operation, policy: PolicyValue | None, now: datetime
+) -> str:
+    """Why a scheduled run is not submitted now: windows that want so; empty when it is."""
+    windows = load_windows(session)
+    if operation is not Operation.AUXCOPY or policy is None:
+        found = blocked(windows, [COMMCELL], operation, now)
+        return found.reason if found is not None and found.do_not_submit else ""
+    copies = [copy for copy in config.copies(session, policy.id) if copy.kind != CopyKind.PRIMARY]
+    libraries = {copy.library_id for copy in copies if copy.active}
+    names = {agent.id: agent.name for agent in config.media_agents(session)}
+    agents = {
+        names[path.media_agent_id]
+        for path in config.data_paths(session)
+        if path.library_id in libraries
+    }
+    every = [
+        blocked(windows, [f"media_agents.{agent}"], operation, now) for agent in sorted(agents)
+    ]
+    closed = [one for one in every if one is not None and one.do_not_submit]
+    return closed[0].reason if closed and len(closed) == len(every) else ""
 
 
 def check_node(session: Session, node: str) -> None:

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from engine.catalog import alarms, config, jobs, ledger, schedules
 from engine.catalog.events import add_event
 from engine.catalog.values import ScheduleValue
+from engine.control.admission import not_submitted
 from engine.control.upkeep_due import due_payloads
 from engine.model.clock import Clock
 from engine.model.errors import AuxError
@@ -110,8 +111,22 @@ class Scheduler:
                 s, value, next_run_at=following, ran_at=now if start else None
             )
         )
-        if claimed and start:
+        if claimed and start and not await self._is_skipped(value, now):
             await self._start(value, f"schedule {value.name}")
+
+    async def _is_skipped(self, value: ScheduleValue, now: datetime) -> bool:
+        """Whether an operation window wants scheduled runs skipped now; that is an event."""
+
+        def look(session: Session) -> str:
+            every = {policy.id: policy for policy in config.policies(session)}
+            policy = None if value.policy_id is None else every.get(value.policy_id)
+            return not_submitted(session, value.operation, policy, now)
+
+        reason = await self.store.read(look)
+        if reason:
+            message = f"schedule {value.name} is skipped: {reason}"
+            await self._event(value, "schedule.skipped", message, Severity.INFO)
+        return bool(reason)
 
     async def _after_backup(self, value: ScheduleValue) -> None:
         """Runs a schedule when a backup job has come since its last run, one run at a time.

@@ -51,6 +51,7 @@ class Window:
     periods: tuple[Period, ...]
     zone_name: str
     let_running_jobs_finish: bool = False
+    do_not_submit: bool = False
     ignore_higher_levels: bool = False
 
 
@@ -66,6 +67,8 @@ class Blocked:
     """Names of the windows in force."""
     let_running_jobs_finish: bool
     """What runs already may end; False as soon as one window in force wants it stopped."""
+    do_not_submit: bool = False
+    """A scheduled run is skipped; True as soon as one window in force wants that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,7 @@ def window_from(
     do_not_run: Sequence[Mapping[str, object]],
     time_zone: str,
     let_running_jobs_finish: bool = False,
+    do_not_submit: bool = False,
     ignore_higher_levels: bool = False,
 ) -> Window:
     """A window of the columns of the catalog, which are those of the site file.
@@ -113,6 +117,7 @@ def window_from(
         periods=periods,
         zone_name=time_zone,
         let_running_jobs_finish=let_running_jobs_finish,
+        do_not_submit=do_not_submit,
         ignore_higher_levels=ignore_higher_levels,
     )
 
@@ -176,6 +181,7 @@ def blocked(
         until=next((end for end in _changes(concerned, at) if not _in_force(concerned, end)), None),
         windows=tuple(window.name for window in in_force),
         let_running_jobs_finish=all(window.let_running_jobs_finish for window in in_force),
+        do_not_submit=any(window.do_not_submit for window in in_force),
     )
 
 

@@ -194,6 +194,7 @@ class WindowItem(_NamedItem):
     do_not_run: tuple[JsonTable, ...]
     time_zone: str
     let_running_jobs_finish: bool = False
+    do_not_submit: bool = False
     ignore_higher_levels: bool = False
 
 

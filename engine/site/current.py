@@ -186,6 +186,7 @@ def _add_rules(
             do_not_run=tuple(window.do_not_run),
             time_zone=window.time_zone,
             let_running_jobs_finish=window.let_running_jobs_finish,
+            do_not_submit=window.do_not_submit,
             ignore_higher_levels=window.ignore_higher_levels,
         )
     for schedule in session.exec(select(Schedule).order_by(Schedule.name)):

@@ -33,6 +33,7 @@ def read_windows(root: Section, wanted: Configuration) -> None:
         "do_not_run",
         "time_zone",
         "let_running_jobs_finish",
+        "do_not_submit",
         "ignore_higher_levels",
     )
     for name, section in root.named("windows", keys):
@@ -57,6 +58,7 @@ def _read_window(name: str, section: Section, nodes: tuple[str, ...], zone: str)
         do_not_run=periods,
         time_zone=section.zone(zone),
         let_running_jobs_finish=section.flag("let_running_jobs_finish", False),
+        do_not_submit=section.flag("do_not_submit", False),
         ignore_higher_levels=section.flag("ignore_higher_levels", False),
     )
     section.understood("do_not_run", partial(_check_window, item))

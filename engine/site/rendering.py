@@ -216,6 +216,7 @@ def _window(item: WindowItem) -> Table:
         "do_not_run": [dict(row) for row in item.do_not_run],
         "time_zone": item.time_zone,
         "let_running_jobs_finish": item.let_running_jobs_finish,
+        "do_not_submit": item.do_not_submit,
         "ignore_higher_levels": item.ignore_higher_levels,
     }
 

@@ -195,6 +195,7 @@ def _write_window(session: Session, item: WindowItem) -> None:
     row.do_not_run = [dict(period) for period in item.do_not_run]
     row.time_zone = item.time_zone
     row.let_running_jobs_finish = item.let_running_jobs_finish
+    row.do_not_submit = item.do_not_submit
     row.ignore_higher_levels = item.ignore_higher_levels
 
 

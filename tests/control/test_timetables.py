@@ -429,3 +429,33 @@ def test_the_plan_says_how_long_it_takes_and_whether_it_fits_before_the_window(c
     assert early["space"][0]["fits"] is True
     assert crowded["space"][0]["fits"] is False
     assert "needs up to 40 MiB" in crowded["warnings"][0]
+
+
+def test_a_window_that_wants_no_submission_skips_scheduled_runs_and_queues_others(
+    cell: Cell,
+) -> None:
+    cell.dump("one.dump")
+    cell.apply(
+        OFFICE
+        + """do_not_submit = true
+
+[schedules.noon]
+operation = "auxcopy"
+policy = "databases"
+when = "daily at 13:00"
+time_zone = "UTC"
+"""
+    )
+    frontdoor.schedule(cell.home, "system", "disable", by="test")
+    cell.close()
+    with at(cell, MONDAY.replace(hour=9)) as clock:
+        cell.scan()
+        _until(lambda: schedule(cell, "noon").next_run_at == MONDAY.replace(hour=13))
+        clock.set(MONDAY.replace(hour=13))
+        _until(lambda: bool(seen_events(cell, "schedule.skipped")))
+        skipped = _jobs(cell)
+        by_hand = cell.start()
+        cell.until(by_hand, lambda job: job.state == "queued")
+
+    assert skipped == []
+    assert "office" in seen_events(cell, "schedule.skipped")[0].message

@@ -346,6 +346,7 @@ def _rules(draw, made: Configuration) -> None:
             do_not_run=tuple(draw(periods(least=1))),
             time_zone=draw(ZONES),
             let_running_jobs_finish=draw(st.booleans()),
+            do_not_submit=draw(st.booleans()),
             ignore_higher_levels=draw(st.booleans()),
         )
     for name in draw(st.lists(NAMES, max_size=2, unique=True)):
