@@ -183,6 +183,12 @@ TREND = (
     Column(title="Forecast", width=20, wish=44, flex=3),
     Column(title="New a second", width=12, right=True, rank=2),
 )
+TROUBLES = (
+    Column(title="", width=2),
+    Column(title="What is wrong", width=30, wish=44, flex=2),
+    Column(title="What to do", width=20, wish=28, flex=1, rank=1),
+)
+REPORTS = (Column(title="Report", width=24, flex=1),)
 MEDIA = (
     Column(title="Copy", width=12, flex=1),
     Column(title="Library", width=12, flex=1),

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from auxtui import columns as col
 from auxtui import format as fmt
 from auxtui import tree
-from auxtui.columns import Column
 from auxtui.gates import Gate
+from auxtui.health import Trouble
 from auxtui.inert import safe
 from auxtui.initiation import next_run_facts
 from auxtui.nodes import keys_by_node
@@ -29,6 +29,8 @@ from auxtui.present import (
     library_state,
     word,
 )
+from auxtui.reports import Contents as Contents
+from auxtui.reports import report
 from auxtui.rule_rows import (
     agent_facts,
     agent_row,
@@ -50,19 +52,6 @@ from engine.catalog.live_values import (
     LiveSubclient,
 )
 from engine.model.states import CopyKind, JobCopyState, JobState, SubclientKind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
-    """A node's content."""
-
-    columns: Sequence[Column]
-    rows: Sequence[Row] = ()
-    facts: Sequence[Fact] = ()
-    empty: str = ""
-    paged: bool = False
-    """The rows come in pages."""
-
 
 Thing = (
     LiveClient
@@ -97,6 +86,7 @@ class Moment:
     """What of the moment some contents show."""
 
     gates: tuple[Gate, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
     streams_in_use: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -122,6 +112,8 @@ def contents_of(
         return _schedule(thing, estate, look)
     if isinstance(thing, WindowValue):
         return _window(thing, estate, look, now)
+    if key[0] in ("report", "reports"):
+        return report(key, estate, look, now.troubles)
     groups: dict[tree.Key, Callable[[Estate, Look], Contents]] = {
         tree.CLIENTS: _clients,
         tree.LIBRARIES: _libraries,

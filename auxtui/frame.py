@@ -40,7 +40,7 @@ class State:
 def moment_of(state: State) -> Moment:
     """What of the moment the contents of a node show."""
     used = state.pulse.streams_in_use if state.pulse else {}
-    return Moment(gates=state.gates, streams_in_use=used)
+    return Moment(gates=state.gates, troubles=state.troubles, streams_in_use=used)
 
 
 def title_cells(crumbs: Sequence[str], state: State, look: Look) -> tuple[list[Cell], list[Cell]]:

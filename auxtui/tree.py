@@ -20,6 +20,8 @@ AGENTS: Key = ("agents", 0)
 SCHEDULES: Key = ("schedules", 0)
 WINDOWS: Key = ("windows", 0)
 REPORTS: Key = ("reports", 0)
+BEHIND_REPORT, TROUBLE_REPORT, JOBS_REPORT = range(3)
+REPORT_NAMES = ("Copies and forecast", "What is wrong", "Jobs of the last hours")
 POLICY_GROUP: Key = ("policy-group", 0)
 STORAGE: Key = ("storage", 0)
 UNFOLDED_AT_START = frozenset({ROOT, POLICY_GROUP, POLICIES, STORAGE, LIBRARIES})
@@ -123,6 +125,9 @@ def _walk(estate: Estate, look: Look) -> Iterator[Node]:
     yield _group(AGENTS, "MediaAgents", STORAGE, 2, bool(estate.media_agents))
     for agent in estate.media_agents:
         yield _group(("agent", agent.id), safe(agent.name), AGENTS, 3, False)
+    yield _group(REPORTS, "Reports", ROOT, 1)
+    for number, label in enumerate(REPORT_NAMES):
+        yield _group(("report", number), label, REPORTS, 2, False)
 
 
 def _leaf(key: Key, name: str, parent: Key, is_disabled: bool, look: Look) -> Node:

@@ -9,13 +9,16 @@ import asyncio
 import html
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 
 from auxtui.profile import set_terminal_profile
 
 PICTURES = Path(__file__).parent / "pictures"
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the sample catalog is among the tests
 SIZE = (120, 28)
+SAMPLES = {"trend": ("7", "f6", "f6"), "windows": ("4", "tab", "down", "W"), "schedules": ("6",)}
 SHOWN_AT_PERCENT = 35
 CELL_WIDTH = 12.2  # of the pictures' own units
 _FONT_FACES = re.compile(r"@font-face\s*\{.*?\}\s*", re.DOTALL)
@@ -59,6 +62,32 @@ async def draw(root: Path) -> None:
             await pilot.pause(0.1)
         save("console", await shown(pilot, *["down"] * 5))
         save("job", await shown(pilot, "2", "enter"))
+
+
+async def draw_sample(folder: Path) -> None:
+    """Takes the pictures of what needs weeks to come about, from a sample catalog and a fixed clock."""
+    from datetime import UTC
+
+    from auxtui.app import ConsoleApp
+    from auxtui.profile import Profile
+    from engine.catalog.home import Home
+    from tests.console.sample_catalog import NOW, make_catalog
+
+    make_catalog(folder / "catalog.db")
+    app = ConsoleApp(
+        Home(folder),
+        profile=Profile(),
+        clock=lambda: NOW,
+        zone=UTC,
+        is_alive=lambda: True,
+    )
+    async with app.run_test(size=SIZE) as pilot:
+        while app.state.estate is None:
+            await pilot.pause(0.1)
+        for name, keys in SAMPLES.items():
+            await pilot.press(*keys)
+            await pilot.pause(2.5)
+            save(name, app.export_screenshot(title="auxtui"))
 
 
 def save(name: str, svg: str) -> None:
@@ -105,6 +134,7 @@ def main() -> None:
             asyncio.run(draw(place.root))
         finally:
             frontdoor.stop_service(place.home, by="admin@store1")
+        asyncio.run(draw_sample(Path(directory)))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ _SEVERITIES: tuple[tuple[str, tuple[Severity, ...]], ...] = (
     ("warnings and errors", (Severity.WARNING, Severity.ERROR)),
     ("errors", (Severity.ERROR,)),
 )
-LAST_EVENTS = 1000  # so many are held; the rest is for `auxtui job show`
+LAST_EVENTS = 1000  # so many are shown; a filter looks in all that are kept
 
 
 class EventsScreen(ListScreen):
@@ -31,7 +31,7 @@ class EventsScreen(ListScreen):
     EMPTY = "no event matches"
     ABOUT = (
         "What has happened, newest first; times are those of this host. f goes round the"
-        " severities, / looks for a text. Enter shows the whole message."
+        " severities, / looks for a text, a code or a job in all that is kept. Enter shows the whole message."
     )
 
     def __init__(self) -> None:
@@ -42,12 +42,17 @@ class EventsScreen(ListScreen):
     def crumbs(self) -> Sequence[str]:
         return ("Event log",)
 
+    @property
+    def _topic(self) -> str:
+        return f"events:{self._severity}:{self.text}"
+
     def watches(self) -> Iterable[Watch]:
+        text = self.text
         wanted = [severity.value for severity in _SEVERITIES[self._severity][1]]
         return (
             Watch(
-                topic=f"events:{self._severity}",
-                query=lambda live: live.events(severities=wanted, limit=LAST_EVENTS),
+                topic=self._topic,
+                query=lambda live: live.events(severities=wanted, text=text, limit=LAST_EVENTS),
             ),
         )
 
@@ -56,12 +61,12 @@ class EventsScreen(ListScreen):
         return tuple(event_target(event, self.look) for event in self._events if event.id == key)
 
     def take(self, message: Fresh | Answer) -> None:
-        if isinstance(message, Fresh) and message.topic == f"events:{self._severity}":
+        if isinstance(message, Fresh) and message.topic == self._topic:
             self._events = message.value
             self._draw()
 
     def filter_changed(self) -> None:
-        self._draw()
+        self.rewatch()
 
     def next_state(self) -> None:
         """Goes round the severities."""
@@ -69,12 +74,7 @@ class EventsScreen(ListScreen):
         self.rewatch()
 
     def _draw(self) -> None:
-        wanted = self.text.lower()
-        events = [
-            event
-            for event in self._events
-            if wanted in f"{event.message} {event.code} {event.job_id or ''}".lower()
-        ]
+        events = self._events
         self.table.show_rows(event_row(event, self.look) for event in events)
         text = f"{fmt.count(len(events), 'event')}; {_SEVERITIES[self._severity][0]} (f)"
         self.facts.show([("Shown", Cell(text, Tone.MUTED))])

@@ -21,7 +21,7 @@ from auxtui.inert import safe
 from auxtui.paging import Pager
 from auxtui.present import job_row
 from auxtui.screens.base import WIDE, ConsoleScreen
-from auxtui.screens.lists import copy_pager, schedule_pager, subclient_pager
+from auxtui.screens.lists import copy_pager, history_pager, schedule_pager, subclient_pager
 from auxtui.targets import (
     backup_job_target,
     job_copy_target,
@@ -33,7 +33,7 @@ from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.tree_table import TreeTable
 from engine.catalog.config_values import ScheduleValue
-from engine.catalog.live_values import Estate, LiveBackupJob
+from engine.catalog.live_values import Estate, HistoryFilter, LiveBackupJob
 from engine.catalog.values import JobValue
 
 JOB_LINES = 5  # at most so many jobs at the bottom; the job controller has them all
@@ -164,9 +164,22 @@ class HomeScreen(ConsoleScreen):
             else:
                 self._focus_pane("content")
         elif table.id == "content" and isinstance(key, tuple):
-            self.select(key)
+            self._go_to(*key)
         else:
             self.action_do("thing.open")
+
+    def _go_to(self, kind: str, number: int) -> None:
+        """Shows the node of a row; of a trouble that to which it belongs."""
+        troubles = self.console.state.troubles
+        if kind == "trouble":
+            node = troubles[number].node if number < len(troubles) else None
+            if node is None:
+                return
+            kind, number = node
+        if kind == "job":
+            self.console.open_target(job_target(number, None))
+        else:
+            self.select((kind, number))
 
     @on(LineTable.Wanted, "#content")
     def _rows_wanted(self, message: LineTable.Wanted) -> None:
@@ -226,6 +239,8 @@ class HomeScreen(ConsoleScreen):
         thing = find(estate, self._key)
         if isinstance(thing, ScheduleValue):
             return schedule_pager(table, thing, self.look)
+        if kind == "report":
+            return history_pager(table, HistoryFilter(active=False), self.look)
         make = copy_pager if kind == "copy" else subclient_pager
         return make(table, number, self.look)
 

@@ -59,7 +59,7 @@ class WeekGrid(Widget):
             segments = self._legend()
         used = sum(len(segment.text) for segment in segments)
         segments.append(Segment(" " * max(0, width - used), self.rich_style))
-        return Strip(segments).crop(0, width)
+        return Strip(segments).crop(0, width).simplify()
 
     def _hours(self, step: int) -> str:
         cells_an_hour = 4 // step

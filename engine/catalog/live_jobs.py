@@ -148,13 +148,19 @@ class JobQueries(LiveQueries):
         return tuple(found)
 
     def events(
-        self, *, job_id: int | None = None, severities: Sequence[str] = (), limit: int = 1000
+        self,
+        *,
+        job_id: int | None = None,
+        severities: Sequence[str] = (),
+        text: str = "",
+        limit: int = 1000,
     ) -> tuple[EventValue, ...]:
         """The event log, newest first.
 
         Args:
             job_id: only those of one job.
             severities: only these; empty: all.
+            text: found in the message, the code or the job id, in either case.
             limit: at most so many.
         """
         conditions, parameters = ["1"], list[object]()
@@ -164,6 +170,11 @@ class JobQueries(LiveQueries):
         if severities:
             conditions.append(f"severity IN ({marks(len(severities))})")
             parameters.extend(severities)
+        if text:
+            conditions.append(
+                "instr(lower(message || ' ' || code || ' ' || coalesce(job_id, '')), ?) > 0"
+            )
+            parameters.append(text.lower())
         rows = self._rows(
             "SELECT id, at, severity, code, job_id, message FROM event WHERE "  # noqa: S608 - fixed conditions
             + " AND ".join(conditions)
