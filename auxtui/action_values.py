@@ -23,7 +23,7 @@ class Target:
     """The thing that an action is about: what the cursor is on, or what is marked."""
 
     kind: str
-    """job, policy, copy, job-copy, backup-job, client, subclient, library, agent, commcell."""
+    """aging, path, job, policy, copy, job-copy, backup-job, client, subclient, library, agent, commcell."""
     id: int
     name: str
     value: Any = None

@@ -13,6 +13,7 @@ from auxtui.action_values import Action as Action
 from auxtui.action_values import Confirm, named
 from auxtui.action_values import Target as Target
 from auxtui.action_values import World as World
+from auxtui.actions_of_aging import AGING_ACTIONS
 from auxtui.actions_of_copies import COPY_ACTIONS
 from auxtui.actions_of_rules import RULE_ACTIONS
 from auxtui.actions_of_site import SITE_ACTIONS
@@ -291,6 +292,14 @@ _OWN: tuple[Action, ...] = (
         hint_rank=5,
     ),
     Action(
+        id="list.more-filters",
+        keys="F",
+        label="More Filters",
+        help="Period, level, client, size, verification, decision, retention, reason: as a form.",
+        needs="more-filters",
+        hint_rank=6,
+    ),
+    Action(
         id="list.state",
         keys="f",
         label="Filter by State",
@@ -448,7 +457,7 @@ _OWN: tuple[Action, ...] = (
         hint_rank=8,
     ),
 )
-ACTIONS: tuple[Action, ...] = (*_OWN, *COPY_ACTIONS, *RULE_ACTIONS, *SITE_ACTIONS)
+ACTIONS: tuple[Action, ...] = (*_OWN, *COPY_ACTIONS, *RULE_ACTIONS, *SITE_ACTIONS, *AGING_ACTIONS)
 BY_ID = {action.id: action for action in ACTIONS}
 
 _KEY_NAMES = {

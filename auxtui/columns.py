@@ -198,6 +198,16 @@ MEDIA = (
     Column(title="MediaAgents", width=14, flex=1, rank=2),
     Column(title="Place", width=16, flex=2, rank=3),
 )
+AGING = (
+    Column(title="", width=7),
+    Column(title="Job", width=7, right=True),
+    Column(title="Copy", width=12, wish=20, flex=1),
+    Column(title="Client/subclient", width=12, flex=1, rank=1),
+    Column(title="Size", width=8, right=True),
+    Column(title="Why, or what holds it", width=20, wish=36, flex=3),
+    Column(title="Until", width=16, rank=2),
+    Column(title="Level", width=11, rank=3),
+)
 PATHS = (
     Column(title="Name", width=24, flex=1),
     Column(title="Size", width=8, right=True),

@@ -15,6 +15,7 @@ from auxtui import format as fmt
 from auxtui.action_values import Action, Confirm, Target, named
 from auxtui.asking import begin, tell_error
 from auxtui.feed import in_thread
+from auxtui.hands_of_aging import AGING_HANDS
 from auxtui.hands_of_copies import COPY_HANDS
 from auxtui.hands_of_restores import RESTORE_HANDS
 from auxtui.hands_of_rules import RULE_HANDS
@@ -309,6 +310,7 @@ def _undo(screen: ConsoleScreen, targets: Targets) -> None:
 
 
 OF_THE_SCREEN = {
+    "list.more-filters": "more_filters",
     "list.mark": "mark",
     "list.mark-all": "mark_all",
     "list.filter": "open_filter",
@@ -357,6 +359,7 @@ HANDS: dict[str, Hand] = {
     "console.leave": _leave,
     "console.undo": _undo,
     **COPY_HANDS,
+    **AGING_HANDS,
     **RESTORE_HANDS,
     **RULE_HANDS,
     **SITE_HANDS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from auxtui import columns as col
@@ -50,7 +51,7 @@ class LedgerScreen(ListScreen):
     """Backup jobs on a copy."""
 
     ABILITIES: ClassVar[frozenset[str]] = frozenset(
-        {"menu", "filter", "state", "sort", "mark", "mark-all"}
+        {"menu", "filter", "state", "sort", "mark", "mark-all", "more-filters"}
     )
     COLUMNS = col.LEDGER
     EMPTY = "no backup job on this copy matches"
@@ -65,6 +66,7 @@ class LedgerScreen(ListScreen):
         self._copy_id = copy_id
         self._state = 0
         self._order = LedgerOrder.ID
+        self._where = LedgerFilter()
 
     @property
     def copy(self) -> LiveCopy | None:
@@ -79,7 +81,7 @@ class LedgerScreen(ListScreen):
 
     def watches(self) -> Iterable[Watch]:
         if self.pager is None:
-            where = LedgerFilter(states=_STATES[self._state][1], text=self.text)
+            where = replace(self._where, states=_STATES[self._state][1], text=self.text)
             self.pager = copy_pager(self.table, self._copy_id, self.look, where, self._order)
         return self.pager.watches()
 
@@ -118,6 +120,20 @@ class LedgerScreen(ListScreen):
         self._order = orders[(orders.index(self._order) + 1) % len(orders)]
         self._begin()
 
+    def more_filters(self) -> None:
+        """Opens the filter form."""
+        from auxtui.screens.ledger_filter import LedgerFilterScreen
+
+        def chosen(where: LedgerFilter | None) -> None:
+            if where is not None:
+                self._where = where
+                self._begin()
+
+        estate, copy = self.console.state.estate, self.copy
+        zone = estate.time_zone if estate else "UTC"
+        name = safe(f"{copy.policy} / {copy.name}") if copy else ""
+        self.app.push_screen(LedgerFilterScreen(self._where, name, zone), chosen)
+
     def mark_all(self) -> None:
         """Marks all that is shown, or none when all are marked."""
         self.table.mark_all()
@@ -141,6 +157,8 @@ class LedgerScreen(ListScreen):
         ids = self.pager.ids if self.pager else None
         number = fmt.count(len(ids), "backup job") if ids is not None else "reading"
         text = f"{number}; {_STATES[self._state][0]} (f); {_ORDERS[self._order]} (,)"
+        if self._where.parts:
+            text += f"; {fmt.count(self._where.parts, 'more filter')} (F)"
         facts = [*copy_facts(copy, self.look), ("Shown", Cell(text, Tone.STRONG))]
         if self.table.marked:
             marked = f"{len(self.table.marked):,}: tasks are for these (esc unmarks)"

@@ -1,0 +1,44 @@
+"""The filter form of the backup jobs on a copy."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from auxtui.feed import in_thread
+from auxtui.form import Judgement, Values
+from auxtui.ledger_filter import fields_of, read
+from auxtui.moments import moment_of
+from auxtui.present import Cell
+from auxtui.screens.form import FormScreen
+from engine.catalog.live_values import LedgerFilter
+
+
+class LedgerFilterScreen(FormScreen[LedgerFilter]):
+    """Gives the filter."""
+
+    DO = "Filter"
+
+    def __init__(self, where: LedgerFilter, name: str, zone: str) -> None:
+        """Args:
+        where: the filter as it is.
+        name: of the copy.
+        zone: IANA name, in which times are typed.
+        """
+        super().__init__((name, "Filter"), fields_of(where, _typed))
+        self._where = where
+        self._zone = zone
+
+    async def judge(self, values: Values) -> Judgement:
+        found, wrong = await in_thread(lambda: read(values, self._where, self._moment))
+        said = f"{found.parts} of {len(values)} parts filter" if found.parts else "shows all"
+        return Judgement(wrong=wrong, said=Cell(said))
+
+    async def finish(self, values: Values) -> LedgerFilter | None:
+        return read(values, self._where, self._moment)[0]
+
+    def _moment(self, text: str) -> datetime:
+        return moment_of(text, self._zone, self.console.look.clock())
+
+
+def _typed(at: datetime) -> str:
+    return at.isoformat(timespec="minutes")
