@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import pyrage
 import pytest
 
 from engine.catalog import config
@@ -207,3 +208,38 @@ def test_no_secret_is_written_anywhere(cloud: Cloud) -> None:
     for secret in (SECRET_KEY, "PLANTED", "x-amz", "Signature"):
         assert secret.encode() not in written
         assert secret not in str(exported)
+
+
+def test_an_encrypted_copy_in_a_store(cloud: Cloud) -> None:
+    """Its files grow while they are written: staged, then sent; everything reads them."""
+    key = pyrage.x25519.Identity.generate()
+    file = cloud.cell.root / "key"
+    file.write_text(f"{key}\n")
+    file.chmod(0o600)
+    filled(cloud, f'compression = "zstd"\nencrypt_to = ["{key.to_public()}"]')
+    cell = cloud.cell
+    job_id = cell.ledger("cloud")[b"two"].backup_job_id
+    before = tree(cell.landing / "two")
+    with serving(cell):
+        checked = verify(cell, "all", copy="cloud")
+        client, target = cloud.store.client, cloud.key("two/a.zst.age", job_id=job_id)
+        body = bytearray(client.get_object(Bucket=cloud.bucket, Key=target)["Body"].read())
+        body[100_000] ^= 1
+        client.put_object(Bucket=cloud.bucket, Key=target, Body=bytes(body))
+        found = verify(cell, "all", copy="cloud")
+        mended = repair(cell, job_id, copy="cloud")
+        restored = frontdoor.run_restore(
+            cell.home,
+            job_id,
+            to=str(cell.root / "back"),
+            copy="cloud",
+            path_globs=(),
+            overwrite=False,
+            identity_files=[str(file)],
+            by="test",
+        )
+        back = cell.wait(restored)
+
+    assert (checked.state, found.state) == ("completed", "completed_with_errors")
+    assert (mended.state, back.state) == ("completed", "completed")
+    assert tree(cell.root / "back" / "two") == before
