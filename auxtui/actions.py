@@ -6,7 +6,7 @@ action does is in `hands`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from auxtui import format as fmt
 from auxtui.action_values import Action as Action
@@ -481,9 +481,24 @@ def key_name(key: str) -> str:
     return _KEY_NAMES.get(key, key)
 
 
+_own_keys: dict[str, str] = {}
+
+
+def use_keys(own: Mapping[str, str]) -> None:
+    """From now on these actions have other keys: what hints, menus and help show."""
+    _own_keys.clear()
+    _own_keys.update({name: keys for name, keys in own.items() if name in BY_ID})
+
+
+def keys_of(action: Action) -> list[str]:
+    """The keys of an action that are in force, as Textual names them."""
+    text = _own_keys.get(action.id, action.keys)
+    return [key.strip() for key in text.split(",") if key.strip()]
+
+
 def keys_text(action: Action) -> str:
     """All keys of an action as people write them."""
-    return " ".join(key_name(key) for key in action.keys.split(",") if key)
+    return " ".join(key_name(key) for key in keys_of(action))
 
 
 def applicable(

@@ -18,8 +18,8 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
+from auxtui import actions, keymap, themes
 from auxtui import format as fmt
-from auxtui import themes
 from auxtui.actions import BY_ID, Target, World
 from auxtui.asking import Undo
 from auxtui.door import Door, FrontDoor
@@ -99,6 +99,8 @@ class ConsoleApp(App[None]):
             refresh_s=self.profile.refresh_s,
         )
         self._theme_trouble = self._load_themes()
+        self._key_faults = keymap.faults(actions.ACTIONS, self.profile.keys)
+        actions.use_keys(self.profile.keys)
         self.set_keymap(dict(self.profile.keys))
 
     def _load_themes(self) -> list[str]:
@@ -138,8 +140,9 @@ class ConsoleApp(App[None]):
         await self.switch_mode("home")
         self.feed.watch(self, self._own_watches())
         self.feed.start()
-        if self._theme_trouble:
-            self.flash(Cell(self._theme_trouble[0]))
+        troubles_at_start = [*self._theme_trouble, *self._key_faults]
+        if troubles_at_start:
+            self.flash(Cell(troubles_at_start[0], Tone.WARN))
         if not self._home.catalog.exists() and not self.profile.read_only:
             self._offer_guide()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from auxtui import format as fmt
-from auxtui.actions import Action, key_name
+from auxtui.actions import Action, key_name, keys_of
 from auxtui.contents import Moment
 from auxtui.feed_values import Pulse
 from auxtui.gates import Gate
@@ -102,11 +102,11 @@ def hint_cells(chosen: Sequence[Action], width: int) -> list[Cell]:
     ranked = sorted((a for a in chosen if a.hint_rank < 9), key=lambda a: a.hint_rank)
     pairs: list[tuple[str, str]] = []
     for action in ranked:
-        if action.id.startswith("go.") and action.keys in "1234567":
+        if action.id.startswith("go.") and "".join(keys_of(action)) in tuple("1234567"):
             if (VIEWS, "Views") not in pairs:
                 pairs.append((VIEWS, "Views"))
         else:
-            pairs.append((key_name(action.keys.split(",")[0]), action.label))
+            pairs.append((key_name((keys_of(action) or [""])[0]), action.label))
     last = [pair for pair in pairs if pair[1] in ("Help", "Leave")]
     room = width - sum(_wide(pair) for pair in last)
     cells: list[Cell] = []

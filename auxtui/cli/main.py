@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "service": ("service", "The process that runs the jobs."),
     "catalog": ("catalog", "Check the catalog, back it up, or rebuild it."),
     "theme-check": ("theme_check", "Whether the themes of the console can be read."),
+    "keys": ("keys", "The keys of the console, as they are in force."),
     "doctor": ("doctor", "What is wrong here, and what to do about it."),
 }
 # Typer's ClickException, which it does not export: the root of all that says "wrong use".

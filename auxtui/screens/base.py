@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 WIDE = 110  # from here on two panes have room
+UNBOUND = "f24"  # stands for no key, so that the user can give one; no terminal sends it
 WHILE_TYPING = ("go.back", "tab.next", "tab.previous")  # all that is done while a text is typed
 FLASH_S = 8.0  # so long the answer to an action stays in the status line
 
@@ -39,10 +40,15 @@ def bindings() -> list[BindingType]:
     """
     return [
         Binding(
-            action.keys, f"do({action.id!r})", action.label, id=action.id, show=False, priority=True
+            action.keys or UNBOUND,
+            f"do({action.id!r})",
+            action.label,
+            id=action.id,
+            show=False,
+            priority=True,
         )
         for action in actions.ACTIONS
-        if action.keys and action.id != "thing.open"
+        if action.id != "thing.open"
     ]
 
 

@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from auxtui import actions
-from auxtui.actions import Action, keys_text
+from auxtui.actions import Action, keys_of, keys_text
 from auxtui.health import Grade, Trouble
 from auxtui.present import Cell, Fact, Tone
 from auxtui.screens.dialog import Dialog
@@ -76,9 +76,9 @@ def help_facts(about: str, applicable: Sequence[Action]) -> list[Fact]:
     """The text of a help page, from the registry."""
     facts: list[Fact] = [("", Cell(line)) for line in about.split("\n")]
     facts.append(("", Cell("")))
-    facts += [(keys_text(a), Cell(f"{a.label}: {a.help}")) for a in applicable if a.keys]
+    facts += [(keys_text(a), Cell(f"{a.label}: {a.help}")) for a in applicable if keys_of(a)]
     facts += _MOVES
-    others = [a for a in actions.ACTIONS if a.keys and a not in applicable]
+    others = [a for a in actions.ACTIONS if keys_of(a) and a not in applicable]
     facts += [("", Cell("")), ("", Cell("With the cursor elsewhere:", Tone.STRONG))]
     facts += [(keys_text(a), Cell(f"{a.label}: {a.help}", Tone.MUTED)) for a in others]
     return facts

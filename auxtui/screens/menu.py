@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from auxtui import actions
-from auxtui.actions import Action, Target, World, keys_text
+from auxtui.actions import Action, Target, World, keys_of, keys_text
 from auxtui.columns import Column
 from auxtui.present import Cell, Row, Tone
 from auxtui.screens.dialog import Dialog
@@ -67,7 +67,7 @@ class MenuScreen(Dialog[Action]):
 
     def on_key(self, event: events.Key) -> None:
         for action in self._offered.values():
-            if event.key in action.keys.split(",") or event.character in action.keys.split(","):
+            if event.key in keys_of(action) or event.character in keys_of(action):
                 event.stop()
                 self._choose(action.id)
                 return
