@@ -183,13 +183,14 @@ class Packer:
         self, before: dict[bytes, IndexEntry], entries: list[IndexEntry], listing: Listing
     ) -> list[_Below]:
         """What was there before and is not: deleted, or kept because nothing can be said of it."""
-        here = {entry.path for entry in entries}
+        here = {entry.path: entry.kind for entry in entries}
         unclear = {child.path for child in listing.children}.union(listing.unreadable)
         kept: list[_Below] = []
         for gone in before.values():
-            if gone.path in here:
+            kind = here.get(gone.path)
+            if kind == gone.kind or (kind is not None and DIRECTORY not in (kind, gone.kind)):
                 continue
-            if gone.path not in unclear:
+            if kind is not None or gone.path not in unclear:
                 entries.append(IndexEntry(gone.path, DELETED))
                 self.result.deleted += 1
                 continue

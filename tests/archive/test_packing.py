@@ -60,15 +60,26 @@ def test_increments_over_a_full_are_the_tree_as_it_was(tmp_path: Path):
     (source / "new" / "below").mkdir(parents=True)
     (source / "new" / "below" / "file").write_bytes(b"new")
     (source / "plain" / "5.txt").chmod(0o600)
+    shutil.rmtree(source / "odd" / "empty")
+    (source / "odd" / "empty").write_bytes(b"a file now")
+    (source / "plain" / "7.txt").unlink()
+    (source / "plain" / "7.txt").mkdir()
     (source / "odd" / "first").unlink()  # its other names go on
     (source / "plain" / "6.txt").rename(source / "plain" / "renamed")
     second = pack(source, job_id=2, base=first)
-    assert second.result.archived == 6  # 3, 5, new, renamed, and both names that are left
-    deleted = {e.path for e in second.entries().values() if e.kind == "deleted"}
+    assert second.result.archived == 7  # 3, 5, empty, new, renamed, and both names that are left
+    deleted = {e.path for e in second.index().entries() if e.kind == "deleted"}
     top = os.fsencode(source.relative_to("/"))
     assert deleted == {
         top + name
-        for name in (b"/plain/4.txt", b"/odd/" + b"d" * 60, b"/odd/first", b"/plain/6.txt")
+        for name in (
+            b"/plain/4.txt",
+            b"/odd/" + b"d" * 60,
+            b"/odd/first",
+            b"/plain/6.txt",
+            b"/odd/empty",
+            b"/plain/7.txt",
+        )
     }
     unpack(first, target)
     for path in sorted(deleted):

@@ -167,6 +167,7 @@ def test_a_damaged_chunk_is_mended_from_another_copy(copied: Cell, tmp_path: Pat
 def test_every_recipe_is_tried() -> None:
     tried = {"list", "manifest", "verify", "count", "restore", "restore-encoded", "owners", "mend"}
     tried |= {"fetch"}  # in test_objects
+    tried |= {"unpack", "chain", "holder"}  # in test_format_of_backups
 
     assert set(RECIPES) == tried
 

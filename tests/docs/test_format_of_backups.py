@@ -1,0 +1,51 @@
+"""The recipes of docs/format.md for backed-up content, run as they stand with the system's own tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.archive.trees import look, make_tree
+from tests.control.backups import BackupCell
+from tests.docs.recipes import DOCS, recipes, run_recipe
+
+RECIPES = recipes(DOCS / "format.md")
+MISSING = [tool for tool in ("zstd", "jq", "tar", "b3sum") if shutil.which(tool) is None]
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+
+
+def test_a_stranger_restores_a_full_and_its_incrementals(tmp_path: Path) -> None:
+    cell = BackupCell(tmp_path / "cell")
+    make_tree(cell.source)
+    os.utime(cell.source / "plain" / "2.txt", ns=(0, 5))  # of times before 1970 tar warns
+    cell.configure('volume_size = "2MiB"')
+    try:
+        states, jobs = [], []
+        for number in range(3):
+            (cell.source / "plain" / f"{number}.txt").unlink()
+            (cell.source / "plain" / f"new{number}").write_bytes(b"%d" % number)
+            if number == 1:
+                shutil.rmtree(cell.source / "odd" / "empty")
+                (cell.source / "odd" / "empty").write_bytes(b"a file now")
+            jobs.append(cell.on_primary(cell.back_up().id))
+            states.append(look(cell.source))
+    finally:
+        cell.close()
+    for job in jobs:
+        for recipe in ("manifest", "verify", "count"):
+            assert run_recipe(RECIPES[recipe], JOB=job) == ""
+    full = tmp_path / "full"
+    run_recipe(RECIPES["unpack"], JOB=jobs[0], TARGET=full)
+    assert look(cell.restored(full)) == states[0]
+    for number in (1, 2):
+        target = tmp_path / f"chain{number}"
+        some = " ".join(map(str, jobs[: number + 1]))
+        run_recipe(RECIPES["chain"], JOBS=some, TARGET=target)
+        assert look(cell.restored(target)) == states[number]
+    name = f"{cell.source.relative_to('/')}/plain/big"
+    found = run_recipe(RECIPES["holder"], JOB=jobs[2], NAME=name)
+    assert found == f"file in backup job {jobs[0].name}\n"
