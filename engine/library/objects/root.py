@@ -1,0 +1,168 @@
+"""What a library in an object store is at its root: whose it is, what it can do, is it there."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.library.interface import LibraryIdentity
+from engine.library.line import LineState
+from engine.library.marker import MAX_MARKER_BYTES, Marker, identity_of, text_of
+from engine.library.objects.address import S3Address
+from engine.library.objects.capabilities import Capabilities, capabilities_from, find_out
+from engine.library.objects.connection import connection_to
+from engine.library.objects.faults import Kind, StoreFault
+from engine.library.objects.jobhome import LibraryHome
+from engine.library.objects.keys import MARKER
+from engine.library.objects.sending import Sender, digests_of
+from engine.model.errors import LibraryOffline
+
+
+class Root:
+    """The root of one library; raises `LibraryOffline` where it cannot be used.
+
+    Args:
+        name: of the library in the site file.
+        address: where it lies.
+        home: `AUXTUI_HOME`; None for whoever only looks.
+        uuid: what its marker must say; empty while that is not known.
+        commcell_id: whose library it is.
+    """
+
+    def __init__(
+        self, name: str, address: S3Address, home: Path | None, uuid: str, commcell_id: str
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.connection = connection_to(address)
+        self._home = home
+        self._marker = Marker(name, address.root.encode(), uuid, commcell_id)
+
+    def initialise(self, identity: LibraryIdentity) -> LibraryIdentity:
+        """See `Library`."""
+        with self.in_use("look for the marker in"):
+            text = self._text()
+            found = self._marker.judged(text) if text is not None else self._write(identity)
+        self._marker.uuid = found.uuid
+        return found
+
+    def require(self) -> LibraryIdentity:
+        """The identity in the marker, which must be the right one."""
+        with self.in_use("read the marker of"):
+            text = self._text()
+        return self._judged(text)
+
+    async def look_again(self) -> None:
+        """As `require`, on the loop; a fault of the store is the caller's."""
+        self._judged(await self._fetch())
+
+    def any_identity(self) -> LibraryIdentity:
+        """The identity in the marker, whoever it belongs to."""
+        with self.in_use("read the marker of"):
+            text = self._text()
+        if text is None:
+            raise self._marker.absent()
+        found = identity_of(text)
+        if found is None:
+            raise self._marker.offline("its marker is damaged", "look at it in the bucket")
+        return found
+
+    def capabilities(self, uuid: str = "") -> Capabilities:
+        """From this process, from the home, or found out now and kept in both.
+
+        Raises:
+            StoreFault: it cannot be found out.
+        """
+        known = self.connection.capabilities
+        if known is not None:
+            return known
+        uuid = uuid or self._marker.uuid
+        home = self.library_home(uuid) if uuid and self._home is not None else None
+        found = capabilities_from(home.capabilities()) if home else None
+        if found is None:
+            found = self.connection.run(find_out(self.connection.store))
+            if home is not None:
+                home.remember(found.document())
+        self.connection.capabilities = found
+        return found
+
+    def sender(self) -> Sender:
+        """Sends to it; raises as `capabilities`."""
+        return Sender(self.connection.store, self.capabilities())
+
+    def line(self) -> LineState:
+        """What is known of the way there; raises as `capabilities`."""
+        caps = self.capabilities()
+        return LineState(
+            transport="s3",
+            peer=self.address.endpoint or "Amazon S3",
+            latency_s=self.connection.store.latency_s,
+            offers=caps.offers(),
+            lacks=caps.lacks(),
+        )
+
+    def library_home(self, uuid: str) -> LibraryHome:
+        """Where what a store cannot hold is kept.
+
+        Raises:
+            ValueError: it was opened to be looked at only.
+        """
+        if self._home is None:
+            raise ValueError("a library that was opened to be looked at is used for more")
+        return LibraryHome(bytes(self._home), uuid)
+
+    @contextmanager
+    def in_use(self, doing: str) -> Iterator[None]:
+        """What fails in this block speaks against the library, not against any backup job."""
+        try:
+            yield
+        except StoreFault as fault:
+            raise LibraryOffline(
+                f"library {self.name} cannot be used: cannot {doing} {self.address.root}: "
+                f"{fault.text}",
+                hint=fault.hint,
+            ) from fault
+
+    def _judged(self, text: bytes | None) -> LibraryIdentity:
+        if text is None:
+            raise self._marker.absent()
+        found = self._marker.judged(text)
+        self._marker.uuid = found.uuid
+        return found
+
+    def _text(self) -> bytes | None:
+        return self.connection.run(self._fetch())
+
+    async def _fetch(self) -> bytes | None:
+        text = bytearray()
+
+        def begin() -> Callable[[bytes], object]:
+            text.clear()
+            return text.extend
+
+        try:
+            await self.connection.store.whole(self.address.key(MARKER), begin)
+        except StoreFault as fault:
+            if fault.code == "NoSuchBucket" or fault.kind is not Kind.MISSING:
+                raise
+            return None
+        return bytes(text[:MAX_MARKER_BYTES])
+
+    def _write(self, identity: LibraryIdentity) -> LibraryIdentity:
+        self._marker.refuse_marked_before()
+        text = text_of(identity)
+        sender = Sender(self.connection.store, self.capabilities(identity.uuid))
+
+        async def keep() -> None:
+            raise StoreFault(Kind.EXISTS)
+
+        digests = digests_of(memoryview(text), with_md5=sender.caps.needs_md5)
+        key = self.address.key(MARKER)
+        try:
+            self.connection.run(sender.put(key, io.BytesIO(text), digests, may_replace=keep))
+        except StoreFault as fault:
+            if fault.kind is not Kind.EXISTS:  # another service was faster: its marker counts
+                raise
+        return self._judged(self._text())
