@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import tzinfo
+from functools import partial
+from importlib import import_module
 from typing import ClassVar, cast
 
 from rich.console import RenderableType
@@ -233,9 +236,16 @@ class ConsoleApp(App[None]):
         if message.topic == "pulse":
             self._set_state(pulse=message.value)
         elif message.topic == "estate":
+            if self.state.estate is None:
+                self._warm_up()
             self._set_state(estate=message.value)
         elif message.topic == "gates":
             self._set_state(gates=message.value)
+
+    def _warm_up(self) -> None:
+        """Imports what keys do, now that the first screen is painted and before the first key."""
+        load = partial(import_module, "auxtui.hands")
+        threading.Thread(target=load, name="warm-up", daemon=True).start()
 
     def on_answer(self, message: Answer) -> None:
         message.stop()

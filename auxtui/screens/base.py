@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from auxtui import actions, hands
+from auxtui import actions
 from auxtui.action_values import named
 from auxtui.actions import Action, Target
 from auxtui.feed import Answer, Fresh, Watch
@@ -230,6 +230,8 @@ class ConsoleScreen(Screen[None]):
         if action.kinds and len(possible) < len(targets):
             left = [t for t in targets if t not in possible]
             self.flash(f"{action.label}: not for {named(left)}", Tone.WARN)
+        from auxtui import hands  # a third of what the first paint would import; see the app
+
         hands.start(self, action, tuple(possible) if action.kinds else targets)
 
     def flash(self, text: str, tone: Tone = Tone.PLAIN) -> None:
