@@ -339,7 +339,28 @@ def library_facts(library: LiveLibrary, look: Look) -> list[Fact]:
         ("Space", Cell(space)),
         ("Reached by", Cell(f"{agents}{shared}; {fmt.count(library.writers, 'writer')} at most")),
         ("Looked at", Cell(look.time(library.checked_at))),
+        *_line_facts(library, look),
     ]
+
+
+def _line_facts(library: LiveLibrary, look: Look) -> list[Fact]:
+    """The line to a library on another host, and what went wrong last."""
+    facts: list[Fact] = []
+    line = library.line
+    if line is not None:
+        latency = "" if line.latency_ms is None else f", round trip {line.latency_ms:.1f} ms"
+        facts.append(
+            (
+                "Line",
+                Cell(f"{safe(line.peer)}{latency}, {fmt.count(line.connections, 'connection')}"),
+            )
+        )
+        facts += [("Limits", Cell(safe("; ".join(line.limits))))] if line.limits else []
+        facts += [("Lacks", Cell(safe("; ".join(line.lacks)), Tone.WARN))] if line.lacks else []
+    if library.last_error:
+        when = look.time(library.last_error_at)
+        facts.append(("Last error", Cell(f"{when}: {safe(library.last_error)}", Tone.MUTED)))
+    return facts
 
 
 def _agents(estate: Estate, look: Look, now: Moment) -> Contents:

@@ -25,6 +25,8 @@ from engine.library.sftp.session import FLIGHT_BYTES, WINDOW_BYTES, SftpSession
 from engine.model.errors import LibraryOffline
 from engine.model.names import shown
 
+asyncssh.set_log_level("WARNING")  # each login is not a line of the service's log
+
 T = TypeVar("T")
 IDLE_S = 120.0  # a connection that nobody uses is closed
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0  # between tries of a host that cannot be reached

@@ -1,0 +1,98 @@
+"""Service and server killed at random moments: nothing available is lost or wrong, no proven chunk goes twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import nursery, seed
+from tests.faults.estate import Estate
+from tests.faults.services import Nursery
+from tests.faults.test_crash import assert_worth_it, kill_rounds
+from tests.remote.sshd import Sshd, running_sshd
+
+__all__ = ["nursery", "seed"]  # fixtures
+
+ROUNDS = 5
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Sshd]:
+    """A server of its own, which is killed now and then."""
+    with running_sshd(tmp_path / "server") as server:
+        yield server
+
+
+class FarEstate(Estate):
+    """Its files have times in whole seconds, as SFTP keeps them."""
+
+    def add_some(self, numbers: random.Random, *, chunks: int = 16) -> None:
+        super().add_some(numbers, chunks=chunks)
+        for path in sorted(self.cell.landing.rglob("*"), reverse=True):
+            at = int(path.lstat().st_mtime)
+            os.utime(path, (at, at), follow_symlinks=False)
+        for entry in self.cell.landing.iterdir():
+            self.oracle.knows(os.fsencode(entry.name))
+
+
+@pytest.fixture
+def estate(tmp_path: Path, nursery: Nursery, server: Sshd) -> Iterator[Estate]:
+    """A CommCell with one copy over SFTP and one here."""
+    estate = FarEstate(tmp_path / "cell", nursery)
+    (estate.root / "vault").mkdir()
+    estate.cell.vault = server.url(estate.root / "vault")
+    yield estate
+    estate.end()
+
+
+class Killer(threading.Thread):
+    """Kills a server at random moments and starts it again."""
+
+    def __init__(self, server: Sshd, numbers: random.Random, most: int) -> None:
+        super().__init__()
+        self._server = server
+        self._numbers = numbers
+        self._most = most
+        self._is_over = threading.Event()
+        self.kills = 0
+
+    def run(self) -> None:
+        while self.kills < self._most and not self._is_over.wait(self._numbers.uniform(0.2, 3)):
+            self._server.kill()
+            self._is_over.wait(self._numbers.uniform(0, 0.2))
+            self._server.start()
+            self.kills += 1
+
+    def stop(self) -> None:
+        self._is_over.set()
+        self.join()
+
+
+def test_the_service_is_killed(estate: Estate, seed: int) -> None:
+    assert_worth_it(kill_rounds(estate, random.Random(seed), ROUNDS))
+
+
+def test_service_and_server_are_killed(estate: Estate, server: Sshd, seed: int) -> None:
+    killer = Killer(server, random.Random(seed + 1), most=3)
+    killer.start()
+    try:
+        assert_worth_it(kill_rounds(estate, random.Random(seed), ROUNDS))
+    finally:
+        killer.stop()
+    assert killer.kills
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_service_and_server_are_killed_many_times(estate: Estate, server: Sshd, seed: int) -> None:
+    killer = Killer(server, random.Random(seed + 2), most=30)
+    killer.start()
+    try:
+        assert_worth_it(kill_rounds(estate, random.Random(seed), 50))
+    finally:
+        killer.stop()
