@@ -7,12 +7,13 @@ import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.faults.conftest import nursery, seed
 from tests.faults.estate import Estate
-from tests.faults.services import Nursery
+from tests.faults.services import Nursery, Service
 from tests.faults.test_crash import assert_worth_it, kill_rounds
 from tests.remote.sshd import Sshd, running_sshd
 
@@ -30,6 +31,9 @@ def server(tmp_path: Path) -> Iterator[Sshd]:
 
 class FarEstate(Estate):
     """Its files have times in whole seconds, as SFTP keeps them."""
+
+    def start(self, **stage: Any) -> Service:
+        return super().start(retry_delays_s=[0.3], **stage)
 
     def add_some(self, numbers: random.Random, *, chunks: int = 16) -> None:
         super().add_some(numbers, chunks=chunks)
