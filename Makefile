@@ -15,6 +15,7 @@ help:
 	@echo "make lint         ruff, mypy strict, import contracts"
 	@echo "make bench        measure against cp, rsync and rclone"
 	@echo "make meter        measure the console in a pty: start, bytes a second, keys"
+	@echo "make bench-remote measure SFTP against sftp, scp, rsync and rclone"
 	@echo "make crash        the short crash, power-cut and fault rounds alone"
 	@echo "make soak         the long crash, power-cut and kill-point rounds"
 	@echo "make screenshots  draw the pictures of the documentation anew"
@@ -49,6 +50,9 @@ bench: $(VENV)/.dev
 
 meter: $(VENV)/.dev
 	@$(BIN)/python -m bench.console
+
+bench-remote: $(VENV)/.dev
+	@$(BIN)/python -m bench.remote
 
 # AUXTUI_SEED=n repeats the random moments of a run that failed.
 crash: $(VENV)/.dev

@@ -15,9 +15,9 @@ import time
 import uuid
 
 from bench.harness import peak_memory_bytes
+from engine.library import open_library
 from engine.library.interface import LibraryIdentity, Place
 from engine.library.landing import LandingReader, fingerprint, walk_entry
-from engine.library.local import LocalLibrary
 from engine.model.entries import ManifestHeader
 from engine.transfer.cancel import CancelToken
 from engine.transfer.orders import OrderDestination, TransferOrder, TransferResult
@@ -40,9 +40,9 @@ HEADER = ManifestHeader(
 )
 
 
-def order_for(source: bytes, target: bytes) -> TransferOrder:
-    """Adopts the entry `source` and orders its copy into a new library at `target`."""
-    library = LocalLibrary("bench", target, uuid="", commcell_id="bench")
+def order_for(source: bytes, target: str) -> TransferOrder:
+    """Adopts the entry `source` and orders its copy into a new library at `target`, a path or a URL."""
+    library = open_library("bench", target, None, "bench")
     library.initialise(
         LibraryIdentity(uuid=str(uuid.uuid4()), name="bench", commcell_id="bench", commcell="bench")
     )
@@ -101,9 +101,7 @@ def main() -> None:
     given = parser.parse_args()
     used_before = resource.getrusage(resource.RUSAGE_SELF)
     began_s = time.monotonic()
-    asyncio.run(
-        copy(order_for(os.fsencode(given.source), os.fsencode(given.target)), given.streams)
-    )
+    asyncio.run(copy(order_for(os.fsencode(given.source), given.target), given.streams))
     seconds = time.monotonic() - began_s
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = used.ru_utime + used.ru_stime - used_before.ru_utime - used_before.ru_stime

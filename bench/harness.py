@@ -167,7 +167,13 @@ def prepare(workload: Workload, cache: str) -> None:
 
 
 def compare(
-    workload: Workload, programs: Sequence[Program], scratch: Path, *, rounds: int, cache: str
+    workload: Workload,
+    programs: Sequence[Program],
+    scratch: Path,
+    *,
+    rounds: int,
+    cache: str,
+    title: str = "",
 ) -> list[Row]:
     """Runs every program once a round, in a new order each round; the first one is the measure."""
     samples: dict[str, list[Sample]] = {program.name: [] for program in programs}
@@ -184,7 +190,7 @@ def compare(
     first = samples[programs[0].name]
     return [
         Row(
-            workload=workload.name,
+            workload=title or workload.name,
             cache=cache,
             program=name,
             rounds=rounds,

@@ -1,0 +1,224 @@
+"""The engine's SFTP library against sftp, scp, rsync and rclone, on loopback and over a long line.
+
+python -m bench.remote               one 2 GiB file and 2,000 files of 64 KiB, at 0 and 50 ms
+python -m bench.remote --short       the same in small: only shows that it runs
+
+A server of its own on loopback; the long line is a proxy that delays every byte, so that only the
+ratios within a round say something. What is over there is synced at the end of every run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.copy import make_workload
+from bench.harness import (
+    GIB,
+    MIB,
+    Program,
+    Row,
+    Sample,
+    compare,
+    present,
+    reported,
+    save,
+    show,
+    timed,
+)
+
+CIPHER = "aes128-gcm@openssh.com"  # for all of them: the fastest one
+CONFIG = """
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {keys}/host
+AuthorizedKeysFile {keys}/client.pub
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+Subsystem sftp internal-sftp
+MaxStartups 100
+"""
+
+
+class Far:
+    """A way to the server.
+
+    Args:
+        keys: directory of the keys.
+        port: of the server, or of the long line to it.
+    """
+
+    def __init__(self, keys: Path, port: int) -> None:
+        self.keys = keys
+        self.port = port
+        self.user = getpass.getuser()
+        kind, key, *_ = (keys / "host.pub").read_text().split()
+        with (keys / "known").open("a") as known:
+            known.write(f"[127.0.0.1]:{port} {kind} {key}\n")
+
+    @property
+    def options(self) -> list[str]:
+        """Of every OpenSSH program, but the port."""
+        given = (
+            f"IdentityFile={self.keys}/client",
+            f"UserKnownHostsFile={self.keys}/known",
+            "IdentitiesOnly=yes",
+            f"Ciphers={CIPHER}",
+        )
+        return ["-F", "none", *(word for option in given for word in ("-o", option))]
+
+    def programs(self) -> list[Program]:
+        """The engine first: it is the measure."""
+        return [
+            Program(name="auxtui", needs=sys.executable, run=self._engine),
+            Program(name="sftp", needs="sftp", run=self._sftp),
+            Program(name="scp", needs="scp", run=self._scp),
+            Program(name="rsync -e ssh", needs="rsync", run=self._rsync),
+            Program(name="rclone sftp", needs="rclone", run=self._rclone),
+        ]
+
+    def _engine(self, source: Path, target: Path) -> Sample:
+        url = (
+            f"sftp://{self.user}@127.0.0.1:{self.port}{target}"
+            f"?key={self.keys}/client&known_hosts={self.keys}/known"
+        )
+        return reported([sys.executable, "-m", "bench.engine_copy", str(source), url])
+
+    def _sftp(self, source: Path, target: Path) -> Sample:
+        batch = self.keys / "batch"
+        batch.write_text(f"put -r {source} {target}/\n")
+        command = ["sftp", "-q", *self.options, "-P", str(self.port), "-b", str(batch), "127.0.0.1"]
+        return timed(command, _sync(target))
+
+    def _scp(self, source: Path, target: Path) -> Sample:
+        there = f"127.0.0.1:{target}/"
+        command = ["scp", "-q", "-r", *self.options, "-P", str(self.port), str(source), there]
+        return timed(command, _sync(target))
+
+    def _rsync(self, source: Path, target: Path) -> Sample:
+        shell = " ".join(["ssh", *self.options, "-p", str(self.port)])
+        there = f"127.0.0.1:{target}/"
+        command = ["rsync", "-a", "--whole-file", "-e", shell, str(source), there]
+        return timed(command, _sync(target))
+
+    def _rclone(self, source: Path, target: Path) -> Sample:
+        there = (
+            f":sftp,host=127.0.0.1,port={self.port},user={self.user},key_file={self.keys}/client,"
+            f"known_hosts_file={self.keys}/known,disable_hashcheck=true,"
+            f"chunk_size=255k,concurrency=64,ciphers={CIPHER}:{target}"
+        )
+        command = ["rclone", "copy", "--quiet", "--transfers", "16", str(source), there]
+        return timed(command, _sync(target))
+
+
+def _sync(target: Path) -> list[str]:
+    return ["sync", "-f", str(target)]
+
+
+@contextmanager
+def running_server(keys: Path) -> Iterator[int]:
+    """An OpenSSH server on loopback; gives its port."""
+    for name in ("host", "client"):
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)]
+        subprocess.run(command, check=True)
+    if os.geteuid() == 0:
+        os.makedirs("/run/sshd", exist_ok=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    (keys / "config").write_text(CONFIG.format(port=port, keys=keys))
+    sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin") or "sshd"
+    with subprocess.Popen([sshd, "-D", "-f", str(keys / "config")]) as server:
+        try:
+            while socket.socket().connect_ex(("127.0.0.1", port)):
+                if server.poll() is not None:
+                    raise RuntimeError("sshd does not run")
+                time.sleep(0.05)
+            yield port
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def delayed(port: int, round_trip_s: float) -> Iterator[int]:
+    """A long line to a port; gives the port of its near end."""
+    if not round_trip_s:
+        yield port
+        return
+    command = [sys.executable, "-m", "bench.delay", str(port), str(round_trip_s / 2)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as proxy:
+        try:
+            assert proxy.stdout is not None
+            yield int(proxy.stdout.readline())
+        finally:
+            proxy.terminate()
+
+
+def measure(given: argparse.Namespace, console: Console) -> list[Row]:
+    """Makes each workload in turn and compares on it, at each round trip."""
+    size = 8 * MIB if given.short else given.gib * GIB
+    count = 40 if given.short else 2000
+    shapes = [(f"one file of {size // MIB} MiB", 1, int(size)), (f"{count} files", count, 65536)]
+    rows: list[Row] = []
+    scratch = Path(tempfile.mkdtemp(prefix="auxtui-bench-", dir=given.dir))
+    try:
+        (scratch / "keys").mkdir()
+        with running_server(scratch / "keys") as server:
+            for number, (name, files, file_bytes) in enumerate(shapes, 1):
+                if given.only and number not in given.only:
+                    continue
+                workload = make_workload(scratch / "sources", name, files, file_bytes)
+                for milliseconds in given.round_trip:
+                    with delayed(server, milliseconds / 1000) as port:
+                        programs = present(Far(scratch / "keys", port).programs(), console)
+                        rows += compare(
+                            workload,
+                            programs,
+                            scratch,
+                            rounds=given.rounds,
+                            cache="as it is" if given.short else "warm",
+                            title=f"{name}, {milliseconds} ms",
+                        )
+                shutil.rmtree(workload.source)
+    finally:
+        shutil.rmtree(scratch)
+    show(rows, console)
+    return rows
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--short", action="store_true", help="small and once, for a quick check")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each program (default 3)")
+    parser.add_argument("--gib", type=float, default=2, help="size of the large file (default 2)")
+    parser.add_argument("--only", type=int, nargs="+", choices=(1, 2), help="workloads")
+    parser.add_argument("--round-trip", type=int, nargs="+", default=[0, 50], help="milliseconds")
+    parser.add_argument("--dir", help="where to copy (default: the temporary directory)")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    given = parser.parse_args()
+    if given.short:
+        given.rounds = 1
+    rows = measure(given, Console())
+    if given.json:
+        save(rows, given.json)
+
+
+if __name__ == "__main__":
+    main()
