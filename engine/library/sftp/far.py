@@ -8,6 +8,7 @@ an account on that host who swaps a directory between the look and the use.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -17,8 +18,9 @@ from engine.library.beneath import OWN_DIRECTORY_MODE, OWN_FILE_MODE
 from engine.library.layout import ASIDE_SUFFIX
 from engine.library.sftp import wire
 from engine.library.sftp.link import SftpLink
-from engine.library.sftp.session import SftpSession, bounded
+from engine.library.sftp.session import SftpSession, bounded, gathered
 from engine.library.sftp.wire import Attributes, FailureError
+from engine.model.errors import StorageError
 
 _ODD_FREE_BYTES = 1024**2  # less than this free, and a failed write is taken for a full disk
 
@@ -57,12 +59,16 @@ class FarSide:
         Raises:
             OSError: it is no directory, or cannot be listed.
         """
-        found = await self.look(path)
-        if found is None:
-            return None
-        require_directory(found)
         session = await self.link.session()
-        return await session.names(path)
+        listing = asyncio.ensure_future(session.names(path))
+        try:
+            found = await self.look(path)
+            if found is None:
+                return None
+            require_directory(found)
+            return await listing
+        finally:
+            await asyncio.gather(listing, return_exceptions=True)
 
     async def make_directory(self, path: bytes) -> bool:
         """Makes a directory of our own unless it is there; True when it was made.
@@ -82,12 +88,25 @@ class FarSide:
             if found.mode & OWN_DIRECTORY_MODE != OWN_DIRECTORY_MODE:
                 await self.set_attributes(path, mode=found.mode & 0o7777 | OWN_DIRECTORY_MODE)
             return False
+        session.durable.discard(path)
         return True
 
-    async def make_durable_directory(self, path: bytes) -> None:
-        """As `make_directory`, with the directory above it synced, also when an earlier try made it."""
-        await self.make_directory(path)
-        await self.sync_directory(os.path.dirname(path))
+    async def make_durable_directory(self, *paths: bytes) -> None:
+        """As `make_directory`, with those above them synced, also when an earlier try made them.
+
+        Args:
+            paths: each below the one before it, or beside it.
+        """
+        session = await self.link.session()
+        for path, found in zip(paths, await gathered([self.look(p) for p in paths]), strict=True):
+            if found is None or found.mode & OWN_DIRECTORY_MODE != OWN_DIRECTORY_MODE:
+                await self.make_directory(path)
+            else:
+                require_directory(found)
+        unsynced = [path for path in paths if path not in session.durable]
+        above = dict.fromkeys(os.path.dirname(path) for path in unsynced)
+        await gathered([self.sync_directory(path) for path in above])
+        session.durable.update(unsynced)
 
     async def set_attributes(
         self, path: bytes, *, mode: int | None = None, mtime_s: int | None = None
@@ -110,11 +129,7 @@ class FarSide:
             self.link.syncs_directories = False
             return
         try:
-            handle = await session.open(path or b".", wire.READING)
-            try:
-                await session.fsync(handle)
-            finally:
-                await session.close_handle(handle)
+            await session.sync_and_close(await session.open(path or b".", wire.READING))
         except OSError:
             if self.link.syncs_directories:
                 raise
@@ -130,12 +145,11 @@ class FarSide:
             OSError: it is not there, is no regular file, or cannot be opened.
         """
         session = await self.link.session()
-        handle, found = await self.open_regular(session, path, wire.READING)
+        handle, found = await open_looked_at(session, path)
         try:
             yield session, handle, found
         finally:
-            if session.error is None:
-                await session.close_handle(handle)
+            session.let_go(handle)
 
     async def open_regular(
         self, session: SftpSession, path: bytes, flags: int
@@ -185,22 +199,27 @@ class FarSide:
 
     async def put_aside(self, path: bytes, blocks: Iterable[bytes]) -> bytes:
         """Writes a whole file beside its place, synced; returns the name that it has for now."""
-        aside = path + ASIDE_SUFFIX
-        await self.remove_if_there(aside)
-        session = await self.link.session()
-        handle = await self.create(session, aside)
+        session, handle, aside = await self.open_aside(path)
         try:
             at = 0
             for block in blocks:
                 await session.write(handle, at, block)
                 at += len(block)
-            await session.fsync(handle)
+            await session.sync_and_close(handle)
         except OSError as err:
             raise await self.explained(err) from err
-        finally:
-            if session.error is None:
-                await session.close_handle(handle)
         return aside
+
+    async def open_aside(self, path: bytes) -> tuple[SftpSession, bytes, bytes]:
+        """A new file beside a place, in place of what an earlier try left: session, handle, name."""
+        aside = path + ASIDE_SUFFIX
+        session = await self.link.session()
+        try:
+            handle = await self.create(session, aside)
+        except FileExistsError:
+            await self.remove_if_there(aside)
+            handle = await self.create(session, aside)
+        return session, handle, aside
 
     async def replace(self, old: bytes, new: bytes) -> None:
         """Renames a file in place of another; at once where the server can."""
@@ -278,6 +297,23 @@ class FarSide:
             if space is not None and space[0] < _ODD_FREE_BYTES:
                 return OSError(errno.ENOSPC, "no space left on its file system")
         return OSError(errno.EIO, "the server says only that it failed")
+
+
+async def open_looked_at(session: SftpSession, path: bytes) -> tuple[bytes, Attributes]:
+    """Opens a regular file to read it; the look goes out with the open, not before it.
+
+    Raises:
+        OSError: it is not there, is a link or no file, or cannot be opened.
+    """
+    opening = asyncio.ensure_future(session.open(path, wire.READING))
+    try:
+        found = await session.lstat(path)
+        require_file(found)
+    except BaseException:
+        with suppress(OSError, StorageError):
+            session.let_go(await opening)
+        raise
+    return await opening, found
 
 
 def require_directory(found: Attributes) -> None:

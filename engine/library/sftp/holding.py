@@ -102,11 +102,9 @@ class HeldLock:
             handle = await self._far.create(session, self._path)
         except FileExistsError:
             return False
-        try:
-            await session.write(handle, 0, self._text())
-        finally:
-            if session.error is None:
-                await session.close_handle(handle)
+        text = self._text()
+        head = wire.text(handle) + wire.big_number(0) + wire.text(text)
+        await session.in_order((wire.WRITE, head), (wire.CLOSE, wire.text(handle)))
         return True
 
     async def _take_over(self) -> None:

@@ -24,7 +24,7 @@ from engine.library.journal import (
 from engine.library.sftp import wire
 from engine.library.sftp.far import FarSide
 from engine.library.sftp.session import SftpSession
-from engine.model.errors import DestinationWrite, StorageError
+from engine.model.errors import DestinationWrite
 from engine.model.names import RelPath
 
 _BOOT_ID = b"/proc/sys/kernel/random/boot_id"
@@ -56,10 +56,12 @@ class FarJournal:
             OSError: it cannot be written.
         """
         path = directory + b"/" + layout.JOURNAL
-        aside = await far.put_aside(path, (b"".join(journal_lines(header, chunks)),))
+        session, handle, aside = await far.open_aside(path)
+        journal = cls(far, path, header, session, handle)
+        await journal._append(b"".join(journal_lines(header, chunks)))
         await far.replace(aside, path)
         await far.sync_directory(directory)
-        return await cls._opened(far, path, header)
+        return journal
 
     @classmethod
     async def go_on(cls, far: FarSide, directory: bytes, header: JournalHeader) -> FarJournal:
@@ -86,11 +88,8 @@ class FarJournal:
 
     async def close(self) -> None:
         """Closes the file; never raises: every line is durable already."""
-        if self._session.error is None:
-            try:
-                await self._session.close_handle(self._handle)
-            except (OSError, StorageError):
-                self._is_dead = True
+        self._is_dead = True
+        self._session.let_go(self._handle)
 
     @classmethod
     async def _opened(cls, far: FarSide, path: bytes, header: JournalHeader) -> FarJournal:
@@ -106,8 +105,7 @@ class FarJournal:
         if not data:
             return
         try:
-            await self._session.write(self._handle, self._end, data)
-            await self._session.fsync(self._handle)
+            await self._session.write_durably(self._handle, self._end, data)
         except OSError as err:
             self._is_dead = True  # what a failed sync left is unknown: never synced again
             raise await self._far.explained(err) from err
@@ -155,6 +153,12 @@ async def far_boot_id(far: FarSide) -> str:
     Empty means that no chunk is believed by its journal alone.
     """
     session = await far.link.session()
+    if session.boot_id is None:
+        session.boot_id = await _asked_boot_id(session)
+    return session.boot_id
+
+
+async def _asked_boot_id(session: SftpSession) -> str:
     if not session.has(wire.FSYNC):
         return ""
     try:
@@ -163,7 +167,7 @@ async def far_boot_id(far: FarSide) -> str:
             buffer = bytearray(64)
             count = await session.read_into(handle, 0, memoryview(buffer))
         finally:
-            await session.close_handle(handle)
+            session.let_go(handle)
     except OSError:
         return ""
     return bytes(buffer[:count]).decode("ascii", "replace").strip()

@@ -263,6 +263,8 @@ class SftpLibrary:
         Raises:
             DestinationExists: it is published now.
         """
+        if partial.is_fresh:
+            return
         manifest = await downloaded(self.far, partial.job + b"/" + layout.MANIFEST)
         if manifest is None:
             return

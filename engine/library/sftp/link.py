@@ -21,7 +21,7 @@ from engine.library.sftp import wire
 from engine.library.sftp.address import SftpAddress
 from engine.library.sftp.connecting import connect, unreachable
 from engine.library.sftp.pacing import connections_for, files_at_once
-from engine.library.sftp.session import FLIGHT_BYTES, WINDOW_BYTES, SftpSession
+from engine.library.sftp.session import FLIGHT_BYTES, WINDOW_BYTES, SftpSession, gathered
 from engine.model.errors import LibraryOffline
 from engine.model.names import shown
 
@@ -119,8 +119,8 @@ class SftpLink:
         first = await self.session()
         wanted = connections_for(self.latency_s, self.address.most_connections)
         if size_bytes > _BUSY_BYTES:
-            while len(self._sessions) < wanted:
-                await self._another()
+            missing = wanted - len(self._sessions)
+            await gathered([self._open() for _ in range(missing)])
         return self._sessions[:] if size_bytes > _BUSY_BYTES else [first]
 
     @property

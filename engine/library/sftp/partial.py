@@ -5,7 +5,6 @@ The layout is that of a local library (docs/format.md); a copy that was made her
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 
 from engine.library import layout
@@ -13,6 +12,7 @@ from engine.library.interface import LibraryIdentity, Place
 from engine.library.marker import MAX_MARKER_BYTES, Marker
 from engine.library.sftp.far import FarSide
 from engine.library.sftp.holding import HeldLock
+from engine.library.sftp.session import gathered
 from engine.model.errors import DestinationExists, LibraryOffline, StorageError
 
 
@@ -88,6 +88,8 @@ class FarPartial:
         """Where it will be."""
         self._lock = HeldLock(far, self.job + layout.LOCK_SUFFIX, self.where)
         self._is_held = False
+        self.is_fresh = False
+        """Made by this claim: nothing of an earlier try is in it."""
 
     async def claim(self) -> None:
         """Makes or opens the directory, for this writer alone.
@@ -98,8 +100,7 @@ class FarPartial:
             OSError, LibraryOffline: it cannot be made.
         """
         await self._marker.require()
-        for path in (self._policy, self._copy, self._partials):
-            await self.far.make_durable_directory(path)
+        await self.far.make_durable_directory(self._policy, self._copy, self._partials)
         await self._lock.take()
         self._is_held = True
         await self._look_for_published()
@@ -123,15 +124,17 @@ class FarPartial:
 
     async def wipe(self) -> None:
         """Empties the directory: what proves something first, then what was proven."""
+        if self.is_fresh:
+            return
         await self.forget_proof()
         await self.far.remove_tree(self.job)
         await self._open_job()
 
     async def forget_proof(self) -> None:
         """Removes journal and manifest, durable before anything that they speak of can go."""
-        for name in (layout.JOURNAL, layout.MANIFEST):
-            for each in (name, name + layout.ASIDE_SUFFIX):
-                await self.far.remove_if_there(self.job + b"/" + each)
+        names = (layout.JOURNAL, layout.MANIFEST)
+        both = [each for name in names for each in (name, name + layout.ASIDE_SUFFIX)]
+        await gathered([self.far.remove_if_there(self.job + b"/" + each) for each in both])
         await self.far.sync_directory(self.job)
 
     async def remove(self) -> None:
@@ -147,13 +150,14 @@ class FarPartial:
             LibraryOffline: it is not.
             DestinationWrite: another writer has taken the claim.
         """
-        await self._marker.require()
-        if not await self.far.is_there(self.data):
+        _, is_there, _ = await gathered(
+            [self._marker.require(), self.far.is_there(self.data), self.check_held()]
+        )
+        if not is_there:
             raise LibraryOffline(
                 f"cannot publish {self.where.decode()}: its library was unmounted or replaced",
                 hint="mount it again; the copy then goes on",
             )
-        await self.check_held()
 
     async def commit(self) -> None:
         """Publishes: removes the journal, renames the directory, syncs both parents.
@@ -209,23 +213,18 @@ class FarPartial:
         raise self.taken()
 
     async def _sync_parents(self) -> None:
-        await asyncio.gather(
-            self.far.sync_directory(self._copy), self.far.sync_directory(self._partials)
-        )
+        await gathered([self.far.sync_directory(one) for one in (self._copy, self._partials)])
 
     async def _open_job(self) -> None:
-        await self.far.make_durable_directory(self.job)
+        self.is_fresh = await self.far.make_directory(self.job)
         mark = self.job + b"/" + layout.REPLACES
         if not self._replace:
-            await self.far.remove_if_there(mark)
+            if not self.is_fresh:
+                await self.far.remove_if_there(mark)
         elif not await self.far.is_there(mark):
             session = await self.far.link.session()
-            handle = await self.far.create(session, mark)
-            try:
-                await session.fsync(handle)
-            finally:
-                await session.close_handle(handle)
-        await self.far.make_durable_directory(self.data)
+            await session.sync_and_close(await self.far.create(session, mark))
+        await self.far.make_durable_directory(self.job, self.data)
 
     def taken(self) -> DestinationExists:
         """The error that says that the job copy is published already."""

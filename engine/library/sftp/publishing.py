@@ -83,24 +83,25 @@ class Publication:
         folders: dict[bytes, list[Entry]] = {b"": []}
         for entry in ordered:
             if isinstance(entry, DirectoryEntry):
-                await self._directories.ensure(entry.path)
                 folders[entry.path] = []
             folders[entry.path.rpartition(b"/")[0]].append(entry)
         inside: dict[bytes, _Inside] = {}
-        for path, expected in folders.items():
-            inside[path] = await self._far.names(self._directories.at(path)) or {}
-            await self._tidy(path, expected, inside[path])
         at_once = self._far.link.files_at_once
+        await bounded(at_once, [partial(self._directories.ensure, path) for path in folders])
+
+        async def list_one(path: bytes) -> None:
+            inside[path] = await self._far.names(self._directories.at(path)) or {}
+            await self._tidy(path, folders[path], inside[path])
+
+        await bounded(at_once, [partial(list_one, path) for path in folders])
         files = [entry for entry in ordered if isinstance(entry, FileEntry)]
         await bounded(at_once, [partial(self._finish_file, one, inside) for one in files])
         links = [entry for entry in ordered if isinstance(entry, (SymlinkEntry, HardlinkEntry))]
         await bounded(at_once, [partial(self._make_link, one, inside) for one in links])
-        for path in reversed(folders):
-            await self._far.sync_directory(self._directories.at(path))
-        for entry in reversed(ordered):
-            if isinstance(entry, DirectoryEntry):
-                with on_destination("publish", entry.path):
-                    await self._finish_directory(entry)
+        # What is set of a directory changes nothing of the one above it: any order will do.
+        directories = [entry for entry in ordered if isinstance(entry, DirectoryEntry)]
+        await bounded(at_once, [partial(self._finish_directory, one) for one in directories])
+        await self._far.sync_directory(self._directories.at(b""))
 
     async def _tidy(self, path: bytes, expected: Sequence[Entry], found: _Inside) -> None:
         """Removes what an earlier try left and the manifest does not have."""
@@ -193,10 +194,10 @@ class Publication:
         if is_less(entry.meta, DIRECTORY_MODE):
             self._lacking["modes that would lock this account out are in the manifest alone"] += 1
         path = self._directories.at(entry.path)
-        await self._far.set_attributes(
-            path, mode=kept_mode(entry.meta, DIRECTORY_MODE), mtime_s=kept_seconds(entry.meta)
-        )
-        await self._far.sync_directory(path)
+        mode, seconds = kept_mode(entry.meta, DIRECTORY_MODE), kept_seconds(entry.meta)
+        with on_destination("publish", entry.path):
+            await self._far.set_attributes(path, mode=mode, mtime_s=seconds)
+            await self._far.sync_directory(path)
 
     async def _put_manifest(self, header: ManifestHeader, ordered: Sequence[Entry]) -> bytes:
         stream = io.BytesIO()

@@ -7,7 +7,6 @@ import io
 import os
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import suppress
 from typing import Any, BinaryIO, TypeVar
 
 from engine.library.blame import on_source
@@ -16,9 +15,8 @@ from engine.library.manifest import is_proven, read_manifest
 from engine.library.memory_reading import MemoryReadHandle
 from engine.library.sftp import wire
 from engine.library.sftp.digests import far_digests
-from engine.library.sftp.far import FarSide, require_directory, require_file
+from engine.library.sftp.far import FarSide, open_looked_at, require_directory
 from engine.library.sftp.session import SftpSession, gathered
-from engine.library.sftp.wire import Attributes
 from engine.model.entries import (
     DirectoryEntry,
     Entry,
@@ -27,7 +25,7 @@ from engine.model.entries import (
     ManifestHeader,
     SymlinkEntry,
 )
-from engine.model.errors import ManifestError, SourceCorrupt, StorageError
+from engine.model.errors import ManifestError, SourceCorrupt
 from engine.model.names import RelPath, shown
 
 T = TypeVar("T")
@@ -107,9 +105,7 @@ class FarReader:
 
     async def _close(self) -> None:
         for session, handle in self._handles.items():
-            if session.error is None:
-                with suppress(OSError, StorageError):  # nothing was written to it
-                    await session.close_handle(handle)
+            session.let_go(handle)
 
 
 class SftpJobReader:
@@ -220,7 +216,7 @@ class SftpJobReader:
                         buffer = bytearray(entry.size + 1)
                         count = await session.read_into(handle, 0, memoryview(buffer))
                     finally:
-                        await session.close_handle(handle)
+                        session.let_go(handle)
                 except OSError:
                     return None
                 return bytes(buffer[:count])
@@ -332,23 +328,6 @@ class _Ahead:
             if len(wanted) >= self._MOST_FILES or size >= self._MOST_BYTES:
                 break
         return wanted
-
-
-async def open_looked_at(session: SftpSession, path: bytes) -> tuple[bytes, Attributes]:
-    """Opens a regular file to read it; the look goes out with the open, not before it.
-
-    Raises:
-        OSError: it is not there, is a link or no file, or cannot be opened.
-    """
-    opening = asyncio.ensure_future(session.open(path, wire.READING))
-    try:
-        found = await session.lstat(path)
-        require_file(found)
-    except BaseException:
-        with suppress(OSError, StorageError):
-            await session.close_handle(await opening)
-        raise
-    return await opening, found
 
 
 class _Shared(io.RawIOBase):

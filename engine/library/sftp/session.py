@@ -54,6 +54,10 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         self.handles_limit = 0
         """What the server says of itself; 0: nothing."""
         self.is_openssh = False
+        self.boot_id: str | None = None
+        """Of the host, for as long as this connection lasts; None: not asked yet."""
+        self.durable: set[bytes] = set()
+        """Directories whose names were synced on this connection since they were made."""
 
     # What asyncssh calls.
 
@@ -214,10 +218,50 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         """Closes a file or a list."""
         await self.status(wire.CLOSE, wire.text(handle))
 
+    def let_go(self, handle: bytes) -> None:
+        """Closes what was only read; nobody waits for the answer."""
+        if self.error is None:
+            self.request(wire.CLOSE, wire.text(handle))
+
+    async def in_order(self, *requests: tuple[int, bytes]) -> None:
+        """Requests that are answered with a status and build on each other.
+
+        OpenSSH works them off one by one: nothing is waited for in between.
+
+        Raises:
+            OSError: what the first status that is not well says.
+        """
+        sent: list[asyncio.Future[Reply]] = []
+        for kind, body in requests:
+            if not self.is_openssh and sent:
+                self.expect(await self._answered(sent.pop()), wire.STATUS)
+            sent.append(self.request(kind, body))
+        for reply in await gathered([self._answered(future) for future in sent]):
+            self.expect(reply, wire.STATUS)
+
+    async def sync_and_close(self, handle: bytes) -> None:
+        """Makes an open file durable, where the server can, and closes it."""
+        requests = [(wire.CLOSE, wire.text(handle))]
+        if self.has(wire.FSYNC):
+            requests.insert(0, (wire.EXTENDED, wire.text(wire.FSYNC) + wire.text(handle)))
+        await self.in_order(*requests)
+
     async def fsync(self, handle: bytes) -> None:
         """Makes an open file durable, where the server can."""
         if self.has(wire.FSYNC):
             await self.extended(wire.FSYNC, wire.text(handle))
+
+    async def write_durably(self, handle: bytes, offset: int, data: bytes) -> None:
+        """Writes what fits into one request and syncs it, without a wait where that is in order."""
+        if len(data) > self.write_bytes:
+            await self.write(handle, offset, data)
+            await self.fsync(handle)
+            return
+        body = wire.text(handle) + wire.big_number(offset) + wire.text(data)
+        requests = [(wire.WRITE, body)]
+        if self.has(wire.FSYNC):
+            requests.append((wire.EXTENDED, wire.text(wire.FSYNC) + wire.text(handle)))
+        await self.in_order(*requests)
 
     async def write(self, handle: bytes, offset: int, data: bytes | memoryview) -> None:
         """Writes any number of bytes at an offset; raises as `status`."""
@@ -286,7 +330,7 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
                     if name not in (b".", b"..") and b"/" not in name:
                         found[name] = attributes
         finally:
-            await self.close_handle(handle)
+            self.let_go(handle)
         return found
 
     async def path_of(self, kind: int, path: bytes) -> bytes:

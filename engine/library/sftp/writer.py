@@ -19,7 +19,7 @@ from engine.library.sftp.partial import FarPartial
 from engine.library.sftp.proving import proven_chunks
 from engine.library.sftp.publishing import Publication
 from engine.library.sftp.reading import FarReader
-from engine.library.sftp.session import SftpSession
+from engine.library.sftp.session import SftpSession, gathered
 from engine.library.sftp.small import put_small_files
 from engine.library.sftp.tree import Directories
 from engine.library.sftp.writing import FarWriter
@@ -196,8 +196,7 @@ class SftpJobWriter:
         return handles, is_fresh
 
     async def _record(self, done: Sequence[Done]) -> None:
-        await self._partial.check_held()
-        await self._directories.sync()
+        await gathered([self._partial.check_held(), self._directories.sync()])
         await self._journal.append(done)
 
     def _drop(self, path: RelPath) -> None:
@@ -277,7 +276,7 @@ async def start_writer(
     wanted = JournalHeader(
         backup_job_id=header.backup_job_id, source_key=source_key, boot_id=boot_id
     )
-    content = await read_far_journal(far, partial.job)
+    content = None if partial.is_fresh else await read_far_journal(far, partial.job)
     if content is None or not content.header.is_for_same_source(wanted):
         await partial.wipe()
         journal = await FarJournal.begin(far, partial.job, wanted)
