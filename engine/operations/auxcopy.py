@@ -163,11 +163,9 @@ class AuxCopy:
         context, options, now = self.context, self.options, self.context.clock()
         if record:
             await context.update(phase=Phase.PLAN)
-        began_s = time.monotonic()
+        began_s, done = time.monotonic(), len(self.done)  # before: what comes meanwhile is news
         planned = await context.store.read_long(lambda s: self._planned(s, now, record=record))
-        self._seen = Seen(
-            planned.newest, len(self.done), time.monotonic(), time.monotonic() - began_s
-        )
+        self._seen = Seen(planned.newest, done, time.monotonic(), time.monotonic() - began_s)
         self.blocked = planned.blocked
         totals: dict[str, Any] = {
             "backup_jobs_total": (
