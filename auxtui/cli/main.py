@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("why", "Why a backup job is or is not on a copy."),
     "pick": ("pick", "Copy these backup jobs, whatever the rules say."),
     "unpick": ("unpick", "Do not copy these backup jobs."),
+    "prioritise": ("prioritise", "Copy these backup jobs sooner or later than others."),
     "recopy": ("recopy", "Copy these backup jobs anew."),
     "mark-bad": ("mark_bad", "Mark these job copies bad."),
     "verify": ("verify", "Read copies and compare every byte."),

@@ -99,13 +99,30 @@ def raise_alarm(s: Session, kind: AlertKind, cause: Cause, now: datetime) -> boo
     return before is None
 
 
-def clear_alarm(s: Session, kind: AlertKind, about: str, message: str, now: datetime) -> bool:
-    """Says that it is well again; those who were told are told that too. False: no alarm stood."""
+def clear_alarm(
+    s: Session,
+    kind: AlertKind,
+    about: str,
+    message: str,
+    now: datetime,
+    *,
+    silently: bool = False,
+) -> bool:
+    """Says that it is well again; those who were told are told that too. False: no alarm stood.
+
+    Args:
+        s: a writing session.
+        kind: of the alarm.
+        about: what it is about.
+        message: how it has cleared.
+        now: the present.
+        silently: it is over, but not well: nobody is told that it is.
+    """
     alarm = find(s, kind, about)
     if alarm is None:
         return False
     connection_of(s).execute(update(ALARM).where(ALARM.c.id == alarm.id).values(cleared_at=now))
-    told = _told(s, [alarm.id])
+    told = set() if silently else _told(s, [alarm.id])
     for rule in rules(s):
         if rule.cleared and (alarm.id, rule.name) in told:
             content = _content(alarm, now, cleared_text(message, alarm.first_at, now))

@@ -74,7 +74,9 @@ def _alarm(s: Session, code: str, cause: Cause, now: datetime) -> None:
         return replace(cause, about=f"job {cause.job_id}") if own else cause
 
     for kind in CLEARED_BY.get(code, ()):
-        alarms.clear_alarm(s, kind, of(kind).about, cause.message, now)
+        alarms.clear_alarm(
+            s, kind, of(kind).about, cause.message, now, silently=code == "job.failed"
+        )
     if code in RAISED_BY:
         alarms.raise_alarm(s, RAISED_BY[code], of(RAISED_BY[code]), now)
     if code in TOLD_BY:

@@ -89,7 +89,7 @@ def record_probe(
             session,
             severity=Severity.ERROR if offline else Severity.INFO,
             code=f"library.{state}",
-            message=f"library {value.name} is {state}{': ' if reason else ''}{reason}",
+            message=reason or f"library {value.name} is {state}",
             about=value.name,
             hint="" if error is None else error.hint,
             now=now,

@@ -17,6 +17,7 @@ from engine.site.current import current_configuration
 from engine.site.diffing import Change, ChangeKind, Difference, changes_of, difference
 from engine.site.guarding import job_copies_held, refuse_losses
 from engine.site.markers import prepare_libraries, refuse_unknown_media
+from engine.site.new_copies import backlog_note
 from engine.site.reading import read_site
 from engine.site.section import SiteText
 from engine.site.storing import store
@@ -58,6 +59,7 @@ def _apply(
     _refuse_past(found, site, now)
     changes = _explained(changes_of(found, current, wanted), wanted, text)
     changes = _noted(session, changes, found)
+    changes = _asked(session, changes, found, now)
     if dry_run:
         return changes
     store(session, found)
@@ -122,6 +124,23 @@ def _explained(changes: list[Change], wanted: Configuration, text: str) -> list[
         and change.change is ChangeKind.ADDED
         and len(wanted.media_agents) == 1
         and not is_named
+        else change
+        for change in changes
+    ]
+
+
+def _asked(
+    session: Session, changes: list[Change], found: Difference, now: datetime
+) -> list[Change]:
+    """Says of a new copy whose source holds much that a date could limit it."""
+    notes = {
+        item.label: backlog_note(session, item, now)
+        for item in found.added
+        if isinstance(item, CopyItem)
+    }
+    return [
+        replace(change, note=notes[change.name])
+        if change.kind == CopyItem.kind_name and notes.get(change.name) and not change.note
         else change
         for change in changes
     ]

@@ -179,7 +179,18 @@ def test_attempts_are_counted_for_each_alert(estate):
                 now=NOW,
             )
 
-    assert told(estate) == [("second", "raised", "failed-attempts")]
+        add_event(
+            session,
+            severity=Severity.ERROR,
+            code="job.failed",
+            message="failed: no room",
+            job_id=job_id,
+            now=NOW,
+        )
+
+    assert told(estate) == [("second", "raised", "failed-attempts")]  # failing is no clearing
+    with estate.read() as session:
+        assert [alarm.kind for alarm in alarms.standing(session)] == ["failed"]
 
 
 def test_a_job_that_waits_too_long_is_delayed_until_it_runs(estate):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -152,3 +153,20 @@ def test_a_secret_is_neither_exported_nor_shown(program: Program, tmp_path: Path
     assert "Connection refused" in said.err
     assert "s3cret" not in everything
     assert b"s3cret" not in program.cell.home.catalog.read_bytes()
+
+
+def test_priorities_of_job_copies_and_the_question_of_a_new_copy(program: Program) -> None:
+    program.cell.dump("old.dump")
+    os.utime(program.cell.landing / "old.dump", (1.6e9, 1.6e9))
+    program.within("scan")
+    (line,) = program.within("copies", "databases/offsite", "--json").document["job_copies"]
+    said = program.within("prioritise", "databases/offsite", "1", "--priority", "2")
+    after = program.within("copies", "databases/offsite", "--json").document["job_copies"][0]
+    wrong = program.within("prioritise", "databases/offsite", "99", "--priority", "2")
+    second = '[policies.databases.copies.second]\nkind = "synchronous"\nlibrary = "vault"\n'
+    asked = program.configure(second)
+    again = program.within("export")
+
+    assert (line["priority"], after["priority"], said.code, wrong.code) == (5, 2, 0, 4)
+    assert "copy all of them, or only backups on and after a date?" in asked.out
+    assert "second" in again.out
