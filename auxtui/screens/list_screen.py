@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.widget import Widget
+from textual.widgets import Input
 
 from auxtui.columns import Column
 from auxtui.feed import Answer, Fresh
@@ -75,15 +76,23 @@ class ListScreen(ConsoleScreen):
             return True
         return False
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "enter" and isinstance(self.focused, Input):
+            return True
+        return super().check_action(action, parameters)
+
+    def action_enter(self) -> None:
+        """Enter in the filter goes back to the list, at once: the keys typed next are for it."""
+        if isinstance(self.focused, Input):
+            self.set_focus(self.table)
+        else:
+            super().action_enter()
+
     @on(FilterLine.Changed)
     def _text_changed(self, message: FilterLine.Changed) -> None:
         if message.text != self.text:
             self.text = message.text
             self.filter_changed()
-
-    def on_input_submitted(self) -> None:
-        """Enter in the filter goes back to the list; the filter stays."""
-        self.table.focus()
 
     @on(LineTable.Highlighted)
     def _cursor_moved(self) -> None:

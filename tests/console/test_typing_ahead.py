@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.model.states import RequestKind
 from tests.console.driving import sees, type_ahead, until
+from tests.console.test_list_screens import LEDGER
 
 DOWN_TO_POLICY = ["down"] * 4
 
@@ -75,3 +76,15 @@ async def test_a_list_that_opens_takes_the_keys_typed_behind_it(home, make_conso
         type_ahead(app, "enter", "f6", "f6", "escape", "3", "enter")
 
         await sees(pilot, "Job history", "901")
+
+
+async def test_what_follows_enter_in_a_filter_is_for_the_list(home, make_console, door):
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*LEDGER)
+        await sees(pilot, "40 backup jobs")
+        await pilot.press("slash", *"operator")
+        await sees(pilot, "3 backup jobs")
+        type_ahead(app, "enter", "w")
+        await sees(pilot, "on every copy")
