@@ -171,7 +171,7 @@ def delayed(port: int, round_trip_s: float) -> Iterator[int]:
 def measure(given: argparse.Namespace, console: Console) -> list[Row]:
     """Makes each workload in turn and compares on it, at each round trip."""
     size = 8 * MIB if given.short else given.gib * GIB
-    count = 40 if given.short else 2000
+    count = 40 if given.short else given.files
     shapes = [(f"one file of {size // MIB} MiB", 1, int(size)), (f"{count} files", count, 65536)]
     rows: list[Row] = []
     scratch = Path(tempfile.mkdtemp(prefix="auxtui-bench-", dir=given.dir))
@@ -208,6 +208,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="small and once, for a quick check")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program (default 3)")
     parser.add_argument("--gib", type=float, default=2, help="size of the large file (default 2)")
+    parser.add_argument("--files", type=int, default=2000, help="small files (default 2000)")
     parser.add_argument("--only", type=int, nargs="+", choices=(1, 2), help="workloads")
     parser.add_argument("--round-trip", type=int, nargs="+", default=[0, 50], help="milliseconds")
     parser.add_argument("--dir", help="where to copy (default: the temporary directory)")
