@@ -51,6 +51,7 @@ from engine.catalog.live_values import (
     LivePolicy,
     LiveSubclient,
 )
+from engine.model.encoding import encoding_of
 from engine.model.states import CopyKind, JobCopyState, JobState, SubclientKind
 
 Thing = (
@@ -231,10 +232,12 @@ def copy_facts(copy: LiveCopy, look: Look) -> list[Fact]:
     source = f" from {safe(copy.source)}" if copy.source else ""
     cycles = f" and {fmt.count(copy.retain_cycles, 'cycle')}" if copy.retain_cycles else ""
     limit = f"; throttle {fmt.limit(copy.throttle_bps)}" if copy.throttle_bps else ""
+    encoding = encoding_of(copy.compression, copy.encrypt_to)
+    encoded = "" if encoding.is_plain else f"; {encoding}"
     return [
         (f"{safe(copy.policy)} / {safe(copy.name)}", copy_state(copy, look)),
         ("Holds", Cell(", ".join(numbers))),
-        ("Is", Cell(f"{safe(copy.kind)}{source} to {place}; keeps {fmt.span(copy.retain_s)}{cycles}{limit}")),
+        ("Is", Cell(f"{safe(copy.kind)}{source} to {place}; keeps {fmt.span(copy.retain_s)}{cycles}{encoded}{limit}")),
         ("Takes", Cell(copy_rule(copy))),
         *standing_facts(copy, look),
     ]  # fmt: skip

@@ -23,6 +23,7 @@ from engine.catalog.opening import Catalog, open_catalog
 from engine.catalog.values import Finding, LibraryValue, ServiceValue, SubclientValue
 from engine.control.lock import is_held
 from engine.library import open_library
+from engine.library.age import load_identities
 from engine.library.space import space_is_low
 from engine.library.trying import TriesOut
 from engine.model.clock import system_clock
@@ -65,6 +66,8 @@ def _catalog(home: Home, catalog: Catalog) -> Iterator[Finding]:
     yield from _backups(home, now)
     yield from _service(home, service, now)
     yield from _clock(service, now)
+    for problem in load_identities(commcell.age_identity_files).problems:
+        yield _warning(problem, "encrypted copies cannot be restored here without it")
     for library in libraries:
         yield from _library(library, commcell.uuid)
     for subclient in subclients:

@@ -9,6 +9,7 @@ from typing import Any
 from engine.catalog.live_values import LiveJobCopy
 from engine.catalog.values import JobErrorValue, JobValue
 from engine.catalog.watch_values import AlarmValue, AlertMessageValue, CopyStanding
+from engine.model.encoding import encoding_from_text
 from engine.model.names import shown
 
 _JOB_KEYS = [
@@ -92,9 +93,12 @@ def job_document(job: JobValue, errors: Iterable[JobErrorValue] = ()) -> dict[st
 def job_copy_document(line: LiveJobCopy) -> dict[str, Any]:
     """One line of the ledger, as `auxtui copies --json` prints it."""
     document = {key: getattr(line, key) for key in _JOB_COPY_KEYS}
+    encoding = encoding_from_text(line.encoding)
     return {
         **document,
         "name": shown(line.name),
+        "compression": encoding.compression,
+        "encrypt_to": list(encoding.encrypt_to),
         "bytes": line.size_bytes,
         "started_at": iso(line.started_at),
         "completed_at": iso(line.completed_at),

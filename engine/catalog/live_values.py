@@ -60,6 +60,7 @@ class LiveCopy:
     select_every: int
     take: str
     compression: str
+    encrypt_to: tuple[str, ...]
     throttle_bps: int | None
     counts: CopyCounts
     standing: CopyStanding | None = None

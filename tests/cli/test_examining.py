@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 
+import pyrage
 import pytest
 
 from auxtui.cli import examining
@@ -119,3 +120,14 @@ def test_a_clock_that_went_back_is_an_error():
     stopped = service(heartbeat_at=None, started_at=None)
     (finding,) = examining._clock(stopped, datetime(1970, 1, 2, tzinfo=UTC))
     assert "1970-01-02" in finding.what
+
+
+def test_an_identity_file_that_cannot_be_used_is_a_warning(configured, tmp_path):
+    loose = tmp_path / "key"
+    loose.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    loose.chmod(0o644)
+    configured.apply(commcell=f'age_identity_files = ["{loose}", "/missing"]')
+
+    found = [*found_in(configured, "others may read it"), *found_in(configured, "/missing")]
+
+    assert [finding.severity for finding in found] == [Severity.WARNING] * 2
