@@ -80,7 +80,7 @@ class Identities:
         """What to do when none of them opens something."""
         if self.problems:
             return "; ".join(self.problems)
-        return "name the identity file: age_identity_files in the site file, or restore --identity"
+        return "name the file with the right key in the site file: age_identity_files"
 
 
 def load_identities(paths: Iterable[str]) -> Identities:

@@ -58,7 +58,9 @@ class DataVerification:
         self.done: dict[tuple[int, int], JobItem] = {}
         self.offline: dict[tuple[int, int], AuxError] = {}
         self._progress = ReadProgress()
-        self._settled_bytes = 0
+        self._current_bytes = 0
+        """Of the backup job that is looked at; what is read of an encoded copy is more or less."""
+        self._read_before = 0
         self._reused_bytes = 0
         """Verified by an earlier attempt of this job."""
         self._mark: Callable[[], dict[str, Any]] = dict
@@ -75,10 +77,10 @@ class DataVerification:
             if one.copy.library_id in offline and not one.is_landing
         }
         reachable = [one for one in chosen if one.pair not in self.offline]
-        self._settled_bytes = sum(item.size_bytes for item in self.done.values())
+        settled_bytes = sum(item.size_bytes for item in self.done.values())
         await context.update(
             backup_jobs_total=len(self.done) + len(chosen),
-            bytes_total=self._settled_bytes + sum(one.line.size_bytes for one in chosen),
+            bytes_total=settled_bytes + sum(one.line.size_bytes for one in chosen),
             **self._counts(),
         )
         if reachable:
@@ -144,6 +146,8 @@ class DataVerification:
     ) -> None:
         """Verifies one job copy and tells the ledger; left to a later attempt when stopped."""
         self._found = []
+        self._current_bytes = one.line.size_bytes
+        self._read_before = self._progress.snapshot().bytes_done
         whole: AuxError | None = None
         try:
             await self._read(one, libraries, marks, max(1, seat.share.streams))
@@ -245,7 +249,8 @@ class DataVerification:
             jobs.add_items(session, [item])
             return item
 
-        self.done[one.pair] = await context.store.write(write)
+        item = await context.store.write(write)
+        self.done[one.pair], self._current_bytes = item, 0
 
     def _tell_damage(
         self, session: Session, one: Located, reason: str, step: str, now: datetime
@@ -306,7 +311,9 @@ class DataVerification:
     async def _report(self, seat: Seat, *, final: bool) -> None:
         """Tells the catalog how far it is, and keeps what a restart need not read again."""
         snapshot, job_id = self._progress.snapshot(), self.context.job_id
-        bytes_done = self._settled_bytes + self._reused_bytes + snapshot.bytes_done
+        settled_bytes = sum(item.size_bytes for item in self.done.values())
+        under_way = snapshot.bytes_done - self._read_before
+        bytes_done = settled_bytes + min(under_way, self._current_bytes)
         rate_bps = 0 if final else int(snapshot.bytes_per_second)
         marks, found = self._mark(), list(self._found)
         row = StreamValue(job_id=job_id, number=1, state=StreamState.COPYING, path=snapshot.path)

@@ -165,7 +165,8 @@ class Archive:
         length = min(self._frame_bytes, self._tar_bytes - number * self._frame_bytes)
         error: AuxError = SourceRead(f"no copy has backup job {self.job_id} now")
         for copy in self._copies:
-            if copy.is_lost:
+            if copy.why_lost is not None:
+                error = copy.why_lost
                 continue
             try:
                 packed = copy.read(frame, self._volume_bytes)
@@ -189,7 +190,7 @@ class _OpenCopy:
 
     def __init__(self, opener: CopyOpener) -> None:
         self.opener = opener
-        self.is_lost = False
+        self.why_lost: AuxError | None = None
         self._reader: JobReader | None = None
         self._files: dict[bytes, FileEntry] = {}
         self._handle: ReadHandle | None = None
@@ -225,8 +226,8 @@ class _OpenCopy:
                 for entry in self._reader.entries()
                 if isinstance(entry, FileEntry)
             }
-        except _CANNOT_GIVE:
-            self.is_lost = True
+        except _CANNOT_GIVE as err:
+            self.why_lost = err
             raise
 
     def _opened(self, volume: int) -> ReadHandle:

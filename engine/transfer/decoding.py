@@ -89,7 +89,10 @@ def readable(reader: JobReader, identities: Identities) -> JobReader:
 def locked(what: str, identities: Identities) -> SourceLocked:
     """The error of what cannot be decrypted."""
     which = "no identity is known" if not identities.keys else "none of the identities opens it"
-    return SourceLocked(f"{what} is encrypted, and {which}", hint=identities.hint)
+    return SourceLocked(
+        f"{what} is encrypted, and {which}",
+        hint=f"{identities.hint}; a restore takes --identity FILE too",
+    )
 
 
 class DecodingHandle:

@@ -314,3 +314,18 @@ def test_no_key_is_kept_anywhere(vault: Vault) -> None:
     assert len(kept) > 5
     for path in kept:
         assert secret[20:] not in path.read_bytes(), path
+
+
+def test_progress_is_that_of_the_backup_job_whatever_its_files_became(vault: Vault) -> None:
+    vault.cell.dump("zeros", 0)
+    (vault.cell.landing / "zeros").write_bytes(bytes(4_000_000))
+    vault.cell.apply(offsite=ZSTD)
+    with serving(vault.cell):
+        vault.cell.scan()
+        copied = vault.cell.run()
+        checked = verify(vault.cell, "all")
+
+    assert copied.bytes_done == copied.bytes_total == 7_005_010
+    assert checked.bytes_done == checked.bytes_total == 7_005_010
+    stored = vault.cell.on_media()[vault.cell.ledger()[b"zeros"].backup_job_id] / "data/zeros.zst"
+    assert stored.stat().st_size < 4_000
