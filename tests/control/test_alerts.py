@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 
-from engine.catalog import tables
+import pytest
+
+from engine.catalog import config, tables
 from engine.catalog.live import LiveCatalog
 from engine.catalog.opening import open_catalog
+from engine.catalog.values import LibraryValue
 from engine.catalog.watch_values import AlertMessageValue
+from engine.control.watch import UNSEEN, Watch
+from engine.library.interface import LibraryIdentity, Probe
+from engine.model.errors import HostKeyRefused, LibraryOffline
+from engine.operations.probing import record_probe
+from engine.operations.store import Store
 from tests.cell import Cell
+from tests.clock import SettableClock
 from tests.control.receivers import Web, web_server
 from tests.control.upkeep import age, events_of, serving, wait_until
 
@@ -163,3 +174,80 @@ def test_the_deletion_fuse_is_told(cell: Cell) -> None:
             wait_until(lambda: len(web.messages) == 2)
 
     assert web.messages[1] == ("cleared", "fuse")
+
+
+def test_a_library_that_nothing_uses_is_looked_at(cell: Cell) -> None:
+    cell.apply(hook(1, "library-offline"))
+    (cell.root / "vault").rename(cell.root / "away")
+    with open_catalog(cell.home) as catalog:
+        store, clock = Store(catalog), SettableClock(datetime.now(UTC) + UNSEEN)
+        try:
+            watch = Watch(store, clock)
+            asyncio.run(watch.probe())
+            assert alarms_of(cell) == [("library-offline", "vault")]
+            (cell.root / "away").rename(cell.root / "vault")
+            asyncio.run(watch.probe())  # looked at a moment ago
+            assert alarms_of(cell) == [("library-offline", "vault")]
+            clock.set(clock() + UNSEEN)
+            asyncio.run(watch.probe())
+        finally:
+            store.close()
+
+    assert alarms_of(cell) == []
+    assert [(one.step, one.content["about"]) for one in outbox(cell)[::-1]] == [
+        ("raised", "vault"),
+        ("cleared", "vault"),
+    ]
+
+
+def test_a_library_that_hangs_is_offline_and_the_others_are_looked_at(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell.apply()
+    hangs = threading.Event()
+
+    def look(value: LibraryValue, *_: object) -> object:
+        if value.name == "shelf":
+            hangs.wait(60)
+        raise LibraryOffline(f"library {value.name} is away")
+
+    monkeypatch.setattr("engine.operations.probing.look_at", look)
+    monkeypatch.setattr("engine.control.watch.PROBE_S", 0.2)
+    with open_catalog(cell.home) as catalog:
+        store = Store(catalog)
+        try:
+            asyncio.run(Watch(store, SettableClock(datetime.now(UTC) + UNSEEN)).probe())
+        finally:
+            hangs.set()
+            store.close()
+
+    assert sorted(alarms_of(cell)) == [("library-offline", "shelf"), ("library-offline", "vault")]
+
+
+def test_a_changed_host_key_and_low_space_are_alarms_until_they_are_over(cell: Cell) -> None:
+    cell.apply()
+    now = datetime.now(UTC)
+    changed = HostKeyRefused("the host key of vault has changed", hint="compare", is_changed=True)
+    unknown = HostKeyRefused("the host key of vault is unknown")
+
+    def note(error: LibraryOffline | None, probe: Probe | None) -> list[tuple[str, str]]:
+        with open_catalog(cell.home) as catalog, catalog.write() as session:
+            value = next(one for one in config.libraries(session) if one.name == "vault")
+            record_probe(session, value, error, probe, now)
+        return sorted(alarms_of(cell))
+
+    def room(free_bytes: int) -> Probe:
+        identity = LibraryIdentity(uuid="u", name="vault", commcell_id="c", commcell="test")
+        return Probe(identity=identity, free_bytes=free_bytes, total_bytes=1000)
+
+    assert note(unknown, None) == [("library-offline", "vault")]
+    assert note(changed, None) == [("host-key-changed", "vault"), ("library-offline", "vault")]
+    assert note(None, room(40)) == [("space-low", "vault")]
+    assert note(None, room(30)) == [("space-low", "vault")]
+    assert note(None, room(60)) == []
+    assert len(events_of(cell, "library.space_low")) == 1
+
+
+def alarms_of(cell: Cell) -> list[tuple[str, str]]:
+    with LiveCatalog(cell.home.catalog) as live:
+        return [(alarm.kind, alarm.about) for alarm in live.alarms()]
