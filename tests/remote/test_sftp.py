@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from engine.library.digesting import Piece
 from engine.library.interface import Done, Library
 from engine.library.journal import journal_content, journal_lines
 from engine.library.local import LocalLibrary
 from engine.library.sftp.library import SftpLibrary
+from engine.library.sftp.link import hang_up
 from engine.model.errors import (
     DestinationError,
     DestinationExists,
+    DestinationFull,
     LibraryOffline,
     SourceCorrupt,
     SourceRead,
@@ -37,7 +40,7 @@ from tests.library.samples import (
     sample_job,
     write_chunks,
 )
-from tests.remote.sshd import Sshd
+from tests.remote.sshd import Sshd, running_sshd
 
 
 @pytest.fixture
@@ -242,3 +245,55 @@ def test_what_the_line_is_like_is_told(library: SftpLibrary):
     assert probe.line.latency_s is not None
     assert "OpenSSH" in probe.line.peer
     assert {"fsync", "posix-rename", "hardlink", "statvfs"} <= set(probe.line.offers)
+
+
+def test_an_account_that_may_use_sftp_and_nothing_else(forced: Sshd, root: Path):
+    library = forced.library(root)
+    library.initialise(IDENTITY)
+    job = sample_job()
+
+    copy_job(library, job)
+
+    check_copy(library, job)
+    reader = library.read_job(PLACE, 7)
+    assert reader.far_digests([Piece(entry, entry.chunks[0]) for entry in job.files[:1]]) is None
+    reader.close()
+    line = library.probe().line
+    assert line is not None
+    assert any("b3sum" in lack for lack in line.lacks)
+    assert [step.name for step in library.try_out()][-1] == "delete"
+
+
+def test_a_server_that_writes_nothing_any_more_is_told_from_a_full_disk(
+    sshd: Sshd, root: Path, tmp_path: Path
+):
+    job = sample_job()
+    library = sshd.library(root)
+    library.initialise(IDENTITY)
+    copy_job(library, job)
+    with running_sshd(tmp_path / "own", "ForceCommand internal-sftp -R") as server:
+        readable = server.library(root)
+        check_copy(readable, job)
+
+        with pytest.raises(StorageError, match="permission denied") as refused:
+            copy_job(readable, job, header(8))
+        with pytest.raises(StorageError, match="permission denied"):
+            readable.try_out()
+        hang_up()
+
+    assert not isinstance(refused.value, DestinationFull)
+
+
+def test_a_job_copy_that_is_given_up_and_begun_again(library: SftpLibrary, root: Path):
+    """What is remembered of a directory does not outlive it."""
+    job = sample_job()
+    for _ in range(2):
+        writer = library.write_job(PLACE, header(), source_key="source")
+        write_chunks(writer, job, job.dones[:2])
+        writer.discard()
+    assert library.partial(PLACE) == []
+
+    copy_job(library, job)
+
+    check_copy(library, job)
+    assert [p.name for p in (root / PLACE.policy / PLACE.copy / ".partial").iterdir()] == []
