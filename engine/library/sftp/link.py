@@ -158,7 +158,8 @@ class SftpLink:
             limits = [
                 f"{session.write_bytes // 1024} KiB a request, {FLIGHT_BYTES // 1024**2} MiB under "
                 "way on a connection",
-                f"up to {wanted} connections, {self.files_at_once} small files at once",
+                f"{wanted} connection{'s' if wanted > 1 else ''} at most, "
+                f"{self.files_at_once} small files at once",
             ]
             for extension, word, lack in _EXTENSIONS:
                 if session.has(extension):
