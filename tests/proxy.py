@@ -39,7 +39,8 @@ class Request:
 
     def is_data(self) -> bool:
         """True for a body of a job copy on its way up."""
-        return self.method == "PUT" and "/data" in self.path and bool(self.body)
+        is_data = "/data/" in self.path or "/data." in self.path
+        return self.method == "PUT" and is_data and bool(self.body)
 
 
 Match = Callable[[Request], bool]

@@ -21,7 +21,7 @@ from engine.library.objects.connection import Checkpoint, Connection, waited
 from engine.library.objects.faults import Kind, StoreFault, on_destination
 from engine.library.objects.jobhome import JobHome
 from engine.library.objects.keys import JobKeys
-from engine.library.objects.parts import Parts
+from engine.library.objects.parts import PART_BYTES, Parts
 from engine.library.objects.sending import Digests, Sender, Sent, digests_of, is_same
 from engine.model.entries import Chunk
 from engine.model.errors import DestinationWrite
@@ -254,6 +254,12 @@ class StagedFile:
         self.path = path
         self.size = size
         self.key = job.keys.of(path)
+        self.etag = ""
+        """Of its object, when it was sent already and lies here no more."""
+        self.sent_bytes = 0
+        self.end = 0
+        """Behind the last byte that was written."""
+        self.handles = 0
         self._job = job
         self._lock = threading.Lock()
         self._fd = -1
@@ -266,6 +272,8 @@ class StagedFile:
         """
         with on_disk("stage", self.path):
             write_all(self.fd(), data, offset)
+        with self._lock:
+            self.end = max(self.end, offset + len(data))
 
     def sync(self) -> None:
         """Makes it durable; raises as `write`."""
@@ -275,6 +283,28 @@ class StagedFile:
     def cut_off(self, at: int) -> None:
         """Takes away what is behind a byte; raises as `fd`."""
         os.ftruncate(self.fd(), at)
+        self.end = at
+
+    def was_sent(self, etag: str, size: int) -> None:
+        """It lies in the store from now on."""
+        self.etag, self.sent_bytes = etag, size
+        self.close()
+
+    def come_back(self) -> None:
+        """Takes it back from the store, to be written on.
+
+        Raises:
+            StoreFault, OSError: it cannot be.
+        """
+        step, store = PART_BYTES, self._job.connection.store
+        for at in range(0, self.sent_bytes, step):
+            block = memoryview(bytearray(min(step, self.sent_bytes - at)))
+            only_same = {"IfMatch": f'"{self.etag}"'}
+            self._job.connection.run(
+                store.read(self.key, block, at, **only_same), self._job.checkpoint
+            )
+            write_all(self.fd(), block, at)
+        self.etag = ""
 
     def fd(self) -> int:
         """The file, opened at the first call.
@@ -301,12 +331,19 @@ class ObjectHandle:
     Args:
         file: shared by all handles of the same path.
         is_open: False once the writer is at its end.
+        closed: told of the end of this handle.
     """
 
-    def __init__(self, file: StraightFile | StagedFile, is_open: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        file: StraightFile | StagedFile,
+        is_open: Callable[[], bool],
+        closed: Callable[[], None],
+    ) -> None:
         self._file = file
         self._is_open = is_open
-        self._is_dead = False
+        self._closed = closed
+        self._is_dead = self._is_closed = False
 
     def write(self, buffer: memoryview, offset: int) -> None:
         """See `WriteHandle`."""
@@ -328,6 +365,9 @@ class ObjectHandle:
     def close(self) -> None:
         """See `WriteHandle`; what was sent goes on."""
         self._is_dead = True
+        if not self._is_closed:
+            self._is_closed = True
+            self._closed()
 
     def _refuse_dead(self) -> None:
         if self._is_dead or not self._is_open():

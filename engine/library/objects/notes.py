@@ -26,11 +26,13 @@ class NotedFile:
     """What notes say of one file."""
 
     size: int
-    """-1 for a staged file: it may grow."""
+    """-1 for a staged file: it may grow; of one that was sent, what was sent."""
     part_bytes: int
     """0 for a staged file."""
     upload: str = ""
     sent: dict[int, Sent] = field(default_factory=dict)
+    object_etag: str = ""
+    """Of a staged file that was sent as it was then, `size` bytes."""
 
     @property
     def is_staged(self) -> bool:
@@ -68,6 +70,12 @@ def note_of(file: StraightFile | StagedFile, chunk: Chunk) -> dict[str, Any]:
     }
 
 
+def note_of_sent(file: StagedFile) -> dict[str, Any]:
+    """The note of a staged file that lies in the store now."""
+    sent = {"size": file.sent_bytes, "part_bytes": 0, "object": file.etag}
+    return {**path_to_json(file.path), **sent}
+
+
 def read_notes(records: Iterable[dict[str, Any]]) -> Notes:
     """Collects notes; one that cannot be understood is passed over: its chunk is copied again."""
     notes = Notes()
@@ -95,6 +103,7 @@ def _take(files: dict[RelPath, NotedFile], record: dict[str, Any]) -> None:
     if file is None or (file.size, file.part_bytes, file.upload) != (size, part_bytes, upload):
         file = files[path] = NotedFile(size, part_bytes, upload)
     if file.is_staged:
+        file.object_etag = str(rest.get("object", ""))
         return
     for item in rest.get("sent", []):
         match item:

@@ -123,11 +123,19 @@ class Publication:
     def _arrived(self, file: StraightFile | StagedFile, size: int) -> Sent:
         """What must lie in the store; sends what was not sent yet."""
         if isinstance(file, StagedFile):
-            return self._send(file.key, file.fd(), size)
+            return Sent(file.etag, "", size) if file.etag else self.send(file, size)
         if not file.etag and not file.parts.size:
             file.write_whole(memoryview(b""))
             file.sync()
         return Sent(file.etag, "", file.parts.size)
+
+    def send(self, file: StagedFile, size: int) -> Sent:
+        """Sends a staged file as it is now.
+
+        Raises:
+            StoreFault, OSError: it could not be.
+        """
+        return self._send(file.key, file.fd(), size)
 
     async def _marked(self) -> None:
         await self._require_marker()

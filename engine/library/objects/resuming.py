@@ -40,14 +40,15 @@ def resumed(job: Job, content: JournalContent, notes: Notes) -> Resumed:
         for path in content.chunks
         if (noted := notes.files.get(path)) is not None and not noted.is_staged
     }
+    there = job.connection.run(objects_below(job.connection.store, job.keys.data), job.checkpoint)
     files: dict[RelPath, StraightFile | StagedFile] = {}
-    files.update(job.connection.run(_straight(job, straight), job.checkpoint))
+    files.update(job.connection.run(_straight(job, straight, there), job.checkpoint))
     chunks: dict[RelPath, ChunksByOffset] = {}
     for path, by_offset in content.chunks.items():
         noted = notes.files.get(path)
         if noted is not None and noted.is_staged:
             staged = files[path] = StagedFile(job, path, None)
-            found = [chunk for chunk in by_offset.values() if _is_whole(job, staged.fd(), chunk)]
+            found = _staged(job, staged, noted, there.get(staged.key), by_offset.values())
         else:
             file = files.get(path)
             found = _arrived(file, by_offset.values()) if isinstance(file, StraightFile) else []
@@ -55,6 +56,18 @@ def resumed(job: Job, content: JournalContent, notes: Notes) -> Resumed:
             chunks[path] = {chunk.offset: chunk for chunk in found}
     ends = {path: ends_in_order(content.ends.get(path, {})) for path in chunks}
     return Resumed(chunks, {path: each for path, each in ends.items() if each}, files)
+
+
+def _staged(
+    job: Job, file: StagedFile, said: NotedFile, there: Sent | None, chunks: Iterable[Chunk]
+) -> list[Chunk]:
+    """The chunks of a staged file that are there: in the store when it was sent, else here."""
+    if said.object_etag and there and (there.etag, there.size) == (said.object_etag, said.size):
+        file.was_sent(there.etag, there.size)
+        return [chunk for chunk in chunks if chunk.offset + chunk.length <= there.size]
+    whole = [chunk for chunk in chunks if _is_whole(job, file.fd(), chunk)]
+    file.end = max((chunk.offset + chunk.length for chunk in whole), default=0)
+    return whole
 
 
 def _arrived(file: StraightFile, chunks: Iterable[Chunk]) -> list[Chunk]:
@@ -75,9 +88,9 @@ def _is_whole(job: Job, fd: int, chunk: Chunk) -> bool:
     return digest.digest() == chunk.digest
 
 
-async def _straight(job: Job, noted: dict[RelPath, NotedFile]) -> dict[RelPath, StraightFile]:
-    store = job.connection.store
-    there = await objects_below(store, job.keys.data)
+async def _straight(
+    job: Job, noted: dict[RelPath, NotedFile], there: dict[str, Sent]
+) -> dict[RelPath, StraightFile]:
     files = {}
     for path, said in noted.items():
         file = files[path] = StraightFile(job, path, said.parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from engine.library.blame import on_destination as on_disk
@@ -12,15 +13,15 @@ from engine.library.interface import Done
 from engine.library.journal import ChunksByOffset, Journal
 from engine.library.manifest import is_proven
 from engine.library.objects.connection import waited
-from engine.library.objects.faults import on_destination, on_source
+from engine.library.objects.faults import StoreFault, on_destination, on_source
 from engine.library.objects.files import Job, ObjectHandle, StagedFile, StraightFile
-from engine.library.objects.notes import note_of
+from engine.library.objects.notes import note_of, note_of_sent
 from engine.library.objects.parts import goes_straight, parts_of
 from engine.library.objects.publishing import Publication
 from engine.library.objects.reading import ObjectReadHandle, StagedReadHandle
 from engine.library.objects.sending import Sent
 from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader, PieceEnd
-from engine.model.errors import AuxError, DestinationWrite, ManifestError
+from engine.model.errors import AuxError, Cancelled, DestinationWrite, ManifestError
 from engine.model.names import RelPath, shown
 
 _NEAR_S = 0.005
@@ -83,17 +84,18 @@ class ObjectJobWriter:
 
     def open_file(self, entry: FileEntry) -> ObjectHandle:
         """See `JobWriter`."""
-        return ObjectHandle(self._file(entry), lambda: self._is_open)
+        return self._handle(self._file(entry))
 
     def open_growing(self, path: RelPath, at: int) -> ObjectHandle:
-        """See `JobWriter`; its end is not known, so it is staged."""
+        """See `JobWriter`; its end is not known, so it is staged until it is closed."""
         self._refuse_suspects([path])
         with self._lock, on_disk("stage", path):
             file = self._files.get(path)
             if not isinstance(file, StagedFile):
                 file = self._files[path] = StagedFile(self._job, path, None)
+            handle = self._handle(file)
             file.cut_off(at)
-        return ObjectHandle(file, lambda: self._is_open)
+        return handle
 
     def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
         """See `JobWriter`."""
@@ -135,11 +137,13 @@ class ObjectJobWriter:
                 self._chunks.setdefault(one.path, {})[one.chunk.offset] = one.chunk
             for path in {one.path for one in every}:
                 self._complete(path)
+        for path in {one.path for one in every}:
+            self._send_staged(self._files[path])
 
     def read_back(self, entry: FileEntry) -> ObjectReadHandle | StagedReadHandle:
         """See `JobWriter`."""
         file = self._file(entry)
-        if isinstance(file, StagedFile):
+        if isinstance(file, StagedFile) and not file.etag:
             return StagedReadHandle(file, entry.size)
         completing = self._completing.get(entry.path)
         if completing is not None:
@@ -163,6 +167,8 @@ class ObjectJobWriter:
                 )
             if isinstance(file, StraightFile):
                 file.forget()
+            elif file is not None:
+                file.etag = ""
             with on_disk("record in", self._job.home.where):
                 self._job.home.drop_staged(path)
                 self._journal.drop(path)
@@ -227,6 +233,50 @@ class ObjectJobWriter:
                 )
                 self._files[entry.path] = file
             return file
+
+    def _handle(self, file: StraightFile | StagedFile) -> ObjectHandle:
+        if isinstance(file, StagedFile):
+            with self._lock, on_disk("stage", file.path), on_destination("go on with", file.path):
+                if file.etag:
+                    file.come_back()
+                file.handles += 1
+        return ObjectHandle(file, lambda: self._is_open, lambda: self._closed(file))
+
+    def _closed(self, file: StraightFile | StagedFile) -> None:
+        if isinstance(file, StagedFile):
+            with self._lock:
+                file.handles -= 1
+            self._send_staged(file)
+
+    def _send_staged(self, file: StraightFile | StagedFile) -> None:
+        """Sends a staged file that nobody writes to and that is journaled whole: its room is free.
+
+        What fails here is tried again at the publication, where it is an error.
+        """
+        if not isinstance(file, StagedFile):
+            return
+        with self._lock:
+            journaled = sum(c.length for c in self._chunks.get(file.path, {}).values())
+            is_due = bool(journaled) and not (file.handles or file.etag)
+            whole = file.end if file.size is None else file.size
+            if not self._is_open or not is_due or journaled != whole:
+                return
+            file.handles += 1  # nobody else sends it meanwhile
+        try:
+            with suppress(StoreFault, OSError, Cancelled):
+                sent = self._publication.send(file, journaled)
+                self._note_sent(file, sent)
+        finally:
+            with self._lock:
+                file.handles -= 1
+
+    def _note_sent(self, file: StagedFile, sent: Sent) -> None:
+        with self._lock:
+            if not self._is_open or file.handles > 1 or file.end > sent.size:
+                return  # somebody writes to it again
+            file.was_sent(sent.etag, sent.size)
+            self._journal.append([], [note_of_sent(file)])
+            self._job.home.drop_staged(file.path)
 
     def _note(self, done: Done) -> dict[str, Any] | None:
         file = self._files.get(done.path)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.library.objects import store
+from engine.model.entries import FileEntry
 from engine.model.errors import (
     AuxError,
     Cancelled,
@@ -514,3 +515,95 @@ def test_errors_of_destinations_are_never_of_sources(bucket: Bucket):
 
     with pytest.raises(DestinationError, match="it is not there"):
         copy_job(library, large_job())
+
+
+class TestStaged:
+    """Files whose end or chunks do not fit parts: here first, in the store as soon as may be."""
+
+    def staged(self, bucket: Bucket) -> list[Path]:
+        return [path for path in bucket.home.rglob("staged/*") if path.stat().st_size]
+
+    def grown(self, job: Job) -> FileEntry:
+        return job.file(b"a.zst", random.Random(3).randbytes(2 * CHUNK + 7), chunk=CHUNK)
+
+    def test_it_leaves_when_it_is_closed_and_journaled(self, bucket: Bucket):
+        library, job = bucket.library(), Job()
+        entry = self.grown(job)
+        writer = library.write_job(PLACE, header(), source_key="source")
+        handle = writer.open_growing(entry.path, 0)
+        handle.write(memoryview(job.content[entry.path]), 0)
+        handle.sync()
+        writer.record(job.dones[:2])
+        handle.close()
+        assert self.staged(bucket)
+
+        writer.record(job.dones[2:])
+
+        assert self.staged(bucket) == []
+        assert len(bucket.there()) == 1
+        again = writer.read_back(entry)
+        buffer = bytearray(entry.size)
+        assert again.read_into(memoryview(buffer), 0) == entry.size
+        assert bytes(buffer) == job.content[entry.path]
+        writer.publish(header(), job.entries)
+        check_copy(library, job)
+        assert bucket.proxy.sent(Request.is_data) == entry.size
+
+    def test_it_is_there_at_the_next_try(self, bucket: Bucket):
+        library, job = bucket.library(), Job()
+        entry = self.grown(job)
+        first = library.write_job(PLACE, header(), source_key="source")
+        handle = first.open_growing(entry.path, 0)
+        handle.write(memoryview(job.content[entry.path]), 0)
+        handle.sync()
+        first.record(job.dones)
+        handle.close()
+        first.close()
+
+        second = bucket.open().write_job(PLACE, header(), source_key="source")
+        assert second.resumed == {entry.path: entry.chunks}
+        second.publish(header(), job.entries)
+
+        check_copy(bucket.opened(), job)
+        assert bucket.proxy.sent(Request.is_data) == entry.size
+
+    def test_it_comes_back_to_be_written_on(self, bucket: Bucket):
+        library, job = bucket.library(), Job()
+        entry = self.grown(job)
+        whole = memoryview(job.content[entry.path])
+        first = library.write_job(PLACE, header(), source_key="source")
+        handle = first.open_growing(entry.path, 0)
+        handle.write(whole[:CHUNK], 0)
+        handle.sync()
+        first.record(job.dones[:1])
+        handle.close()  # at the border of a chunk: it looks whole, and goes
+        first.close()
+        assert self.staged(bucket) == []
+
+        second = bucket.open().write_job(PLACE, header(), source_key="source")
+        assert second.resumed == {entry.path: entry.chunks[:1]}
+        handle = second.open_growing(entry.path, CHUNK)
+        handle.write(whole[CHUNK:], CHUNK)
+        handle.sync()
+        second.record(job.dones[1:])
+        handle.close()
+        second.publish(header(), job.entries)
+
+        check_copy(bucket.opened(), job)
+
+    def test_a_line_that_fails_meanwhile_loses_nothing(self, bucket: Bucket):
+        library, job = bucket.library(), Job()
+        entry = self.grown(job)
+        writer = library.write_job(PLACE, header(), source_key="source")
+        fault = bucket.proxy.fault("403 AccessDenied", Request.is_data)
+        handle = writer.open_growing(entry.path, 0)
+        handle.write(memoryview(job.content[entry.path]), 0)
+        handle.sync()
+        writer.record(job.dones)
+        handle.close()
+        assert self.staged(bucket)
+
+        fault.times = 0
+        writer.publish(header(), job.entries)
+
+        check_copy(library, job)
