@@ -18,6 +18,7 @@ TICKS_X, TICKS_Y = 4, 4
 TALL = 11  # lines, from which on every tick of the height has room
 LEAST_WIDTH, LEAST_HEIGHT = 30, 5
 _UNICODE_MARKS = ("hd", "dot")
+_UNICODE_SIGNS = ("▄", "•")
 _ASCII_MARKS = ("*", "o")
 
 
@@ -66,7 +67,8 @@ def chart_lines(
         x = [at.timestamp() for at in series.at]
         plot.plot(x, list(series.values), marker=mark)
     _ticks(plot, drawn, zone, is_rate=chart.is_rate, steps=2 if height < TALL else TICKS_Y)
-    names = ", ".join(series.name for series in drawn)
+    signs = marks if ascii_only else _UNICODE_SIGNS
+    names = ", ".join(f"{series.name} {sign}" for series, sign in zip(drawn, signs, strict=False))
     text = _ANSI.sub("", plot.build())
     lines = [f"{chart.title}: {names}" if len(drawn) > 1 else chart.title, *text.splitlines()]
     if ascii_only:

@@ -26,9 +26,7 @@ def copy_chart(copy: LiveCopy, samples: Sequence[CopySample], view: str, now: da
     """One of the plots of a copy."""
     name = safe(f"{copy.policy} / {copy.name}")
     at = tuple(sample.at for sample in samples)
-    owed = Series(
-        name="still to copy (dots)", at=at, values=tuple(float(s.owed_bytes) for s in samples)
-    )
+    owed = Series(name="still to copy", at=at, values=tuple(float(s.owed_bytes) for s in samples))
     if view == RATE:
         rates = Series(name="rate", at=at, values=tuple(s.bytes_per_second for s in samples))
         return Chart(title=f"{name}: rate", series=(rates,), is_rate=True)
@@ -52,9 +50,7 @@ def _ahead(copy: LiveCopy, now: datetime) -> tuple[Series, ...]:
     end = standing.caught_up_at
     if not now < end < now + _FAR:
         return ()
-    return (
-        Series(name="forecast (dots)", at=(now, end), values=(float(standing.owed_bytes), 0.0)),
-    )
+    return (Series(name="forecast", at=(now, end), values=(float(standing.owed_bytes), 0.0)),)
 
 
 def standing_cell(standing: CopyStanding | None, look: Look) -> Cell:

@@ -52,7 +52,7 @@ def _chart(count: int = 50) -> Chart:
 def test_a_plot_is_as_large_as_asked_and_has_its_ticks(size):
     lines = chart_lines(_chart(), *size, ascii_only=False, zone=UTC)
 
-    assert lines[0] == "Both: up, down"
+    assert lines[0] == "Both: up ▄, down •"
     assert len(lines) == size[1] + 1
     assert all(len(line) <= size[0] for line in lines[1:])
     assert any("GiB" in line for line in lines)
@@ -112,11 +112,11 @@ async def test_the_trend_shows_forecast_and_plots(home, make_console, size):
     async with app.run_test(size=size) as pilot:
         await pilot.press("7")
         await sees(pilot, "fallen behind", "caught up Saturday 13:00", "owed for 15 days")
-        await sees(pilot, "databases / offsite: copied, still to copy", "a week (f)")
+        await sees(pilot, "databases / offsite: copied ▄, still to copy •", "a week (f)")
         await pilot.press("f6")
         await sees(pilot, "databases / offsite: rate", "KiB/s")
         await pilot.press("f6", "f")
-        await sees(pilot, "so far, forecast (dots)", "all that is kept (f)")
+        await sees(pilot, "so far ▄, forecast •", "all that is kept (f)")
 
 
 async def test_a_library_tells_when_it_is_full(home, make_console):
@@ -132,7 +132,7 @@ async def test_ascii_glyphs_draw_every_plot_in_ascii(home, make_console):
     app = make_console(home, glyphs="ascii")
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("7")
-        await sees(pilot, "databases / offsite: copied")
+        await sees(pilot, "databases / offsite: copied *, still to copy o")
         await until(pilot, lambda: "+---" in "".join(app.screen.query_one("#chart")._lines))
         assert all(line.isascii() for line in app.screen.query_one("#chart")._lines)
 
