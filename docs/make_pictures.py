@@ -18,7 +18,7 @@ from auxtui.profile import set_terminal_profile
 PICTURES = Path(__file__).parent / "pictures"
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the sample catalog is among the tests
 SIZE = (120, 28)
-SAMPLES = {"trend": ("7", "f6", "f6"), "windows": ("4", "tab", "down", "W"), "schedules": ("6",)}
+SAMPLES = {"trend": ("7", "f6", "f6"), "windows": ("4", "tab", "down", "W")}
 SHOWN_AT_PERCENT = 35
 CELL_WIDTH = 12.2  # of the pictures' own units
 _FONT_FACES = re.compile(r"@font-face\s*\{.*?\}\s*", re.DOTALL)

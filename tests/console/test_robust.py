@@ -1,0 +1,62 @@
+"""Every screen survives a tiny terminal and a catalog that goes away, and is there again after it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.console.driving import lacks, sees
+
+SCREENS = {
+    "schedules": (["6"], "nightly"),
+    "windows": (["4", "tab", "down", "W"], "must not run until"),
+    "trend": (["7"], "Copied and to copy"),
+    "library": (["4", "enter"], "Free space over"),
+    "progress": (["2", "enter", "f6"], "Rate history"),
+}
+
+
+@pytest.mark.parametrize("name", SCREENS)
+async def test_a_tiny_terminal_is_survived(home, make_console, name):
+    keys, text = SCREENS[name]
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies", "905")
+        await pilot.press(*keys)
+        await sees(pilot, text)
+
+        await pilot.resize_terminal(40, 10)
+        await sees(pilot, "This terminal is 40 x 10")
+        await pilot.resize_terminal(120, 40)
+
+        await sees(pilot, text, "? Help")
+
+
+async def test_the_dialog_survives_a_tiny_terminal(home, make_console):
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*["down"] * 4, "r")
+        await sees(pilot, "3.00 GiB")
+        await pilot.resize_terminal(40, 10)
+        await pilot.pause()
+        await pilot.resize_terminal(120, 40)
+
+        await sees(pilot, "Throttle, MiB/s", "2 streams")
+
+
+@pytest.mark.parametrize("name", ["schedules", "windows", "trend"])
+async def test_a_catalog_that_is_gone_is_said_and_recovered_from(home, make_console, name):
+    keys, text = SCREENS[name]
+    app = make_console(home)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await sees(pilot, "Storage Policies", "905")
+        await pilot.press(*keys)
+        await sees(pilot, text)
+
+        away = home.path / "away.db"
+        home.catalog.rename(away)
+        await sees(pilot, "the catalog is gone")
+        away.rename(home.catalog)
+
+        await lacks(pilot, "the catalog is gone")
+        await sees(pilot, text)
