@@ -118,10 +118,15 @@ def load_job(s: Session, job_id: int) -> JobValue:
     Raises:
         NotFoundError: there is none with this id.
     """
-    found = read_one(s, JobValue, select(JOB).where(JOB.c.id == job_id))
+    found = find_job(s, job_id)
     if found is None:
         raise _no_job(job_id)
     return found
+
+
+def find_job(s: Session, job_id: int) -> JobValue | None:
+    """One job; None when there is none with this id."""
+    return read_one(s, JobValue, select(JOB).where(JOB.c.id == job_id))
 
 
 def update_job(s: Session, job_id: int, *, now: datetime | None = None, **columns: object) -> None:

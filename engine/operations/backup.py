@@ -23,12 +23,28 @@ from engine.model.errors import (
     Cancelled,
     DestinationError,
     LibraryOffline,
+    ManifestError,
     SourceError,
 )
 from engine.model.names import shown
-from engine.model.states import JobCopyState, JobState, Level, LibraryState, Phase, Severity
+from engine.model.states import (
+    FINAL_JOB_STATES,
+    JobCopyState,
+    JobState,
+    Level,
+    LibraryState,
+    Operation,
+    Phase,
+    Severity,
+)
 from engine.operations.backup_base import Base, find_base
-from engine.operations.backup_run import BackupRun, Packed, Task, published_before
+from engine.operations.backup_run import (
+    BackupRun,
+    Packed,
+    Task,
+    discard_partial,
+    published_before,
+)
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.deciding import settle_policy
 from engine.operations.planning import Scope, load_scope
@@ -130,14 +146,37 @@ class Backup:
         if found is not None:  # killed between its publication and the catalog
             await context.event("backup.found", "the backup was published before the crash")
             return await self._registered(setting, found)
+        await self._sweep(library, place)
         base, decision = await self._level(setting)
         try:
             task = self._task(setting, library, place, base, decision)
             run = BackupRun(task, context.cancel, context.throttle, self._progress)
             return await self._run(setting, run, decision)
+        except ManifestError as err:
+            if base is None:
+                raise
+            # The index here is damaged: the next try fetches it from a copy, or makes a full.
+            context.home.index(base.before.job_id).unlink(missing_ok=True)
+            return self._again(err.message)
         finally:
             if base is not None:
                 base.index.close()
+
+    async def _sweep(self, library: Library, place: Place) -> None:
+        """Removes what backups have left that were killed together with the service."""
+        left = await in_thread(lambda: library.partial(place), self.context.cancel)
+
+        def ended(session: Session) -> list[int]:
+            return [
+                job_id
+                for job_id in left
+                if (job := jobs.find_job(session, job_id)) is not None
+                and job.operation == Operation.BACKUP
+                and job.state in FINAL_JOB_STATES
+            ]
+
+        for job_id in await self.context.store.read(ended):
+            await in_thread(partial(discard_partial, library, place, job_id), self.context.cancel)
 
     async def _level(self, setting: Setting) -> tuple[Base | None, LevelDecision]:
         context, subclient = self.context, setting.subclient

@@ -236,6 +236,25 @@ def never_content(home: Home, library_urls: tuple[str, ...]) -> frozenset[Identi
     return frozenset(found)
 
 
+def discard_partial(library: Library, place: Place, job_id: int) -> None:
+    """Removes an unpublished job copy that nobody goes on with; one that cannot go now stays."""
+    header = ManifestHeader(
+        backup_job_id=job_id,
+        commcell_id="",
+        commcell="",
+        policy=place.policy,
+        client="",
+        subclient="",
+        level=Level.FULL,
+        kind=SubclientKind.CONTENT,
+        started_at="",
+        completed_at="",
+        adopted_at="",
+    )
+    with suppress(AuxError):
+        library.write_job(place, header, source_key=f"discard:{job_id}").discard()
+
+
 def published_before(home: Home, library: Library, place: Place, job_id: int) -> Packed | None:
     """A backup that was published, and then the service was killed; None when there is none.
 

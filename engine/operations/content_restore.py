@@ -15,7 +15,14 @@ from engine.archive.index import DEVICE, FIFO, IndexEntry
 from engine.archive.index_file import IndexFile
 from engine.catalog.values import JobValue
 from engine.library.interface import Library
-from engine.model.errors import EXIT_FAILED, AuxError, Cancelled, LibraryOffline, ManifestError
+from engine.model.errors import (
+    EXIT_FAILED,
+    AuxError,
+    Cancelled,
+    LibraryOffline,
+    ManifestError,
+    UnsafeName,
+)
 from engine.model.names import RelPath, shown
 from engine.model.states import JobState, Phase, Severity
 from engine.operations.backup_base import available_copies, obtain_index
@@ -48,7 +55,7 @@ class ContentRestore(Restore):
         context = self.context
         backup_job_id = int(self.job.options["backup_job_id"])
         scope = await context.store.read(lambda s: scope_of(s, self.job))
-        index = await obtain_index(context, scope, backup_job_id)
+        index = await self._whole_index(scope, backup_job_id)
         if index is None:
             return _failed(f"no copy can give the index of backup job {backup_job_id}")
         await context.update(
@@ -66,6 +73,22 @@ class ContentRestore(Restore):
         finally:
             follower.cancel()
             await self._tell_notes()
+
+    async def _whole_index(self, scope: Scope, backup_job_id: int) -> IndexFile | None:
+        """The index, every part of it proved; one that is damaged here is fetched anew."""
+        home = self.context.home
+        for _ in range(2):
+            index = await obtain_index(self.context, scope, backup_job_id)
+            if index is None:
+                return None
+            try:
+                await in_thread(index.check, self.context.cancel)
+                return index
+            except (ManifestError, UnsafeName) as err:
+                index.close()
+                home.index(backup_job_id).unlink(missing_ok=True)
+                await self.context.event("index.damaged", err.message, Severity.WARNING)
+        return None
 
     async def _from_archives(self, scope: Scope, index: IndexFile) -> AttemptEnd:
         archives = await self._archives(scope, index)

@@ -106,6 +106,36 @@ def test_a_crash_after_the_publication_is_found(cell: BackupCell):
     assert cell.home.index(job.id).exists()
 
 
+def test_a_damaged_index_is_fetched_from_the_media(cell: BackupCell, tmp_path: Path):
+    first = cell.back_up()
+    whole = cell.home.index(first.id).read_bytes()
+    at = whole.index(b"\x28\xb5\x2f\xfd", 20)  # the first frame of entries
+    cell.home.index(first.id).write_bytes(whole[: at + 20] + b"\0\0" + whole[at + 22 :])
+    second = cell.back_up()
+    assert (second.state, second.attempts) == ("completed", 2)
+    assert "incremental" in second.description
+    assert cell.home.index(first.id).read_bytes() == whole
+    cell.home.index(second.id).write_bytes(b"no index")
+    options = {"copy": None, "path_globs": [], "overwrite": False, "by": "test"}
+    back = frontdoor.run_restore(cell.home, second.id, to=str(tmp_path / "to"), **options)
+    assert cell.wait(back).state == "completed"
+
+
+def test_what_a_killed_backup_left_goes_with_the_next_one(cell: BackupCell):
+    job_id = slow_backup(cell)
+    cell.kill9()
+    catalog = open_catalog(cell.home)
+    try:
+        with catalog.write() as session:
+            jobs.update_job(session, job_id, state=JobState.KILLED)
+    finally:
+        catalog.close()
+    partial = cell.root / "fast" / "files" / "primary" / ".partial" / str(job_id)
+    assert partial.exists()
+    assert cell.back_up().state == "completed"
+    assert not partial.exists()
+
+
 def test_two_backups_of_a_subclient_come_one_after_the_other(cell: BackupCell):
     first = slow_backup(cell)
     second = frontdoor.run_backup(cell.home, NAME, by="test")
