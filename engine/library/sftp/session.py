@@ -86,7 +86,7 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         Raises:
             LibraryOffline: nothing that speaks SFTP answers.
         """
-        self._send(wire.number(wire.VERSION), wire.INIT, None)
+        self._send(wire.INIT, wire.number(wire.VERSION))
         reply: Reply = await self._answered(self._greeting)
         if reply.number() < wire.VERSION:
             raise self._lost_error("the server speaks an SFTP older than version 3")
@@ -131,10 +131,15 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         """Bytes that were asked for or sent and not answered."""
         return self._flight
 
-    def request(self, kind: int, body: bytes, *, weighs: int = 0) -> asyncio.Future[Reply]:
+    def request(
+        self, kind: int, body: bytes, data: bytes | memoryview = b"", *, weighs: int = 0
+    ) -> asyncio.Future[Reply]:
         """Sends a request; the future has the reply.
 
         Args:
+            kind: of the message.
+            body: what comes first in it.
+            data: what comes last; copied once.
             weighs: bytes of data that it moves; `room` is asked for before.
         """
         future: asyncio.Future[Reply] = self._loop.create_future()
@@ -145,7 +150,7 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         self._next = (self._next + 1) & 0xFFFFFFFF
         self._waiting[self._next] = future, weighs
         self._flight += weighs
-        self._send(body, kind, self._next)
+        self._send(kind, wire.number(self._next), body, data)
         return future
 
     async def room(self, weighs: int) -> None:
@@ -279,7 +284,7 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         """Sends a write when there is room for it; whoever calls looks at the reply."""
         await self.room(len(data))
         head = wire.text(handle) + wire.big_number(offset) + wire.number(len(data))
-        return self.request(wire.WRITE, b"".join((head, data)), weighs=len(data))
+        return self.request(wire.WRITE, head, data, weighs=len(data))
 
     async def read_into(self, handle: bytes, offset: int, into: memoryview) -> int:
         """Fills a buffer of any size with requests side by side; short only at the end of the file."""
@@ -383,14 +388,13 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
             assert self.error is not None  # noqa: S101 - set by the line above
             raise self.error from None
 
-    def _send(self, body: bytes, kind: int, number: int | None) -> None:
+    def _send(self, kind: int, *parts: bytes | memoryview) -> None:
         if self._channel is None or self._channel.is_closing():
             self.fail("the channel is closed")
             return
-        head = b"" if number is None else wire.number(number)
-        size = 1 + len(head) + len(body)
+        size = 1 + sum(map(len, parts))
         try:
-            self._channel.write(b"".join((wire.number(size), bytes((kind,)), head, body)))
+            self._channel.write(b"".join((wire.number(size), bytes((kind,)), *parts)))
         except (OSError, asyncssh.Error) as err:
             self.fail(str(err))
 
