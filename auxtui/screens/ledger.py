@@ -6,16 +6,20 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from textual import on
+
 from auxtui import columns as col
 from auxtui import format as fmt
 from auxtui.actions import Target
 from auxtui.contents import copy_facts
 from auxtui.feed import Answer, Fresh, Watch
 from auxtui.inert import safe
+from auxtui.ledger_words import line_words
 from auxtui.present import Cell, Tone, word
 from auxtui.screens.list_screen import ListScreen
 from auxtui.screens.lists import copy_pager
 from auxtui.targets import job_copy_target
+from auxtui.widgets.line_table import LineTable
 from engine.catalog.live_values import LedgerFilter, LedgerOrder, LiveCopy
 from engine.model.states import JobCopyState
 
@@ -101,6 +105,10 @@ class LedgerScreen(ListScreen):
     def pulse_changed(self) -> None:
         self._say()
 
+    @on(LineTable.Highlighted)
+    def _other_row(self) -> None:
+        self._say()
+
     def filter_changed(self) -> None:
         self._begin()
 
@@ -160,6 +168,9 @@ class LedgerScreen(ListScreen):
         if self._where.parts:
             text += f"; {fmt.count(self._where.parts, 'more filter')} (F)"
         facts = [*copy_facts(copy, self.look), ("Shown", Cell(text, Tone.STRONG))]
+        key = self.table.cursor_key
+        line = self.pager.values.get(key) if self.pager and isinstance(key, int) else None
+        facts.append(("This one", line_words(line, self.look) if line else Cell("-")))
         if self.table.marked:
             marked = f"{len(self.table.marked):,}: tasks are for these (esc unmarks)"
             facts.append(("Marked", Cell(marked, Tone.WARN)))

@@ -7,7 +7,9 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.widget import Widget
+from textual.widgets import Static
 
 from auxtui import actions
 from auxtui.actions import Action, Target, World, keys_of, keys_text
@@ -29,7 +31,8 @@ class MenuScreen(Dialog[Action]):
     KEYS = "enter Do it   a letter does it at once   esc Close"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("m", "cancel", show=False, priority=True)]
     DEFAULT_CSS = """
-    MenuScreen LineTable { background: $surface; }
+    MenuScreen LineTable { background: $surface; max-height: 14; }
+    MenuScreen .about { height: 2; color: $tone-head; }
     """
 
     def __init__(
@@ -56,11 +59,20 @@ class MenuScreen(Dialog[Action]):
         table = LineTable(_COLUMNS, header=False)
         table.styles.height = max(1, len(self._offered))
         yield table
+        yield Static("", classes="about", markup=False)
 
     def on_mount(self) -> None:
         table = self.query_one(LineTable)
         table.show_rows(self._row(action) for action in self._offered.values())
         table.focus()
+
+    def on_line_table_highlighted(self, message: LineTable.Highlighted) -> None:
+        """Says in full what the task under the cursor does, or why it is not possible."""
+        action = self._offered.get(str(message.key))
+        if action is not None:
+            reason = self._reasons[action.id]
+            text = f"not now: {reason}" if reason else action.help
+            self.query_one(".about", Static).update(Content(text))
 
     def on_line_table_chosen(self, message: LineTable.Chosen) -> None:
         self._choose(str(message.key))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from auxtui.ledger_words import line_words
+from auxtui.present import Look, Tone
 from engine.model.errors import UsageError
 from tests.console.driving import lacks, screen_text, sees, until
+from tests.console.sample_catalog import NOW
 from tests.console.test_list_screens import LEDGER
 
 DECIDED = "decide"
@@ -169,3 +173,38 @@ async def test_read_only_consoles_change_nothing(home, make_console, door):
         await sees(pilot, "this console is read-only")
         assert door.calls == []
         assert "Type" not in screen_text(app)
+
+
+def test_the_row_says_who_decided_and_when_and_what_keeps_it(samples):
+    look = Look(zone=UTC, clock=lambda: NOW)
+    line = replace(
+        samples[1][0],
+        decision="picked",
+        decided_by="[/red]\x1bx",
+        decided_at=NOW,
+        priority=1,
+        pinned_by="root@vm",
+        pinned_until=None,
+        pinned_at=NOW,
+        verification="failed",
+        verified_at=NOW,
+    )
+    said = line_words(line, look)
+
+    at = look.time(NOW)
+    assert (
+        f"picked by [/red]\\x1bx, {at}; priority 1; retained for good by root@vm, {at}" in said.text
+    )
+    assert said.text.endswith(f"verified failed, {at}")
+    assert said.tone is Tone.BAD
+    kept = replace(line, decision="", pinned_by="", retained_by="copy monthly", retain_until=None)
+    assert "kept by copy monthly; verified" in line_words(kept, look).text
+
+
+async def test_the_ledger_tells_more_of_the_row_under_the_cursor(home, make_console):
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await _ledger(pilot)
+        await sees(pilot, "This one", "139: ")
+        await pilot.press("j")
+        await sees(pilot, "138: ")
