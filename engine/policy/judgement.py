@@ -223,6 +223,8 @@ class Judge:
         if state == _AVAILABLE:
             return None
         why = line.source_reason
+        if state == _BAD and (left := self._failed_as_asked(line)):
+            return left
         if state == _BAD:
             step = f"repair it on {source!r}, or mark it do not copy"
             return self._block(line, _because("bad on its source", why), _owed(line), step)
@@ -248,14 +250,19 @@ class Judge:
         state = _PARTIALLY_COPIED if line.state == _PARTIALLY_COPIED else _DEFERRED
         return self._skip(line, reason, state)
 
+    def _failed_as_asked(self, line: LedgerLine) -> PlanLine | None:
+        """A backup job that failed verification on its source, where the run leaves those out."""
+        if not self.options.skip_failed_verification:
+            return None
+        if line.source_verification != Verification.FAILED:
+            return None
+        reason = "failed data verification on its source (skipped as asked)"
+        return self._skip(line, reason, _owed(line))
+
     def _by_options(self, line: LedgerLine, *, is_forced: bool) -> PlanLine | None:
         """What this run was asked to leave out; the ledger goes on saying that it is owed."""
-        if (
-            self.options.skip_failed_verification
-            and line.source_verification == Verification.FAILED
-        ):
-            reason = "failed data verification on its source (skipped as asked)"
-            return self._skip(line, reason, _owed(line))
+        if left := self._failed_as_asked(line):
+            return left
         if is_forced:
             return None
         if self.completed_by is not None and line.completed_at > self.completed_by:

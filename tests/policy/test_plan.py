@@ -235,6 +235,16 @@ def test_failed_verification_is_skipped_only_as_asked():
     assert judged(synchronous(), line(), skip_failed_verification=True).verdict is TAKEN
 
 
+def test_what_failed_verification_is_bad_and_skipped_as_asked():
+    """Verification makes the job copy bad: that must not turn the wish to skip it into an error."""
+    failed = line(source_state=S.BAD, source_verification="failed")
+    marked = line(source_state=S.BAD, source_verification="good")
+
+    assert judged(synchronous(), failed).verdict is BLOCKED
+    assert judged(synchronous(), failed, skip_failed_verification=True).verdict is SKIPPED
+    assert judged(synchronous(), marked, skip_failed_verification=True).verdict is BLOCKED
+
+
 def test_three_tries_in_the_space_optimised_order():
     tried = line(tries=3, state=S.TO_BE_COPIED)
 
