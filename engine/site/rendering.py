@@ -97,10 +97,8 @@ def _plain(item: Item, commcell: CommCellItem) -> Item:
         case PolicyItem():
             return PolicyItem(name=item.name)
         case CopyItem():
-            is_primary = item.name == PRIMARY_NAME
-            kind = CopyKind.PRIMARY if is_primary else CopyKind.SYNCHRONOUS
             return CopyItem(
-                policy=item.policy, name=item.name, kind=kind, precedence=item.precedence
+                policy=item.policy, name=item.name, kind=item.kind, precedence=item.precedence
             )
         case WindowItem():
             return WindowItem(
@@ -134,6 +132,8 @@ def _kept_always(item: Item) -> tuple[str, ...]:
         case CopyItem(kind=CopyKind.SELECTIVE):
             return ("kind", "select", "take")
         case CopyItem(kind=CopyKind.SYNCHRONOUS):
+            return ("kind",)
+        case CopyItem() if item.name != PRIMARY_NAME:  # a copy that was promoted
             return ("kind",)
         case ScheduleItem():
             return ("operation", "when")
