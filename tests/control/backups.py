@@ -32,6 +32,7 @@ content = ["{root}/source"]
 
 [policies.files.copies.primary]
 library = "fast"
+{primary}
 [policies.files.copies.offsite]
 kind = "synchronous"
 library = "vault"
@@ -56,11 +57,11 @@ class BackupCell(Cell):
         for name in ("fast", "vault", "shelf"):
             (self.root / name).mkdir()
 
-    def configure(self, keys: str = "", extra: str = "") -> None:
+    def configure(self, keys: str = "", extra: str = "", *, primary: str = "") -> None:
         """Applies the site file."""
         self.home.make()
         catalog = open_catalog(self.home, create=True)
-        text = SITE.format(root=self.root, keys=keys, extra=extra)
+        text = SITE.format(root=self.root, keys=keys, extra=extra, primary=primary)
         try:
             apply_site(catalog, text, "site.toml", dry_run=False, now=datetime.now(UTC))
         finally:

@@ -152,6 +152,27 @@ def test_a_link_planted_in_the_target_leads_nowhere(cell: BackupCell, tmp_path: 
     assert list(outside.iterdir()) == []
 
 
+def test_nothing_is_aged_while_a_source_that_shrank_is_in_doubt(cell: BackupCell):
+    for number in range(10):
+        (cell.source / f"{number}").write_bytes(b"1")
+    cell.configure(primary='retain = "0s"\nretain_cycles = 1')
+    first = cell.back_up()
+    for number in range(1, 10):
+        (cell.source / f"{number}").unlink()
+    shrunk = cell.back_up("full")
+    assert shrunk.state == "completed_with_errors"
+    cell.copy_all()
+    stopped = cell.wait(frontdoor.run_aging(cell.home, dry_run=False, by="test"))
+    assert "90 % of its files are gone" in stopped.reason
+    assert cell.lines(first.id)["primary"].state == "available"
+    assert cell.back_up("full", accept=True).state == "completed"
+    cell.copy_all()
+    done = cell.wait(frontdoor.run_aging(cell.home, dry_run=False, by="test"))
+    assert done.state == "completed"
+    assert cell.lines(first.id)["primary"].state == "aged"
+    assert cell.lines(first.id)["offsite"].state == "available"
+
+
 def test_aging_leaves_what_a_later_state_needs(cell: BackupCell):
     (cell.source / "a").write_bytes(b"1")
     cell.configure()
