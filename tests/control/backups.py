@@ -19,7 +19,7 @@ SITE = """
 [media_agents.here]
 
 [libraries.fast]
-url = "{root}/fast"
+url = "{fast}"
 [libraries.vault]
 url = "{root}/vault"
 [libraries.shelf]
@@ -49,6 +49,8 @@ class BackupCell(Cell):
     """One CommCell below a directory, with a tree that is backed up."""
 
     source: Path = field(init=False)
+    fast: str = ""
+    """URL of the primary's library; a directory unless it is set."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,7 +63,13 @@ class BackupCell(Cell):
         """Applies the site file."""
         self.home.make()
         catalog = open_catalog(self.home, create=True)
-        text = SITE.format(root=self.root, keys=keys, extra=extra, primary=primary)
+        text = SITE.format(
+            root=self.root,
+            fast=self.fast or self.root / "fast",
+            keys=keys,
+            extra=extra,
+            primary=primary,
+        )
         try:
             apply_site(catalog, text, "site.toml", dry_run=False, now=datetime.now(UTC))
         finally:
