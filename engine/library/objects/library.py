@@ -32,7 +32,9 @@ from engine.library.objects.publishing import (
 from engine.library.objects.reading import Manifest, ObjectJobReader, fetch_manifest
 from engine.library.objects.resuming import resumed
 from engine.library.objects.root import Root
+from engine.library.objects.trying import try_out
 from engine.library.objects.writer import ObjectJobWriter
+from engine.library.trying import Step
 from engine.model.entries import ManifestHeader
 from engine.model.errors import DestinationWrite, ManifestError, NotFoundError
 from engine.model.names import shown
@@ -98,6 +100,12 @@ class ObjectLibrary:
         with self._root.in_use("try out"):
             line = self._root.line()
         return Probe(identity=identity, free_bytes=None, total_bytes=None, line=line)
+
+    def try_out(self) -> list[Step]:
+        """See `TriesOut`."""
+        with self._root.in_use("try out"):
+            sender = self._root.sender()
+        return self._connection.run(try_out(sender))
 
     def identity(self) -> LibraryIdentity:
         """See `Discovery`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.library.objects import store
+from engine.library.objects.trying import try_out
 from engine.model.entries import FileEntry
 from engine.model.errors import (
     AuxError,
@@ -280,6 +281,34 @@ def test_a_server_that_never_answers_is_given_up(bucket: Bucket, monkeypatch: py
 
     with pytest.raises(LibraryOffline, match="does not answer"):
         library.probe()
+
+
+def test_a_library_is_tried_out_from_end_to_end(bucket: Bucket):
+    library = bucket.library()
+
+    steps = library.try_out()
+
+    assert [step.name for step in steps] == ["put", "list and read", "upload in parts", "delete"]
+    assert bucket.there() == []
+    assert bucket.server.uploads(bucket.name) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "says"),
+    [
+        ("PUT", "put a probe"),
+        ("GET", "list"),
+        ("POST", "begin and end"),
+        ("DELETE", "begin and end"),
+    ],
+)
+def test_what_fails_when_it_is_tried_out_is_named(bucket: Bucket, method: str, says: str):
+    library = bucket.library()
+    sender = library._root.sender()
+    bucket.proxy.fault("403 AccessDenied", lambda one: one.method == method)
+
+    with pytest.raises(LibraryOffline, match=says):
+        library._connection.run(try_out(sender))
 
 
 class TestResume:
