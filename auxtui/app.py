@@ -162,6 +162,7 @@ class ConsoleApp(App[None]):
         return [
             Watch(topic="pulse", query=self.feed.pulse, every_turn=True),
             Watch(topic="estate", query=LiveCatalog.estate, least_s=ESTATE_LEAST_S),
+            Watch(topic="alarms", query=LiveCatalog.alarms, least_s=ESTATE_LEAST_S),
             Watch(
                 topic="gates",
                 query=lambda live: gates(live, self.look.clock()),
@@ -241,6 +242,8 @@ class ConsoleApp(App[None]):
             self._set_state(estate=message.value)
         elif message.topic == "gates":
             self._set_state(gates=message.value)
+        elif message.topic == "alarms":
+            self._set_state(alarms=message.value)
 
     def _warm_up(self) -> None:
         """Imports what keys do, now that the first screen is painted and before the first key."""

@@ -188,6 +188,13 @@ TROUBLES = (
     Column(title="What is wrong", width=30, wish=44, flex=2),
     Column(title="What to do", width=20, wish=28, flex=1, rank=1),
 )
+ALARMS = (
+    Column(title="Alarm", width=20),
+    Column(title="Since", width=16),
+    Column(title="What", width=20, wish=30, flex=2),
+    Column(title="What to do", width=16, wish=24, flex=1, rank=1),
+    Column(title="Times", width=5, right=True, rank=2),
+)
 REPORTS = (Column(title="Report", width=24, flex=1),)
 MEDIA = (
     Column(title="Copy", width=12, flex=1),

@@ -51,6 +51,7 @@ from engine.catalog.live_values import (
     LivePolicy,
     LiveSubclient,
 )
+from engine.catalog.watch_values import AlarmValue
 from engine.model.encoding import encoding_of
 from engine.model.states import CopyKind, JobCopyState, JobState, SubclientKind
 
@@ -88,6 +89,7 @@ class Moment:
 
     gates: tuple[Gate, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    alarms: tuple[AlarmValue, ...] = ()
     streams_in_use: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -114,7 +116,7 @@ def contents_of(
     if isinstance(thing, WindowValue):
         return _window(thing, estate, look, now)
     if key[0] in ("report", "reports"):
-        return report(key, estate, look, now.troubles)
+        return report(key, estate, look, now.troubles, now.alarms)
     groups: dict[tree.Key, Callable[[Estate, Look], Contents]] = {
         tree.CLIENTS: _clients,
         tree.LIBRARIES: _libraries,

@@ -17,6 +17,7 @@ from auxtui.inert import safe
 from auxtui.present import Cell, Look, Tone
 from auxtui.tree import grade_sign
 from engine.catalog.live_values import Estate
+from engine.catalog.watch_values import AlarmValue
 from engine.model.errors import AuxError
 from engine.model.states import JobState
 
@@ -30,6 +31,8 @@ class State:
     estate: Estate | None = None
     pulse: Pulse | None = None
     catalog_error: AuxError | None = None
+    alarms: tuple[AlarmValue, ...] = ()
+    """What the service has raised and what has not cleared, the newest first."""
     gates: tuple[Gate, ...] = ()
     """MediaAgents, and nodes with a rule of their own, as windows and activity control have them now."""
     troubles: tuple[Trouble, ...] = ()
@@ -40,7 +43,9 @@ class State:
 def moment_of(state: State) -> Moment:
     """What of the moment the contents of a node show."""
     used = state.pulse.streams_in_use if state.pulse else {}
-    return Moment(gates=state.gates, troubles=state.troubles, streams_in_use=used)
+    return Moment(
+        gates=state.gates, troubles=state.troubles, alarms=state.alarms, streams_in_use=used
+    )
 
 
 def title_cells(crumbs: Sequence[str], state: State, look: Look) -> tuple[list[Cell], list[Cell]]:

@@ -9,9 +9,11 @@ from auxtui import columns as col
 from auxtui import tree
 from auxtui.columns import Column
 from auxtui.health import Trouble
+from auxtui.inert import safe
 from auxtui.present import Cell, Fact, Look, Row, Tone
 from auxtui.trend import trend_row
 from engine.catalog.live_values import Estate
+from engine.catalog.watch_values import AlarmValue
 from engine.model.states import CopyKind
 
 
@@ -27,7 +29,13 @@ class Contents:
     """The rows come in pages."""
 
 
-def report(key: tree.Key, estate: Estate, look: Look, troubles: Sequence[Trouble]) -> Contents:
+def report(
+    key: tree.Key,
+    estate: Estate,
+    look: Look,
+    troubles: Sequence[Trouble],
+    alarms: Sequence[AlarmValue],
+) -> Contents:
     """What a report says; the group of them lists them."""
     if key == ("report", tree.BEHIND_REPORT):
         return Contents(
@@ -48,6 +56,12 @@ def report(key: tree.Key, estate: Estate, look: Look, troubles: Sequence[Trouble
             rows=[_trouble_row(number, trouble, look) for number, trouble in enumerate(troubles)],
             empty="all is well",
         )
+    if key == ("report", tree.ALARM_REPORT):
+        return Contents(
+            columns=col.ALARMS,
+            rows=[_alarm_row(alarm, look) for alarm in alarms],
+            empty="no alarm stands",
+        )
     if key == ("report", tree.JOBS_REPORT):
         facts = [("Jobs", Cell("that have ended, the last one first; 3 has filters", Tone.MUTED))]
         return Contents(columns=col.HISTORY, facts=facts, empty="no job has ended yet", paged=True)
@@ -56,6 +70,22 @@ def report(key: tree.Key, estate: Estate, look: Look, troubles: Sequence[Trouble
         rows=[
             Row(("report", number), (Cell(name),)) for number, name in enumerate(tree.REPORT_NAMES)
         ],
+    )
+
+
+def _alarm_row(alarm: AlarmValue, look: Look) -> Row:
+    bad = alarm.severity == "error"
+    tone = Tone.BAD if bad else Tone.WARN
+    sign = look.glyphs.failed if bad else look.glyphs.warning
+    return Row(
+        ("alarm", alarm.id),
+        (
+            Cell(f"{sign} {safe(alarm.kind)}", tone),
+            Cell(look.time(alarm.first_at)),
+            Cell(safe(alarm.message)),
+            Cell(safe(alarm.hint)),
+            Cell(str(alarm.times), Tone.MUTED),
+        ),
     )
 
 

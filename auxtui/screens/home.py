@@ -19,7 +19,7 @@ from auxtui.frame import moment_of
 from auxtui.health import worst_by_node
 from auxtui.inert import safe
 from auxtui.paging import Pager
-from auxtui.present import job_row
+from auxtui.present import Cell, job_row
 from auxtui.screens.base import WIDE, ConsoleScreen
 from auxtui.screens.lists import copy_pager, history_pager, schedule_pager, subclient_pager
 from auxtui.targets import (
@@ -176,10 +176,25 @@ class HomeScreen(ConsoleScreen):
             if node is None:
                 return
             kind, number = node
-        if kind == "job":
+        if kind == "alarm":
+            self._open_alarm(number)
+        elif kind == "job":
             self.console.open_target(job_target(number, None))
         else:
             self.select((kind, number))
+
+    def _open_alarm(self, number: int) -> None:
+        """Shows the job of an alarm; the whole text of one that has none."""
+        for alarm in self.console.state.alarms:
+            if alarm.id != number:
+                continue
+            if alarm.job_id is not None:
+                self.console.open_target(job_target(alarm.job_id, None))
+                return
+            text = [("What", Cell(safe(alarm.message))), ("Do", Cell(safe(alarm.hint) or "-"))]
+            self.console.open_target(
+                Target(kind="event", id=alarm.id, name=safe(alarm.kind), value=text)
+            )
 
     @on(LineTable.Wanted, "#content")
     def _rows_wanted(self, message: LineTable.Wanted) -> None:

@@ -36,6 +36,7 @@ def make_catalog(path: Path, *, now: datetime = NOW, hostile: bool = False) -> P
         _backups(session, now, HOSTILE if hostile else b"")
         _jobs(session, now, bad)
         _trend(session, now, bad)
+        _alarms(session, now, bad)
         session.commit()
     engine.dispose()
     return path
@@ -223,6 +224,21 @@ def _trend(s: Session, now: datetime, bad: str) -> None:
                     seconds=1800,
                 )
             )
+
+
+def _alarms(s: Session, now: datetime, bad: str) -> None:
+    s.add(
+        t.Alarm(
+            kind="library-offline",
+            cause=f"library-offline vault{bad}",
+            about=f"vault{bad}",
+            severity="error",
+            message=f"library vault is offline{bad}",
+            hint="mount /mnt/vault",
+            first_at=now - timedelta(hours=2),
+            last_at=now,
+        )
+    )
 
 
 def _backups(s: Session, now: datetime, bad: bytes) -> None:

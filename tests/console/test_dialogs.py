@@ -155,7 +155,7 @@ async def test_palette_does_tasks(home, make_console):
 
 async def test_help_is_made_from_the_registry(home, make_console):
     app = make_console(home)
-    async with app.run_test(size=(200, 120)) as pilot:
+    async with app.run_test(size=(200, 220)) as pilot:
         await sees(pilot, "Storage Policies")
         await pilot.press("question_mark")
 

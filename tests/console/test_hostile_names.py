@@ -30,6 +30,8 @@ WALKS = {
     "schedule": ["6", "enter"],
     "windows": ["6", "tab"],
     "trend": ["7"],
+    "alarms": ["end", "right", "down", "down"],
+    "alarm": ["end", "right", "down", "down", "tab", "enter"],
     "forecast": ["7", "f6", "f6"],
     "media": ["2", "enter", "f6", "f6", "f6"],
     "off": ["s"],

@@ -24,7 +24,7 @@ async def test_every_copy_is_reported_with_its_forecast(home, make_console):
     app = make_console(home)
     async with app.run_test(size=(120, 40)) as pilot:
         await sees(pilot, "Reports")
-        await pilot.press("end", "right", "end", "up", "up")
+        await pilot.press("end", "right", "end", "up", "up", "up")
 
         await sees(pilot, "web / second", "caught up Saturday 13:00", "fallen behind")
 
@@ -45,3 +45,14 @@ async def test_the_filter_of_the_log_looks_in_all_that_is_kept(home, make_consol
         await pilot.press("slash", *"service.st")
 
         await sees(pilot, "1 event;", "service started")
+
+
+async def test_alarms_that_stand_are_reported_and_open(home, make_console):
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "Reports")
+        await pilot.press("end", "right", "down", "down")
+        await sees(pilot, "library-offline", "library vault is offline", "01:00:00")
+        await pilot.press("tab", "enter")
+
+        await sees(pilot, "mount /mnt/vault", "esc Close")
