@@ -94,7 +94,8 @@ def test_what_retention_does_not_keep_goes_there_too(far: Cell) -> None:
     far.apply(offsite='retain = "10d"\nretain_cycles = 1')
     with serving(far, later(4)):
         far.scan()
-        assert far.run().state == "completed"
+        job = far.run()
+        assert job.state == "completed", errors_of(far, job.id)
     before = set(far.on_media())
     with serving(far, later(11.5)):
         assert age(far).state == "completed"
@@ -143,7 +144,8 @@ def test_what_that_host_can_hash_is_not_read_over_the_line(far: Cell, unread: li
     far.apply(offsite='verify = "at-write"')
     with serving(far):
         far.scan()
-        assert far.run().state == "completed"
+        job = far.run()
+        assert job.state == "completed", errors_of(far, job.id)
         assert verify(far, "all").state == "completed"
     assert unread == []
 
@@ -163,7 +165,8 @@ def test_where_no_command_may_run_it_is_read_back(
     far.apply(offsite='verify = "at-write"')
     with serving(far):
         far.scan()
-        assert far.run().state == "completed"
+        job = far.run()
+        assert job.state == "completed", errors_of(far, job.id)
 
     assert {line.verification.value for line in far.ledger().values()} == {"good"}
     assert set(unread) == {b"one.dump", b"two.dump"}

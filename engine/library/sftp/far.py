@@ -18,7 +18,8 @@ from engine.library.beneath import OWN_DIRECTORY_MODE, OWN_FILE_MODE
 from engine.library.layout import ASIDE_SUFFIX
 from engine.library.sftp import wire
 from engine.library.sftp.link import SftpLink
-from engine.library.sftp.session import SftpSession, bounded, gathered
+from engine.library.sftp.session import SftpSession
+from engine.library.sftp.together import bounded, gathered
 from engine.library.sftp.wire import Attributes, FailureError
 from engine.model.errors import StorageError
 

@@ -23,7 +23,7 @@ from engine.library.sftp.journaling import downloaded, read_far_journal
 from engine.library.sftp.link import link_to
 from engine.library.sftp.partial import FarMarker, FarPartial
 from engine.library.sftp.reading import SftpJobReader
-from engine.library.sftp.session import gathered
+from engine.library.sftp.together import gathered
 from engine.library.sftp.trust import OfferedKey
 from engine.library.sftp.trying import try_out
 from engine.library.sftp.writer import SftpJobWriter, start_writer

@@ -19,15 +19,18 @@ from engine.library.line import LineState
 from engine.library.loopthread import LoopThread
 from engine.library.sftp import wire
 from engine.library.sftp.address import SftpAddress
+from engine.library.sftp.channel import FLIGHT_BYTES
 from engine.library.sftp.connecting import connect, unreachable
 from engine.library.sftp.pacing import connections_for, files_at_once
-from engine.library.sftp.session import FLIGHT_BYTES, WINDOW_BYTES, SftpSession, gathered
+from engine.library.sftp.session import SftpSession
+from engine.library.sftp.together import gathered
 from engine.model.errors import LibraryOffline
 from engine.model.names import shown
 
 asyncssh.set_log_level("WARNING")  # each login is not a line of the service's log
 
 T = TypeVar("T")
+WINDOW_BYTES = 16 * 1024**2  # what a server may send before it hears of us again
 IDLE_S = 120.0  # a connection that nobody uses is closed
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0  # between tries of a host that cannot be reached
 _BUSY_BYTES = 1024**2  # under way on every connection: another one may help

@@ -12,7 +12,7 @@ from engine.library.interface import LibraryIdentity, Place
 from engine.library.marker import MAX_MARKER_BYTES, Marker
 from engine.library.sftp.far import FarSide
 from engine.library.sftp.holding import HeldLock
-from engine.library.sftp.session import gathered
+from engine.library.sftp.together import gathered
 from engine.model.errors import DestinationExists, LibraryOffline, StorageError
 
 

@@ -11,7 +11,7 @@ from engine.library.digesting import Piece
 from engine.library.journal import ChunksByOffset
 from engine.library.sftp.digests import far_digests
 from engine.library.sftp.far import FarSide
-from engine.library.sftp.session import bounded
+from engine.library.sftp.together import bounded
 from engine.model.entries import Chunk, FileEntry, Metadata
 from engine.model.names import RelPath
 

@@ -26,7 +26,7 @@ from engine.library.sftp.keeping import (
     kept_seconds,
 )
 from engine.library.sftp.partial import FarPartial
-from engine.library.sftp.session import bounded
+from engine.library.sftp.together import bounded
 from engine.library.sftp.tree import Directories
 from engine.library.sftp.wire import Attributes
 from engine.model.entries import (

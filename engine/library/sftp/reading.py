@@ -16,7 +16,8 @@ from engine.library.memory_reading import MemoryReadHandle
 from engine.library.sftp import wire
 from engine.library.sftp.digests import far_digests
 from engine.library.sftp.far import FarSide, open_looked_at, require_directory
-from engine.library.sftp.session import SftpSession, gathered
+from engine.library.sftp.session import SftpSession
+from engine.library.sftp.together import gathered
 from engine.model.entries import (
     DirectoryEntry,
     Entry,

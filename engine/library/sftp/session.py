@@ -1,84 +1,21 @@
-"""One SFTP session on one SSH connection: requests with their replies, many under way at once.
-
-Runs on the loop of its library. Bytes under way are bounded, so that neither end piles them up;
-a lost connection ends every request at once with the reason.
-"""
+"""One SFTP session: what can be asked of a server, in the words of files and directories."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import os
-from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-import asyncssh
 
 from engine.library.sftp import wire
+from engine.library.sftp.channel import OLD_REQUEST_BYTES, SftpChannel
+from engine.library.sftp.together import gathered
 from engine.library.sftp.wire import Attributes, Reply
-from engine.model.errors import LibraryOffline
 
 REQUEST_BYTES = 255 * 1024  # what OpenSSH takes at once, measured best
-OLD_REQUEST_BYTES = 32 * 1024  # of a server that states no limits
-FLIGHT_BYTES = 4 * 1024**2  # more makes a server burn its time on its queue
-WINDOW_BYTES = 16 * 1024**2  # what it may send before it hears of us again
-ANSWER_S = 60.0  # a request that is not answered for so long ends the session
-
-Lost = Callable[[str], LibraryOffline]
 
 
-class SftpSession(asyncssh.SSHClientSession[bytes]):
-    """The client's end of the subsystem `sftp`.
-
-    Args:
-        lost: makes the error of a session that has ended, from the reason.
-    """
-
-    def __init__(self, lost: Lost) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._lost_error = lost
-        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
-        self._parts: deque[bytes] = deque()
-        self._held = 0
-        self._needed = 4
-        self._next = 0
-        self._waiting: dict[int, tuple[asyncio.Future[Reply], int]] = {}
-        self._greeting: asyncio.Future[Reply] = self._loop.create_future()
-        self._flight = 0
-        self._room: deque[asyncio.Future[None]] = deque()
-        self.error: LibraryOffline | None = None
-        """Why it has ended; None while it works."""
-        self.extensions: dict[bytes, bytes] = {}
-        self.read_bytes = self.write_bytes = OLD_REQUEST_BYTES
-        self.handles_limit = 0
-        """What the server says of itself; 0: nothing."""
-        self.is_openssh = False
-        self.boot_id: str | None = None
-        """Of the host, for as long as this connection lasts; None: not asked yet."""
-        self.durable: set[bytes] = set()
-        """Directories whose names were synced on this connection since they were made."""
-
-    # What asyncssh calls.
-
-    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
-        """The channel is open."""
-        self._channel = chan
-
-    def data_received(self, data: bytes, datatype: int | None) -> None:
-        """Bytes of replies."""
-        if datatype is not None:
-            return  # a login script that talks on standard error
-        self._parts.append(data)
-        self._held += len(data)
-        while self._held >= self._needed:
-            self._take_packet()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The channel is closed, with the connection or alone."""
-        self.fail(str(exc) if exc else "the server closed it")
-
-    # What this library calls.
+class SftpSession(SftpChannel):
+    """The requests of SFTP version 3, and the extensions that are used where there are any."""
 
     async def start(self) -> None:
         """Agrees on the version, and learns extensions and limits.
@@ -98,113 +35,6 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
             self.is_openssh = "OpenSSH" in str(version)
         if wire.LIMITS in self.extensions:
             await self._learn_limits()
-
-    def has(self, extension: bytes) -> bool:
-        """True when the server offers an extension."""
-        return extension in self.extensions
-
-    def fail(self, why: str) -> None:
-        """Ends it: every request that waits, and each to come, gets this reason."""
-        if self.error is None:
-            self.error = self._lost_error(why)
-        if not self._greeting.done():
-            self._greeting.set_exception(self.error)
-            self._greeting.exception()  # seen, whether or not somebody waits
-        waiting, self._waiting = self._waiting, {}
-        for future, _ in waiting.values():
-            if not future.done():
-                future.set_exception(self.error)
-                future.exception()
-        for room in self._room:
-            if not room.done():
-                room.set_result(None)
-        self._room.clear()
-
-    def close(self) -> None:
-        """Closes the channel."""
-        self.fail("it was closed")
-        if self._channel is not None:
-            self._channel.close()
-
-    @property
-    def flight_bytes(self) -> int:
-        """Bytes that were asked for or sent and not answered."""
-        return self._flight
-
-    def request(
-        self, kind: int, body: bytes, data: bytes | memoryview = b"", *, weighs: int = 0
-    ) -> asyncio.Future[Reply]:
-        """Sends a request; the future has the reply.
-
-        Args:
-            kind: of the message.
-            body: what comes first in it.
-            data: what comes last; copied once.
-            weighs: bytes of data that it moves; `room` is asked for before.
-        """
-        future: asyncio.Future[Reply] = self._loop.create_future()
-        if self.error is not None:
-            future.set_exception(self.error)
-            future.exception()
-            return future
-        self._next = (self._next + 1) & 0xFFFFFFFF
-        self._waiting[self._next] = future, weighs
-        self._flight += weighs
-        self._send(kind, wire.number(self._next), body, data)
-        return future
-
-    async def room(self, weighs: int) -> None:
-        """Waits until so many bytes may be sent or asked for.
-
-        Raises:
-            LibraryOffline: the session has ended.
-        """
-        while self._flight and self._flight + weighs > FLIGHT_BYTES and self.error is None:
-            turn: asyncio.Future[None] = self._loop.create_future()
-            self._room.append(turn)
-            await self._answered(turn)
-        if self.error is not None:
-            raise self.error
-
-    async def status(self, kind: int, body: bytes) -> None:
-        """A request that is answered with a status.
-
-        Raises:
-            OSError: what the status says.
-            LibraryOffline: the session has ended.
-        """
-        reply = await self.ask(kind, body)
-        self.expect(reply, wire.STATUS)
-
-    async def extended(self, name: bytes, body: bytes) -> None:
-        """An extension that is answered with a status; raises as `status`."""
-        await self.status(wire.EXTENDED, wire.text(name) + body)
-
-    async def ask(self, kind: int, body: bytes) -> Reply:
-        """Any request; raises as `status`."""
-        found: Reply = await self._answered(self.request(kind, body))
-        return found
-
-    def expect(self, reply: Reply, kind: int) -> Reply | None:
-        """The body of a reply of a kind; None at an end that a status says.
-
-        Raises:
-            OSError: what a status says.
-            LibraryOffline: a reply of another kind: the session is of no use any more.
-        """
-        if reply.kind == wire.STATUS:
-            is_ok = wire.raise_status(reply)
-            if kind == wire.STATUS and is_ok:
-                return None
-            if kind == wire.STATUS:
-                raise OSError(errno.EIO, "end of file")
-            if not is_ok:
-                return None
-        elif reply.kind == kind:
-            return reply
-        self.fail(f"the server answered with a message of kind {reply.kind}, not {kind}")
-        assert self.error is not None  # noqa: S101 - set by the line above
-        raise self.error
 
     async def lstat(self, path: bytes) -> Attributes:
         """Attributes of what a path names, links not followed."""
@@ -227,22 +57,6 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         """Closes what was only read; nobody waits for the answer."""
         if self.error is None:
             self.request(wire.CLOSE, wire.text(handle))
-
-    async def in_order(self, *requests: tuple[int, bytes]) -> None:
-        """Requests that are answered with a status and build on each other.
-
-        OpenSSH works them off one by one: nothing is waited for in between.
-
-        Raises:
-            OSError: what the first status that is not well says.
-        """
-        sent: list[asyncio.Future[Reply]] = []
-        for kind, body in requests:
-            if not self.is_openssh and sent:
-                self.expect(await self._answered(sent.pop()), wire.STATUS)
-            sent.append(self.request(kind, body))
-        for reply in await gathered([self._answered(future) for future in sent]):
-            self.expect(reply, wire.STATUS)
 
     async def sync_and_close(self, handle: bytes) -> None:
         """Makes an open file durable, where the server can, and closes it."""
@@ -377,86 +191,3 @@ class SftpSession(asyncssh.SSHClientSession[bytes]):
         if body is None:
             raise OSError(errno.EIO, "the server gave no handle")
         return body.text()
-
-    async def _answered(self, future: asyncio.Future[Any]) -> Any:
-        """Waits for a reply; a server that stays silent for too long has lost the session."""
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                return await future
-        except TimeoutError:
-            self.fail(f"the server did not answer for {ANSWER_S:.0f} seconds")
-            assert self.error is not None  # noqa: S101 - set by the line above
-            raise self.error from None
-
-    def _send(self, kind: int, *parts: bytes | memoryview) -> None:
-        if self._channel is None or self._channel.is_closing():
-            self.fail("the channel is closed")
-            return
-        size = 1 + sum(map(len, parts))
-        try:
-            self._channel.write(b"".join((wire.number(size), bytes((kind,)), *parts)))
-        except (OSError, asyncssh.Error) as err:
-            self.fail(str(err))
-
-    def _take_packet(self) -> None:
-        """Takes a whole packet, or learns how long the next one is."""
-        whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts.clear()
-        if self._needed == 4:
-            self._parts.append(whole)
-            self._needed = 4 + int.from_bytes(whole[:4], "big")
-            if not 4 + 5 <= self._needed <= wire.MAX_REPLY_BYTES:
-                self._parts.clear()
-                self._held, self._needed = 0, 4
-                self.fail("what answers does not speak SFTP: does a login script print something?")
-            return
-        end, self._needed = self._needed, 4
-        self._held -= end
-        if self._held:
-            self._parts.append(whole[end:])
-        self._deliver(memoryview(whole)[4:end])
-
-    def _deliver(self, packet: memoryview) -> None:
-        if packet[0] == wire.VERSION_REPLY:
-            if not self._greeting.done():
-                self._greeting.set_result(Reply(packet[0], packet[1:]))
-            return
-        number = int.from_bytes(packet[1:5], "big")
-        entry = self._waiting.pop(number, None)
-        if entry is None:
-            self.fail("the server answered what was not asked")
-            return
-        future, weighs = entry
-        self._flight -= weighs
-        if not future.done():
-            future.set_result(Reply(packet[0], packet[5:]))
-        while self._room and weighs:
-            turn = self._room.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                break
-
-
-async def gathered(work: list[Any]) -> list[Any]:
-    """As `asyncio.gather`, but waits for all before it raises the first error: nothing is left behind."""
-    results = await asyncio.gather(*work, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return results
-
-
-async def bounded(count: int, work: list[Callable[[], Awaitable[None]]]) -> None:
-    """Does pieces of work, so many at once; stops handing out at the first error and raises it."""
-    queue = deque(work)
-    failed: list[BaseException] = []
-
-    async def serve() -> None:
-        while queue and not failed:
-            try:
-                await queue.popleft()()
-            except BaseException as err:
-                failed.append(err)
-                raise
-
-    await gathered([serve() for _ in range(min(count, len(queue)))])

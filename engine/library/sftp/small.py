@@ -10,7 +10,8 @@ from engine.library.blame import on_destination
 from engine.library.sftp import wire
 from engine.library.sftp.far import FarSide
 from engine.library.sftp.keeping import FILE_MODE, kept_mode, kept_seconds
-from engine.library.sftp.session import SftpSession, bounded, gathered
+from engine.library.sftp.session import SftpSession
+from engine.library.sftp.together import bounded, gathered
 from engine.library.sftp.tree import Directories
 from engine.model.entries import FileEntry
 

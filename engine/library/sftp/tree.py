@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from engine.library.sftp.far import FarSide
-from engine.library.sftp.session import gathered
+from engine.library.sftp.together import gathered
 
 
 class Directories:

@@ -19,8 +19,9 @@ from engine.library.sftp.partial import FarPartial
 from engine.library.sftp.proving import proven_chunks
 from engine.library.sftp.publishing import Publication
 from engine.library.sftp.reading import FarReader
-from engine.library.sftp.session import SftpSession, gathered
+from engine.library.sftp.session import SftpSession
 from engine.library.sftp.small import put_small_files
+from engine.library.sftp.together import gathered
 from engine.library.sftp.tree import Directories
 from engine.library.sftp.writing import FarWriter
 from engine.model.entries import (

@@ -9,8 +9,9 @@ from contextlib import suppress
 from engine.library.blame import on_destination
 from engine.library.file_handles import next_run, suspect_error
 from engine.library.sftp import wire
+from engine.library.sftp.channel import ANSWER_S
 from engine.library.sftp.far import FarSide
-from engine.library.sftp.session import ANSWER_S, SftpSession
+from engine.library.sftp.session import SftpSession
 from engine.library.sftp.wire import Reply
 from engine.model.errors import DestinationError, DestinationWrite, StorageError
 from engine.model.names import RelPath, shown
