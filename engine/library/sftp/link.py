@@ -78,6 +78,7 @@ class SftpLink:
         self._refused_until = 0.0
         self._pause_s = _FIRST_PAUSE_S
         self._used_at = time.monotonic()
+        self._calls = 0
         self.latency_s = 0.0
         """The shortest round trip of the newest connection."""
         self.peer = ""
@@ -88,12 +89,16 @@ class SftpLink:
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on the loop of this line and waits for it."""
-        self._used_at = time.monotonic()
-        return self._thread.call(work)
+        return self._thread.call(self._counted(work))
 
-    def submit(self, work: Coroutine[Any, Any, T]) -> Any:
-        """Runs a coroutine on the loop of this line; the future is the caller's."""
-        return self._thread.submit(work)
+    async def _counted(self, work: Coroutine[Any, Any, T]) -> T:
+        """However long it takes: a line that works on something is not idle."""
+        self._calls += 1
+        try:
+            return await work
+        finally:
+            self._calls -= 1
+            self._used_at = time.monotonic()
 
     def stop(self) -> None:
         """Closes all connections and ends the loop."""
@@ -255,8 +260,7 @@ class SftpLink:
     async def _close_idle(self) -> None:
         while True:
             await asyncio.sleep(IDLE_S / 4)
-            is_busy = any(one.flight_bytes for one in self._sessions)
-            if not is_busy and time.monotonic() - self._used_at > IDLE_S:
+            if not self._calls and time.monotonic() - self._used_at > IDLE_S:
                 self._closing = None
                 await self._close_all()
                 return
