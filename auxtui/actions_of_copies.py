@@ -130,9 +130,11 @@ def _left(targets: Sequence[Target]) -> str:
 
 
 def _copied_anew(targets: Sequence[Target]) -> str:
-    size = fmt.size(sum(line.size_bytes for line in map(_line, targets) if line))
+    lines = [line for line in map(_line, targets) if line]
+    size = f" {fmt.size(sum(line.size_bytes for line in lines))}."
     return (
-        f"Copy {named(targets)} anew to {where(targets)}? {size}. The next run writes it again;"
+        f"Copy {named(targets)} anew to {where(targets)}?"
+        f"{size if len(lines) == len(targets) else ''} The next run writes it again;"
         " what lies there now is replaced when the new one is whole."
     )
 

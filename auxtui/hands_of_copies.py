@@ -35,23 +35,29 @@ class _On(NamedTuple):
         return safe(f"{self.policy}/{self.copy}")
 
 
-def _on(targets: Targets) -> _On:
+def _on(screen: ConsoleScreen, targets: Targets) -> _On:
     """The copy that these job copies are on.
 
     Raises:
         UsageError: it has not been read yet.
     """
+    from auxtui.screens.ledger import LedgerScreen
+
+    ids = [target.id for target in targets]
     line = next((t.value for t in targets if isinstance(t.value, LiveJobCopy)), None)
     if line is None:
+        copy = screen.copy if isinstance(screen, LedgerScreen) else None
+        if copy is not None:  # marked rows far from the screen, whose lines were not kept
+            return _On(copy.policy, copy.name, ids)
         raise UsageError("this row has not been read yet", hint="press the key again")
-    return _On(line.policy, line.copy, [target.id for target in targets])
+    return _On(line.policy, line.copy, ids)
 
 
 def _decided(decision: str, what: str, said: str) -> Hand:
     """The hand that records a decision."""
 
     def hand(screen: ConsoleScreen, targets: Targets) -> None:
-        on, door = _on(targets), screen.console.door
+        on, door = _on(screen, targets), screen.console.door
 
         async def decide() -> str:
             await in_thread(lambda: door.decide(on.policy, on.copy, on.ids, decision))
@@ -83,7 +89,7 @@ def _undone(screen: ConsoleScreen, on: _On, targets: Targets, what: str) -> Undo
 def _retain(screen: ConsoleScreen, targets: Targets) -> None:
     from auxtui.screens.ask import PromptScreen
 
-    on, look = _on(targets), screen.look
+    on, look = _on(screen, targets), screen.look
     estate = screen.console.state.estate
     zone = estate.time_zone if estate else "UTC"
 
@@ -112,7 +118,7 @@ def _retain(screen: ConsoleScreen, targets: Targets) -> None:
 
 
 def _unretain(screen: ConsoleScreen, targets: Targets) -> None:
-    on, door = _on(targets), screen.console.door
+    on, door = _on(screen, targets), screen.console.door
 
     async def task() -> str:
         await in_thread(lambda: door.retain(on.policy, on.copy, on.ids, until=None, end=True))
@@ -146,7 +152,7 @@ async def _pins_before(screen: ConsoleScreen, on: _On, targets: Targets) -> str:
 def _priority(screen: ConsoleScreen, targets: Targets) -> None:
     from auxtui.screens.ask import PromptScreen
 
-    on, door = _on(targets), screen.console.door
+    on, door = _on(screen, targets), screen.console.door
 
     def read(text: str) -> int:
         return fmt.whole_number(text, "Priority", least=0, most=9)
@@ -166,7 +172,7 @@ def _priority(screen: ConsoleScreen, targets: Targets) -> None:
 
 
 def _verify(screen: ConsoleScreen, targets: Targets) -> None:
-    on, door = _on(targets), screen.console.door
+    on, door = _on(screen, targets), screen.console.door
 
     async def task() -> str:
         job_id = await in_thread(lambda: door.verify(on.policy, on.copy, "all", backup_jobs=on.ids))
@@ -176,7 +182,7 @@ def _verify(screen: ConsoleScreen, targets: Targets) -> None:
 
 
 def _repair(screen: ConsoleScreen, targets: Targets) -> None:
-    on, door = _on(targets), screen.console.door
+    on, door = _on(screen, targets), screen.console.door
 
     async def task() -> str:
         job_id = await in_thread(lambda: door.repair(on.policy, on.copy, on.ids))

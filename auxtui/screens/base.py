@@ -114,6 +114,10 @@ class ConsoleScreen(Screen[None]):
         """What an action would be about now."""
         return ()
 
+    def target_kinds(self) -> set[str]:
+        """Kinds of what an action would be about; asked for each binding at each key."""
+        return {target.kind for target in self.targets()}
+
     def abilities(self) -> frozenset[str]:
         """What this screen can do now, besides actions on targets."""
         return self.ABILITIES
@@ -163,7 +167,7 @@ class ConsoleScreen(Screen[None]):
 
     def applicable(self) -> list[Action]:
         """The actions that make sense now."""
-        return actions.applicable({t.kind for t in self.targets()}, self.abilities())
+        return actions.applicable(self.target_kinds(), self.abilities())
 
     def refresh_frame(self) -> None:
         """Draws title, status and hints anew, as far as they have changed."""
@@ -221,14 +225,15 @@ class ConsoleScreen(Screen[None]):
         if len(targets) > 1 and not action.bulk:
             self.flash(f"{action.label}: for one at a time; escape unmarks", Tone.WARN)
             return
-        possible = [t for t in targets if not action.disabled_because(t, self.console.world)]
+        world = self.console.world
+        possible = [t for t in targets if not action.disabled_because(t, world)]
         if (action.kinds and not possible) or not action.kinds:
             reason = action.disabled_because(targets[0] if targets else None, self.console.world)
             if reason:
                 self.flash(f"{action.label}: {reason}", Tone.WARN)
                 return
         if action.kinds and len(possible) < len(targets):
-            left = [t for t in targets if t not in possible]
+            left = [t for t in targets if action.disabled_because(t, world)]
             self.flash(f"{action.label}: not for {named(left)}", Tone.WARN)
         from auxtui import hands  # a third of what the first paint would import; see the app
 

@@ -71,6 +71,7 @@ class LedgerScreen(ListScreen):
         self._state = 0
         self._order = LedgerOrder.ID
         self._where = LedgerFilter()
+        self._marked_targets: tuple[Target, ...] | None = None
 
     @property
     def copy(self) -> LiveCopy | None:
@@ -92,11 +93,19 @@ class LedgerScreen(ListScreen):
     def targets(self) -> tuple[Target, ...]:
         if self.pager is None:
             return ()
-        keys = self.table.marked or {self.table.cursor_key}
-        values = self.pager.values
-        return tuple(
-            job_copy_target(key, values.get(key)) for key in sorted(_numbers(keys), reverse=True)
-        )
+        values, marked = self.pager.values, self.table.marked
+        if not marked:
+            key = self.table.cursor_key
+            return (job_copy_target(key, values.get(key)),) if isinstance(key, int) else ()
+        if self._marked_targets is None:  # 100,000 may be marked, and each key asks for them
+            self._marked_targets = tuple(
+                job_copy_target(key, values.get(key))
+                for key in sorted(_numbers(marked), reverse=True)
+            )
+        return self._marked_targets
+
+    def target_kinds(self) -> set[str]:
+        return {target.kind for target in self.targets()[:1]}
 
     def take(self, message: Fresh | Answer) -> None:
         super().take(message)
@@ -107,7 +116,7 @@ class LedgerScreen(ListScreen):
 
     @on(LineTable.Highlighted)
     def _other_row(self) -> None:
-        self._say()
+        self._say_facts()
 
     def filter_changed(self) -> None:
         self._begin()
@@ -149,6 +158,7 @@ class LedgerScreen(ListScreen):
         self.refresh_frame()
 
     def mark(self) -> None:
+        self._marked_targets = None
         super().mark()
         self._say()
 
@@ -158,6 +168,10 @@ class LedgerScreen(ListScreen):
         self.rewatch()
 
     def _say(self) -> None:
+        self._marked_targets = None
+        self._say_facts()
+
+    def _say_facts(self) -> None:
         copy = self.copy
         if copy is None:
             self.facts.show([("Copy", Cell("it is not there any more", Tone.BAD))])

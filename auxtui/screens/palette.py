@@ -88,7 +88,7 @@ class PaletteScreen(Dialog[Action | Target]):
             self.dismiss(self._found[key].result)
 
     def _show(self, text: str) -> None:
-        self._found = ranked(text, self._all)
+        self._found = [*_backup_job(text), *ranked(text, self._all)]
         table = self.query_one(LineTable)
         table.cursor = 0
         table.show_rows(
@@ -103,6 +103,15 @@ class PaletteScreen(Dialog[Action | Target]):
             for place, one in enumerate(self._found)
         )
         table.refresh()
+
+
+def _backup_job(text: str) -> list[Candidate]:
+    """A number may be a backup job: where it is, and why not elsewhere."""
+    number = text.strip()
+    if not (number.isascii() and number.isdigit() and 0 < int(number) < 2**63):
+        return []
+    target = Target(kind="backup-job", id=int(number), name=f"backup job {number}")
+    return [Candidate("backup job", number, "on every copy", target)]
 
 
 def _tasks(screen: ConsoleScreen) -> list[Candidate]:

@@ -15,6 +15,8 @@ WALKS = {
     "restore": [*COPY, "b", "s"],
     "browse": [*COPY, "b", "b", "down", "right"],
     "decide": [*COPY, "b", "c"],
+    "filter form": [*COPY, "b", "F"],
+    "aging": [*COPY, "D"],
     "dialog": [*COPY, "r"],
     "initiation": [*COPY, "r", "f6"],
     "plan": [*COPY, "r", "f6", "f6", "f6"],

@@ -200,3 +200,36 @@ async def test_modes_keep_where_one_was(home, make_console):
         await pilot.press("2")
         await sees(pilot, "Job controller")
         assert "Jobs / job 905" not in screen_text(app)
+
+
+async def test_a_number_in_the_palette_is_a_backup_job_and_why_it_is_not_there(home, make_console):
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("ctrl+p", *"101")
+        await sees(pilot, "backup job   101", "on every copy")
+        await pilot.press("enter")
+        await sees(pilot, "backup job 101", "on every copy", "Available on")
+
+
+async def test_100_000_marked_rows_cost_no_key_a_pause(home, make_console, door):
+    grow_ledger(home.catalog, rows=100_000)
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*LEDGER)
+        await sees(pilot, "100,040 backup jobs")
+        await pilot.press("asterisk")
+        await sees(pilot, "100,040: tasks are for these")
+
+        started_s = time.process_time()
+        for _ in range(20):
+            await pilot.press("down")
+        assert time.process_time() - started_s < 10  # the targets are not made anew for each key
+
+        await pilot.press("c")
+        await sees(pilot, "Copy backup jobs 109940", "and 99975 more")
+        await pilot.press("y")
+        await until(pilot, lambda: bool(door.calls))
+        assert door.calls[0][:3] == ("decide", "databases", "offsite")
+        assert len(door.calls[0][3]) == 99_980
