@@ -80,7 +80,8 @@ async def test_tree_folds_and_keeps_its_cursor_when_the_catalog_changes(home, ma
 async def test_job_progress_is_followed_and_only_its_row_repainted(home, make_console):
     app = make_console(home)
     async with app.run_test(size=(80, 24)) as pilot:
-        await sees(pilot, "41%")
+        await sees(pilot, "41%", "Storage Policies", "troubles")
+        await pilot.pause(0.3)  # what belongs to the first painting has been painted
         jobs = app.screen.query_one("#jobs", LineTable)
         painted: list[tuple[Region, ...]] = []
         refresh = jobs.refresh
@@ -94,7 +95,7 @@ async def test_job_progress_is_followed_and_only_its_row_repainted(home, make_co
         await sees(pilot, "50%")
         row = Region(0, 1, 80, 1)
         assert painted
-        assert all(len(regions) == 1 and regions[0] in row for regions in painted)
+        assert all(len(regions) == 1 and regions[0] in row for regions in painted), painted
 
 
 async def test_job_that_ends_stays_with_its_outcome(home, make_console):
