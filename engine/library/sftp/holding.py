@@ -23,6 +23,9 @@ RENEW_S = 60.0
 LAPSED_S = 15 * 60.0  # by the clock of the other host
 _MOST_BYTES = 4096
 _held: set[str] = set()  # nonces of the locks that this process holds
+_unfinished: set[tuple[str, bytes]] = (
+    set()
+)  # locks that it made and could not write: they are empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +107,10 @@ class HeldLock:
             return False
         text = self._text()
         head = wire.text(handle) + wire.big_number(0) + wire.text(text)
+        key = self._far.link.address.label, self._path
+        _unfinished.add(key)
         await session.in_order((wire.WRITE, head), (wire.CLOSE, wire.text(handle)))
+        _unfinished.discard(key)
         return True
 
     async def _take_over(self) -> None:
@@ -131,6 +137,8 @@ class HeldLock:
                 if (holder.pid, holder.started) == (self._holder.pid, self._holder.started):
                     return holder.nonce not in _held
                 return _start_of(holder.pid) != holder.started
+        if not text and (self._far.link.address.label, self._path) in _unfinished:
+            return True
         found = await self._far.look(self._path)
         lapsed_s = LAPSED_S if text else RENEW_S  # empty: killed before it said who it is
         return found is None or await self._now() - found.mtime_s > lapsed_s
