@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -44,6 +45,7 @@ from engine.model.clock import Clock, system_clock
 from engine.model.errors import EXIT_OK
 
 GATES_LEAST_S = 5.0  # windows open and close by the minute
+LEAVE_S = 3.0  # after a hangup; nothing of a console is worth waiting longer for
 ESTATE_LEAST_S = 2.0  # the tree is asked for at most this often
 
 
@@ -216,8 +218,16 @@ class ConsoleApp(App[None]):
         if self.is_headless:
             return
         loop = asyncio.get_running_loop()
+
+        def leave(number: int, frame: object) -> None:
+            # The loop may be blocked for good: what draws waits for a terminal that takes nothing.
+            last_word = threading.Timer(LEAVE_S, os._exit, (128 + number,))
+            last_word.daemon = True
+            last_word.start()
+            loop.call_soon_threadsafe(self.exit)
+
         for number in (signal.SIGHUP, signal.SIGTERM):
-            loop.add_signal_handler(number, self.exit)
+            signal.signal(number, leave)
 
     @property
     def world(self) -> World:

@@ -93,6 +93,7 @@ OPERATIONS = {
     Operation.AGING: "Data aging",
     Operation.RESTORE: "Restore",
     Operation.SCAN: "Scan",
+    Operation.REPAIR: "Repair",
 }
 PENDING_TEXT = "requested"
 

@@ -22,7 +22,7 @@ from auxtui.screens.base import bindings
 from auxtui.widgets.facts import fold
 from auxtui.widgets.line_table import fit
 from engine.model.errors import UsageError
-from engine.model.states import JobCopyState, JobState
+from engine.model.states import JobCopyState, JobState, Operation
 from tests.console.sample_catalog import HOSTILE_TEXT, NOW
 
 LOOKS = [Look(glyphs=glyphs, zone=UTC, clock=lambda: NOW) for glyphs in SETS.values()]
@@ -229,3 +229,7 @@ def test_status_is_the_outcome_of_the_last_action_first():
     left, right = frame.status_cells(state, LOOKS[0])
     assert "done" in "".join(cell.text for cell in left)
     assert right == []
+
+
+def test_every_operation_has_its_words() -> None:
+    assert set(present.OPERATIONS) == set(Operation)
