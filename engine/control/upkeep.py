@@ -13,6 +13,7 @@ from engine.model.clock import system_clock
 from engine.model.names import refuse_unwritable
 from engine.model.states import Operation, RequestKind
 from engine.operations.aging_decision import decide_aging, decision_document, policies_of
+from engine.operations.holders import HolderLook, find_holders
 
 
 def run_operation(home: Home, operation: Operation, payload: dict[str, Any], *, by: str) -> int:
@@ -131,9 +132,14 @@ def preview_aging(home: Home, *, policy: str | None = None) -> dict[str, Any]:
                 decide_aging(session, home, one.name, now, confirmed=False)
                 for one in policies_of(session, policy)
             ]
-            return decision_document(decisions, dry_run=True)
+            for decision in decisions:
+                find_holders(session, home, decision)
     finally:
         catalog.close()
+    look = HolderLook(home.path)
+    for decision in decisions:
+        look.leave_unproved(decision)
+    return decision_document(decisions, dry_run=True)
 
 
 def release(home: Home, policy: str, *, by: str, copy: str | None = None) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ from engine.operations.aging_decision import (
     policies_of,
 )
 from engine.operations.context import AttemptEnd, JobContext
+from engine.operations.holders import HolderLook, find_holders
 from engine.operations.jobcopies import Located, Locator
 from engine.operations.planning import load_scope
 from engine.operations.probing import probe_one
@@ -47,12 +48,14 @@ class DataAging:
         self.is_confirmed = bool(job.options.get("confirm"))
         self.failures: dict[tuple[str, int], AuxError] = {}
         self._libraries: dict[int, Library | LibraryOffline] = {}
+        self._look = HolderLook(context.home.path)
         self._aged: dict[tuple[int, int], JobItem] = {}
 
     async def attempt(self) -> AttemptEnd:
         """Decides and ages until nothing is left that may go."""
         await self.context.update(phase=Phase.AGE)
         self.failures, self._libraries = {}, {}
+        self._look = HolderLook(self.context.home.path)
         await self._finish_intents()
         decisions = await self._decide(record=True)
         await self._note_what_is_kept(decisions)
@@ -98,12 +101,17 @@ class DataAging:
         name = self.job.options.get("policy")
 
         def read(session: Session) -> list[Decision]:
-            return [
+            found = [
                 decide_aging(session, context.home, policy.name, now, confirmed=self.is_confirmed)
                 for policy in policies_of(session, None if name is None else str(name))
             ]
+            for decision in found:
+                find_holders(session, context.home, decision)
+            return found
 
         decisions = await context.store.read(read)
+        for decision in decisions:
+            await aiofiles.os.wrap(self._look.leave_unproved)(decision)
         if record:
             document = decision_document(decisions, dry_run=self.is_dry)
             await context.store.write(lambda s: jobs.save_plan(s, context.job_id, document))

@@ -78,6 +78,8 @@ class Decision:
     scope: Scope
     copies: list[CopyDecision]
     fuses: list[Fuse] = field(default_factory=list)
+    holders: dict[int, list[Located]] = field(default_factory=dict)
+    """For each backup job of which something goes the good job copies that stay for it."""
 
 
 def decide_aging(
@@ -186,7 +188,7 @@ def _last_good(
     for copy in scope.copies.values():
         for verdict in verdicts[copy.id]:
             job_id = verdict.backup_job_id
-            if _is_good(held[copy.id][job_id]):
+            if is_good(held[copy.id][job_id]):
                 stays.setdefault(job_id, {})[copy.id] = not verdict.may_age
             elif not verdict.may_age:
                 wanted_by.setdefault(job_id, copy.name)
@@ -198,7 +200,8 @@ def _last_good(
     return found
 
 
-def _is_good(line: JobCopyValue) -> bool:
+def is_good(line: JobCopyValue) -> bool:
+    """True for what a restore would be given, as far as the ledger knows."""
     return line.state is JobCopyState.AVAILABLE and line.verification != Verification.FAILED
 
 

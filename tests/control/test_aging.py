@@ -241,3 +241,67 @@ def test_promotion_is_refused_where_it_cannot_be(cell: Cell) -> None:
             frontdoor.promote(cell.home, "databases", "offsite", by="test")
         with pytest.raises(UsageError, match="already"):
             frontdoor.promote(cell.home, "databases", "primary", by="test")
+
+
+def kept_reasons(cell: Cell) -> set[str]:
+    """What the dry run says of what does not go, on copy offsite."""
+    lines = frontdoor.preview_aging(cell.home)["job_copies"]
+    return {one["reason"] for one in lines if one["copy"] == "offsite" and not one["ages"]}
+
+
+def without_landing(cell: Cell) -> None:
+    """The owner takes the dumps away, as is usual; the scan has seen it."""
+    for path in cell.landing.iterdir():
+        path.unlink()
+    cell.dump("zz-latest.dump")
+    cell.scan()
+
+
+def test_what_rests_on_a_copy_that_is_offline_stays_until_it_is_seen(cell: Cell) -> None:
+    second = SHELF.format(keys='retain = "90d"')
+    filled(cell, 2, offsite='retain = "1d"', extra=second)
+    marker = cell.root / "shelf/auxtui-library.json"
+    with serving(cell, later(10)):
+        without_landing(cell)
+        marker.rename(cell.root / "marker")
+        job, reasons = age(cell), kept_reasons(cell)
+        kept = len(cell.on_media())
+        (cell.root / "marker").rename(marker)
+        after = age(cell)
+
+    assert (job.state, job.backup_jobs_done, kept) == ("completed", 0, 2)
+    assert reasons == {"stays: second is offline"}
+    assert job.backup_jobs_skipped == 2
+    assert after.backup_jobs_done == 2
+
+
+def test_what_rests_on_a_job_copy_that_is_not_there_as_published_stays(cell: Cell) -> None:
+    second = SHELF.format(keys='retain = "90d"')
+    filled(cell, 3, offsite='retain = "1d"', extra=second)
+    first, other, _ = (path for _, path in sorted(cell.on_media("shelf", "second").items()))
+    first.rename(cell.root / "taken")
+    (other / "manifest.jsonl.zst").write_bytes(b"another one")
+    with serving(cell, later(10)):
+        without_landing(cell)
+        reasons, job = kept_reasons(cell), age(cell)
+
+    assert reasons == {
+        "stays: its job copy on second is not there",
+        "stays: the manifest of its job copy on second is not the one that was published",
+    }
+    assert job.backup_jobs_done == 1
+    assert states(cell)["day02.dump"] == "aged"
+    assert len(cell.on_media()) == 2
+
+
+def test_a_landing_holds_only_what_is_still_there_as_adopted(cell: Cell) -> None:
+    filled(cell, 3, offsite='retain = "1d"')
+    (cell.landing / "day00.dump").unlink()
+    (cell.landing / "day01.dump").write_bytes(b"another dump")
+    with serving(cell, later(10)):
+        job, reasons = age(cell), kept_reasons(cell)
+
+    assert job.backup_jobs_done == 1
+    assert len(cell.on_media()) == 2
+    assert all("job copy on primary is not" in reason for reason in reasons)
+    assert len(reasons) == 2
