@@ -100,6 +100,8 @@ def list_activity(ctx: typer.Context, home: HomeOption = None, as_json: JsonOpti
             [value.node, fmt.moment(value.off_until), value.by, fmt.moment(value.at)]
             for value in found
         ],
+        names=["off on", "by"],
+        least=["since"],
     )
 
 

@@ -73,7 +73,11 @@ def _show_alerts(alerts: list[AlertValue], messages: tuple[AlertMessageValue, ..
             ]
         )
     write_table(
-        ["alert", "on", "to", "waiting", "last delivered", "reason"], rows, numbers=["waiting"]
+        ["alert", "on", "to", "waiting", "last delivered", "reason"],
+        rows,
+        numbers=["waiting"],
+        names=["alert", "on", "to"],
+        least=["on", "last delivered"],
     )
 
 
@@ -97,6 +101,8 @@ def _show_alarms(alarms: tuple[AlarmValue, ...]) -> None:
             for each in alarms
         ],
         numbers=["alarm", "times"],
+        names=["about"],
+        least=["times", "cleared", "since"],
     )
 
 

@@ -153,6 +153,8 @@ def _show(lines: list[LiveJobCopy]) -> None:
             for line in lines
         ],
         numbers=["job", "size"],
+        names=["name", "client", "subclient", "copy"],
+        least=["level", "subclient", "client", "backed up", "name"],
     )  # fmt: skip
 
 

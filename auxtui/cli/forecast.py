@@ -60,6 +60,8 @@ def forecast(
             for name, copy, standing in found
         ],
         numbers=["to copy", "size", "rate", "comes"],
+        names=["copy"],
+        least=["comes", "rate", "oldest due"],
     )
     for name, copy, standing in found:
         for reason in standing.behind_reasons:

@@ -82,6 +82,8 @@ def jobs(
          "errors", "reason"],
         [_row(job, now) for job in found],
         numbers=["job", "done", "size", "rate", "left", "errors"],
+        names=["policy", "copies"],
+        least=["errors", "copies", "left", "rate", "policy", "since"],
     )  # fmt: skip
 
 

@@ -48,6 +48,8 @@ def keys(ctx: typer.Context, as_json: JsonOption = False) -> None:
                 ]
                 for action in actions.ACTIONS
             ],
+            names=["action", "keys", "does", "on"],
+            least=["on"],
         )
         for fault in faults:
             tell(f"! [keys] {fault}")

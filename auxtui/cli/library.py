@@ -50,6 +50,8 @@ def list_libraries(
             for library in found
         ],
         numbers=["free", "round trip"],
+        names=["library", "place"],
+        least=["looked at", "round trip"],
     )
 
 

@@ -11,7 +11,6 @@ from typing import IO, Any
 from auxtui.inert import safe
 
 GAP = "  "
-FOLDED = ("name", "reason", "next step")  # columns that go on in a second line
 
 
 def is_plain(stream: IO[str]) -> bool:
@@ -41,56 +40,72 @@ def write_text(text: str) -> None:
 
 
 def write_table(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    numbers: Sequence[str] = (),
+    names: Sequence[str] = (),
+    least: Sequence[str] = (),
 ) -> None:
-    """A table: drawn by Rich on a terminal, else aligned text that is never cut.
+    """A table: fitted to a terminal (see `layout`), else aligned text that is never cut.
 
     Args:
-        columns: headings.
+        columns: headings; a second line in one names what its cells are in, such as a time zone.
         rows: cells; None is shown as a dash.
         numbers: headings of columns that are set to the right.
+        names: headings of columns that a narrow terminal shortens in the middle.
+        least: headings of columns that a narrow terminal leaves out, the first one first.
     """
     cells = [["-" if cell is None else safe(str(cell)) for cell in row] for row in rows]
     if is_plain(sys.stdout):
         _write_plain(columns, cells, numbers)
     else:
-        _write_drawn(columns, cells, numbers)
+        _write_fitted(columns, cells, numbers, names, least)
 
 
 def _write_plain(columns: Sequence[str], cells: list[list[str]], numbers: Sequence[str]) -> None:
+    headings = [_plain_heading(heading) for heading in columns]
     widths = [
         max(len(heading), *(len(row[at]) for row in cells)) if cells else len(heading)
-        for at, heading in enumerate(columns)
+        for at, heading in enumerate(headings)
     ]
-    for row in ([heading.upper() for heading in columns], *cells):
+    for row in (headings, *cells):
         parts = [
-            cell.rjust(width) if heading in numbers else cell.ljust(width)
+            cell.rjust(width) if heading.partition("\n")[0] in numbers else cell.ljust(width)
             for heading, cell, width in zip(columns, row, widths, strict=True)
         ]
         sys.stdout.write(GAP.join(parts).rstrip() + "\n")
 
 
-def _write_drawn(columns: Sequence[str], cells: list[list[str]], numbers: Sequence[str]) -> None:
-    from rich.box import SIMPLE_HEAD
+def _plain_heading(heading: str) -> str:
+    word, _, inside = heading.partition("\n")
+    return f"{word.upper()} ({inside})" if inside else word.upper()
+
+
+def _write_fitted(
+    columns: Sequence[str],
+    cells: list[list[str]],
+    numbers: Sequence[str],
+    names: Sequence[str],
+    least: Sequence[str],
+) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    # A person gains nothing from empty columns, and the others need their room.
-    kept = [at for at in range(len(columns)) if any(row[at] not in ("", "-") for row in cells)]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for at in kept:
-        heading = columns[at]
-        table.add_column(
-            Text(heading),
-            justify="right" if heading in numbers else "left",
-            overflow="fold",
-            no_wrap=heading not in FOLDED,
-        )
-    for row in cells:
-        table.add_row(*(Text(row[at]) for at in kept))
+    from auxtui.cli.layout import lay_out
+
     console = Console(markup=False, highlight=False, emoji=False)
-    console.print(table if kept else Text("nothing"))
+    if not cells:
+        console.print("nothing")
+        return
+    table = lay_out(columns, cells, width=console.width, numbers=numbers, names=names, least=least)
+    for line in table.headings:
+        console.print(Text(line, "bold"), soft_wrap=True)
+    for line in table.rows:
+        console.print(Text(line), soft_wrap=True)
+    if table.left_out:
+        listed = ", ".join(table.left_out)
+        tell(f"left out at this width: {listed}; --json or a wider terminal shows all")
 
 
 def write_facts(facts: Iterable[tuple[str, Any]]) -> None:

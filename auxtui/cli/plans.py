@@ -28,6 +28,8 @@ def show_plan(plan: Mapping[str, Any]) -> None:
             for line in plan["backup_jobs"]
         ],
         numbers=["job", "size"],
+        names=["client", "subclient", "copy"],
+        least=["level", "subclient", "client"],
     )
     for line in totals(plan):
         say(line)

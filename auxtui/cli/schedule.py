@@ -58,6 +58,8 @@ def list_schedules(
             ]
             for value, policy in found
         ],
+        names=["schedule", "policy"],
+        least=["last run", "operation"],
     )
 
 

@@ -53,6 +53,8 @@ def list_windows(ctx: typer.Context, home: HomeOption = None, as_json: JsonOptio
             ]
             for window in windows
         ],
+        names=["window", "on", "operations"],
+        least=["higher levels", "running jobs", "operations"],
     )
 
 

@@ -39,6 +39,7 @@ def report(place: Place, ended: list[JobValue], *, as_json: bool) -> None:
             for row in rows
         ],
         numbers=("there", "not there", "size"),
+        names=("policy", "copy"),
     )
     for row in rows:
         for reason, count in row["reasons"].items():
