@@ -319,6 +319,12 @@ def newest_backup_job(s: Session, policy_id: int | None) -> int:
     return int(connection_of(s).execute(query).scalar() or 0)
 
 
+def newest_cycle(s: Session, subclient_id: int) -> int:
+    """Number of the newest full cycle of a subclient; 0 while there is none."""
+    query = select(func.max(BACKUP_JOB.c.cycle)).where(BACKUP_JOB.c.subclient_id == subclient_id)
+    return int(connection_of(s).execute(query).scalar() or 0)
+
+
 def backup_jobs(s: Session, ids: Iterable[int]) -> dict[int, BackupJobValue]:
     """Backup jobs by id; those that are not there are left out."""
     wanted = sorted(set(ids))

@@ -337,8 +337,7 @@ class _Settling:
         )
 
     def _cycle(self, level: Level) -> int:
-        cycles = [job.cycle for job in ledger.backup_jobs_of(self.session, self.subclient.id)]
-        newest = max(cycles, default=0)
+        newest = ledger.newest_cycle(self.session, self.subclient.id)
         return newest + 1 if level is Level.FULL or newest == 0 else newest
 
     def _changed(self, entry: SeenEntry, known: Known) -> None:
