@@ -155,7 +155,7 @@ def test_ids_states_and_sizes_are_whole(shown):
     assert "97.7 KiB" in copies
     policy = by_command["copies databases"].text
     assert policy.count("to be copied") == 1
-    assert policy.count("available") == 3
+    assert policy.count("available") == 4
 
 
 def test_reasons_and_next_steps_can_be_read_in_one_piece(shown, estate):
