@@ -15,7 +15,7 @@ from auxtui.cli.words import policy_and_copy
 from engine.catalog.live_values import LiveBackupJob, LiveCopy, LiveJobCopy
 from engine.model.errors import NotFoundError, UsageError
 from engine.model.names import shown
-from engine.model.states import CopyKind, JobCopyState
+from engine.model.states import LAST_FAILED, CopyKind, JobCopyState
 
 if TYPE_CHECKING:
     from engine.catalog.live import LiveCatalog
@@ -103,6 +103,8 @@ def _as_planned(
         if planned["backup_job_id"] == job.id and planned["copy"] == copy.name:
             if planned["taken"]:
                 step = f"the next run copies it: auxtui auxcopy {copy.policy}"
+                if planned["reason"].startswith(LAST_FAILED) and next_step:
+                    step = f"{next_step}; {step}"
                 return state or JobCopyState.TO_BE_COPIED, planned["reason"], step
             return state, planned["reason"], planned.get("next_step") or next_step
     return state, reason or "no rule of the copy concerns it", next_step
@@ -111,6 +113,7 @@ def _as_planned(
 def _sentence(subject: str, state: str, reason: str, line: LiveJobCopy | None) -> str:
     if state == JobCopyState.AVAILABLE:
         since = f" since {fmt.moment(line.copied_at)}" if line and line.copied_at else ""
-        return f"{subject} is available{since}"
+        told = f"; {reason}" if reason else ""
+        return f"{subject} is available{since}{told}"
     words = state.replace("_", " ") if state else "not there"
     return f"{subject} is {words}: {reason}" if reason else f"{subject} is {words}"

@@ -27,7 +27,7 @@ from engine.catalog.verdicts import apply_verdicts as apply_verdicts
 from engine.catalog.verdicts import since_when
 from engine.model.clock import system_clock
 from engine.model.errors import NotFoundError
-from engine.model.states import JobCopyState, Level, Verification
+from engine.model.states import INCOMPLETE, JobCopyState, Level, Verification
 
 _UNFINISHED = (JobCopyState.TO_BE_COPIED.value, JobCopyState.PARTIALLY_COPIED.value)
 _IDS_PER_QUERY = 500  # below the number of parameters that every database takes
@@ -46,6 +46,8 @@ def set_state(
 ) -> None:
     """Sets the state of a backup job on a copy, whatever it was; makes the row if there is none.
 
+    What is available and was adopted without something says so on every copy.
+
     Args:
         s: a writing session.
         copy_id: which copy.
@@ -57,6 +59,8 @@ def set_state(
         columns: further columns of the row by name.
     """
     present = now or system_clock()
+    if state is JobCopyState.AVAILABLE and not reason:
+        reason = incompleteness(s, backup_job_id)
     row: dict[str, object] = {
         "copy_id": copy_id,
         "backup_job_id": backup_job_id,
@@ -112,6 +116,14 @@ def mark_available(
         tries=0,
         encoding=encoding,
     )
+
+
+def incompleteness(s: Session, backup_job_id: int) -> str:
+    """What a backup job was adopted without, as any of its job copies says; empty: nothing."""
+    query = select(JOB_COPY.c.reason).where(
+        JOB_COPY.c.backup_job_id == backup_job_id, JOB_COPY.c.reason.startswith(INCOMPLETE)
+    )
+    return connection_of(s).execute(query.limit(1)).scalar() or ""
 
 
 def set_progress(
@@ -233,6 +245,7 @@ def add_backup_job(
     size_bytes: int,
     files: int,
     chunks: int,
+    reason: str = "",
 ) -> None:
     """Adds a backup job, and that it is available on its policy's primary copy.
 
@@ -251,6 +264,7 @@ def add_backup_job(
         size_bytes: its bytes.
         files: number of its files.
         chunks: number of its chunks.
+        reason: of its line on the primary: what it is without; empty: nothing.
 
     Raises:
         NotFoundError: the policy has no primary copy.
@@ -275,6 +289,7 @@ def add_backup_job(
         "copy_id": primary_copy_id(s, policy_id),
         "backup_job_id": id,
         "state": JobCopyState.AVAILABLE,
+        "reason": reason,
         "state_at": completed_at,
         "chunks_done": chunks,
         "bytes_done": size_bytes,

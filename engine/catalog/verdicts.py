@@ -10,12 +10,13 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, case, insert, se
 from sqlmodel import Session
 
 from engine.catalog.rows import JOB_COPY, connection_of
-from engine.model.states import JobCopyState
-from engine.policy.values import PlanLine
+from engine.model.states import LAST_FAILED, JobCopyState
+from engine.policy.values import PlanLine, Verdict
 
 _IDS_PER_QUERY = 500  # below the number of parameters that every database takes
 _KnownRow = tuple[int, str, str, str]
-_SETTLED = frozenset({JobCopyState.AVAILABLE.value, JobCopyState.AGED.value})
+_AVAILABLE = JobCopyState.AVAILABLE.value
+_SETTLED = frozenset({_AVAILABLE, JobCopyState.AGED.value})
 
 
 def apply_verdicts(s: Session, lines: Iterable[PlanLine], now: datetime) -> int:
@@ -85,12 +86,16 @@ def _compared(
         before = known.get(line.backup_job_id)
         target = new
         if before is not None:
-            if before[1] in _SETTLED:
+            is_again = before[1] == state == _AVAILABLE and line.verdict is Verdict.TAKEN
+            if before[1] in _SETTLED and not is_again:  # what is copied again says so
                 continue
             if before[1] == partial and state == to_be_copied:
                 state = partial
             if before[1] == state and before[2] == line.reason and before[3] == line.next_step:
                 continue
+            is_known = before[1] == state and before[2] == line.reason
+            if is_known and line.reason.startswith(LAST_FAILED):
+                continue  # the step that belongs to the failure stays with it
             target = changed
         target.append(
             {

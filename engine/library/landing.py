@@ -15,7 +15,7 @@ from datetime import datetime
 from engine.library.beneath import names_in
 from engine.library.blame import on_source
 from engine.library.landing_reader import LandingReader, open_landing
-from engine.library.landing_walk import Walk, fingerprint, walk_entry
+from engine.library.landing_walk import CANNOT_BE_COPIED, Walk, fingerprint, walk_entry
 from engine.model.entries import Entry, FileEntry, HardlinkEntry, chunk_bytes_for
 from engine.model.errors import LibraryOffline, SourceError, UnsafeName
 from engine.model.names import shown
@@ -24,6 +24,7 @@ _NS_PER_S = 1_000_000_000
 _LATEST_NS = 253_370_764_800 * _NS_PER_S  # the year 9999
 
 __all__ = [
+    "CANNOT_BE_COPIED",
     "Candidate",
     "LandingReader",
     "LandingScan",

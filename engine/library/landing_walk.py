@@ -27,8 +27,9 @@ from engine.model.entries import (
     SymlinkEntry,
 )
 from engine.model.errors import SourceChanged, UnsafeName
-from engine.model.names import RelPath, rel_path, shown
+from engine.model.names import MAX_DEPTH, MAX_PATH_BYTES, RelPath, rel_path, shown
 
+CANNOT_BE_COPIED = " cannot be copied"
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -41,7 +42,7 @@ _NO_XATTRS = frozenset({errno.EOPNOTSUPP, errno.ENODATA, errno.EACCES, errno.EPE
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Something that lies in an entry and cannot be part of a backup job."""
+    """Something that lies in an entry and is not content: the backup job is without it, and says so."""
 
     path: bytes
     reason: str
@@ -70,7 +71,8 @@ def walk_entry(landing_fd: int, name: bytes) -> Walk:
     Raises:
         SourceRead: something of it cannot be listed or looked at.
         SourceChanged: it goes away while it is walked.
-        UnsafeName: the name is none of a directory entry.
+        UnsafeName: the name is none of a directory entry, or something lies so deep in it that it
+            could not be kept: a backup job without it would be taken for whole.
     """
     walker = _Walker(os.fstat(landing_fd).st_dev)
     walker.visit(landing_fd, name, rel_path(name))
@@ -123,7 +125,7 @@ class _Walker:
             elif kind == stat.S_IFLNK:
                 self._take_link(parent, name, path, found)
             else:
-                self._leave(path, f"{_KINDS.get(kind, 'a special file')} cannot be copied")
+                self._leave(path, f"{_KINDS.get(kind, 'a special file')}{CANNOT_BE_COPIED}")
         except FileNotFoundError as err:
             raise SourceChanged(
                 f"{shown(path)} went away while it was looked at",
@@ -158,12 +160,7 @@ class _Walker:
         self.walk.entries.append(DirectoryEntry(path=path, meta=meta))
         with directory(name, parent=parent) as fd:
             for child in names_in(fd):
-                try:
-                    child_path = rel_path(path + b"/" + child)
-                except UnsafeName as err:
-                    self._leave(path + b"/" + child, err.message)
-                    continue
-                self.visit(fd, child, child_path)
+                self.visit(fd, child, _path_of_child(path, child))
 
     def _take_link(self, parent: int, name: bytes, path: RelPath, found: os.stat_result) -> None:
         target = os.readlink(name, dir_fd=parent)
@@ -177,6 +174,19 @@ class _Walker:
 
     def _leave(self, path: bytes, reason: str) -> None:
         self.walk.left.append(Left(path, reason))
+
+
+def _path_of_child(parent: RelPath, child: bytes) -> RelPath:
+    path = parent + b"/" + child
+    try:
+        return rel_path(path)
+    except UnsafeName as err:
+        raise UnsafeName(
+            f"not adopted, as it could not be kept whole: {shown(path[:80])}... is "
+            f"{len(path)} bytes long and {path.count(b'/') + 1} levels deep; "
+            f"{MAX_PATH_BYTES} bytes and {MAX_DEPTH} levels can be kept",
+            hint="pack it into one file, or let the landing directory begin deeper",
+        ) from err
 
 
 def _metadata(parent: int, name: bytes, found: os.stat_result) -> Metadata:

@@ -36,6 +36,7 @@ FORMAT = 1
 FORMAT_ENCODED = 2
 """Of a manifest whose files are encoded: a reader of format 1 must not take it for plain."""
 MAX_INT = 2**63 - 1
+_MAX_TIME_NS = 2**63 * 10**9 - 1  # a file system tells seconds of 64 bits
 _MAX_TARGET_BYTES = 4095  # PATH_MAX without the NUL
 _PATH = frozenset({"path", "path_base64"})
 _META = frozenset({"mode", "mtime_ns", "uid", "gid", "xattrs"})
@@ -287,7 +288,10 @@ def _file_from_record(record: dict[str, Any], path: RelPath, meta: Metadata) -> 
         if len(numbers) != len(Identity._fields):
             _refuse("identity")
         identity = Identity(
-            *(_integer(number, "identity", low=-MAX_INT, high=2**64 - 1) for number in numbers)
+            *(
+                _integer(number, "identity", low=-_MAX_TIME_NS, high=_MAX_TIME_NS)
+                for number in numbers
+            )
         )
     plain = None
     if "stored" in record:
@@ -340,7 +344,7 @@ def _meta_from_json(record: dict[str, Any]) -> Metadata:
         xattrs.append((_from_base64(pair[0], "xattrs"), _from_base64(pair[1], "xattrs")))
     return Metadata(
         mode=_integer(record.get("mode"), "mode", high=0o7777),
-        mtime_ns=_integer(record.get("mtime_ns"), "mtime_ns", low=-MAX_INT),
+        mtime_ns=_integer(record.get("mtime_ns"), "mtime_ns", low=-_MAX_TIME_NS, high=_MAX_TIME_NS),
         uid=_integer(record.get("uid"), "uid", high=2**32 - 1),
         gid=_integer(record.get("gid"), "gid", high=2**32 - 1),
         xattrs=tuple(xattrs),

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+INCOMPLETE = "incomplete: "
+"""How the reason of a job copy begins that is available, but without something that lay there."""
+LAST_FAILED = "the last try failed: "
+"""How the reason of a job copy begins that a run could not make; it stays until one can."""
+
 
 class Operation(StrEnum):
     """What a job does."""

@@ -19,13 +19,20 @@ from engine.catalog.events import add_event
 from engine.catalog.home import Home
 from engine.catalog.lines import primary_copy_id
 from engine.catalog.values import BackupJobValue, SubclientValue
-from engine.library.landing import LandingScan, SeenEntry, look_at_landing, settled
+from engine.library.landing import (
+    CANNOT_BE_COPIED,
+    LandingScan,
+    SeenEntry,
+    look_at_landing,
+    settled,
+)
 from engine.library.manifest import has_digests, load_manifest, save_manifest
 from engine.model.clock import Clock
 from engine.model.entries import ManifestHeader
 from engine.model.errors import LibraryOffline, NotFoundError
 from engine.model.names import shown
 from engine.model.states import (
+    INCOMPLETE,
     JobCopyState,
     Level,
     LibraryState,
@@ -257,7 +264,12 @@ class _Settling:
         ledger.set_fingerprint(self.session, job.id, kept)
         if known.state == JobCopyState.BAD:
             ledger.set_state(
-                self.session, self.primary, job.id, JobCopyState.AVAILABLE, now=self.now
+                self.session,
+                self.primary,
+                job.id,
+                JobCopyState.AVAILABLE,
+                self._lacks(entry),
+                now=self.now,
             )
             self.result.policies.add(self.subclient.policy_id)
 
@@ -265,9 +277,21 @@ class _Settling:
         self.result.left.append({"subclient": self.name, "name": shown(name), "reason": reason})
         landing.observe(self.session, self.subclient.id, name, fingerprint, reason, self.now)
 
+    def _parts_left(self, entry: SeenEntry) -> list[tuple[bytes, str]]:
+        return [(name, why) for name, why in self.left if name.startswith(entry.name + b"/")]
+
+    def _lacks(self, entry: SeenEntry) -> str:
+        """What the ledger says of an entry that is adopted without something; empty: of a whole one."""
+        parts = self._parts_left(entry)
+        if not parts:
+            return ""
+        kinds = ", ".join(sorted({why.removesuffix(CANNOT_BE_COPIED) for _, why in parts}))
+        number = "1 entry" if len(parts) == 1 else f"{len(parts)} entries"
+        return f"{INCOMPLETE}{number} left out ({kinds})"
+
     def _say_parts(self, entry: SeenEntry, job_id: int) -> None:
-        """Parts of an adopted entry that cannot be copied: said where it stays, in the event log."""
-        parts = [(name, why) for name, why in self.left if name.startswith(entry.name + b"/")]
+        """Parts of an adopted entry that cannot be copied, by name: in the event log."""
+        parts = self._parts_left(entry)
         if not parts:
             return
         name, why = parts[0]
@@ -321,6 +345,7 @@ class _Settling:
             size_bytes=entry.size_bytes,
             files=entry.files,
             chunks=entry.chunks,
+            reason=self._lacks(entry),
         )
         landing.forget_observations(self.session, self.subclient.id, [entry.name])
         self._say_parts(entry, job_id)

@@ -17,7 +17,7 @@ from engine.model.errors import (
     SourceError,
 )
 from engine.model.names import shown
-from engine.model.states import JobCopyState, Severity, Verification
+from engine.model.states import LAST_FAILED, JobCopyState, Severity, Verification
 from engine.operations.arrivals import Proof
 from engine.operations.context import JobContext
 from engine.operations.ordering import OrderQueue
@@ -166,6 +166,9 @@ class Settling:
         hint = outcome.error.hint if outcome.error else "continues where it stopped"
 
         failed = outcome.state is OutcomeState.FAILED
+        if failed:
+            reason = f"{LAST_FAILED}{reason}"
+            hint = hint or "see to it; the next run tries again"
 
         def write(session: Any) -> None:
             line = ledger.job_copy(session, *pair)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.model.encoding import encoding_from_text
-from engine.model.states import CopyKind, JobCopyState, Level, Verification
+from engine.model.states import INCOMPLETE, LAST_FAILED, CopyKind, JobCopyState, Level, Verification
 from engine.policy.periods import Calendar
 from engine.policy.selection import Choice, Selection
 from engine.policy.values import (
@@ -107,7 +107,7 @@ class Judge:
             or (None if is_forced else self._deferred(line))
             or self._by_options(line, is_forced=is_forced)
             or self._encoding(line)
-            or self._line(line, Verdict.TAKEN, self._why_taken(line), _owed(line))
+            or self._line(line, Verdict.TAKEN, _with_lack(self._why_taken(line), line), _owed(line))
         )
 
     def there(self, line: LedgerLine) -> PlanLine:
@@ -119,6 +119,8 @@ class Judge:
             reason = self._since_day
         else:
             reason = self._new_day(at)
+        if line.reason and line.reason.startswith(INCOMPLETE):
+            reason = f"{reason}; {line.reason}"
         # The commonest verdict by far: 300,000 in a second only without the named constructor.
         return _new_line(
             PlanLine,
@@ -293,6 +295,8 @@ class Judge:
         return self._block(line, reason, _owed(line), self._keys.hint)
 
     def _why_taken(self, line: LedgerLine) -> str:
+        if line.reason.startswith(LAST_FAILED):
+            return line.reason.partition(f"; {INCOMPLETE}")[0]
         if line.decision == "recopy" and _is_forced(line):
             return f"copied again: {self._decided(line)}"
         if line.decision == "picked":
@@ -339,6 +343,12 @@ def _because(what: str, reason: str) -> str:
     if not reason or reason == what:
         return what
     return reason if reason.startswith(f"{what}: ") else f"{what}: {reason}"
+
+
+def _with_lack(reason: str, line: LedgerLine) -> str:
+    """What the source is without, its copies are without."""
+    lack = line.source_reason if line.source_reason.startswith(INCOMPLETE) else ""
+    return f"{reason}; {lack}" if lack else reason
 
 
 def _span(seconds: int) -> str:

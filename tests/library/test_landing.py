@@ -184,16 +184,27 @@ def test_extended_attributes_are_taken_along(landing: Path, fd: int):
     assert walk_entry(fd, b"a").entries[0].meta.xattrs == ((b"user.note", b"\0\xff"),)
 
 
-def test_what_is_too_deep_is_left(landing: Path, fd: int):
-    path = landing
-    for _ in range(70):
-        path = path / "d"
-    path.mkdir(parents=True)
+@pytest.mark.parametrize(("name", "levels"), [("d", 70), ("n" * 250, 17)])
+def test_an_entry_that_could_not_be_kept_whole_is_not_adopted(
+    landing: Path, name: str, levels: int
+):
+    (landing / "good").write_text("x")
+    fd = os.open(landing, os.O_RDONLY)
+    for _ in range(levels):  # step by step: no single call takes so long a path
+        os.mkdir(name, dir_fd=fd)
+        below = os.open(name, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(os.open("lost", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+    os.close(fd)
 
-    walk = walk_entry(fd, b"d")
+    scan = look(landing)
 
-    assert len(walk.entries) == 64
-    assert "deep" in walk.left[0].reason
+    assert [seen.name for seen in scan.entries] == [b"good"]
+    [(left, reason)] = scan.left
+    assert left == os.fsencode(name)
+    assert "could not be kept whole" in reason
+    assert "levels deep" in reason
 
 
 @needs_root

@@ -337,7 +337,7 @@ BAD_ENTRIES: list[tuple[str, list[dict[str, object]]]] = [
     ("mode too large", [FILE | {"mode": 0o10000}]),
     ("negative owner", [FILE | {"uid": -1}]),
     ("owner too large", [FILE | {"gid": 2**32}]),
-    ("time too large", [FILE | {"mtime_ns": 2**63}]),
+    ("time too large", [FILE | {"mtime_ns": 2**63 * 10**9}]),
     ("sparse that is a number", [FILE | {"sparse": 1}]),
     ("chunks missing", [{key: value for key, value in FILE.items() if key != "chunks"}]),
     ("gap", [FILE | {"chunks": [[0, 1, "ab" * 32], [2, 1, "ab" * 32]]}]),
