@@ -241,7 +241,9 @@ class Rebuilding:
             started_at=datetime.fromisoformat(header.started_at),
             completed_at=completed_at,
             adopted_at=datetime.fromisoformat(header.adopted_at),
-            **facts,
+            size_bytes=facts["size_bytes"],
+            files=facts["files"],
+            chunks=facts["chunks"],
         )
         self.report.backup_jobs += 1
         self._settle_primary(policy, subclient, header, entries)
