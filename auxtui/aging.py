@@ -90,6 +90,7 @@ def aging_facts(document: Document | None, view: str) -> list[Fact]:
             ),
         ),
         ("Held", Cell(f"{fmt.count(len(kept), 'job copy')} only for a copy that waits for it")),
+        *_stopped_facts(document),
         ("Shown", Cell(f"{view} (f)", Tone.STRONG)),
     ]
     for fuse in document.get("fuses", ()):
@@ -97,3 +98,11 @@ def aging_facts(document: Document | None, view: str) -> list[Fact]:
         text = f"{fuse['policy']}/{fuse['copy']}{whose}: {fuse['reason']}"
         facts.append(("Fuse", Cell(safe(text), Tone.BAD)))
     return facts
+
+
+def _stopped_facts(document: Document) -> list[Fact]:
+    stopped = [one for one in document.get("job_copies", ()) if one.get("stopped")]
+    if not stopped:
+        return []
+    text = f"{fmt.count(len(stopped), 'job copy')}, {size_of(stopped)}, by the deletion fuse"
+    return [("Stopped", Cell(text, Tone.WARN))]

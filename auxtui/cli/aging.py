@@ -100,7 +100,12 @@ def _show(terms: Terms, document: dict[str, Any]) -> None:
         job = f"{one['backup_job_id']:>8}  {where}  {what}  {fmt.size(one['bytes'])}"
         say(safe(f"{word:<5} {job}  {one['reason']}"))
     total = fmt.size(sum(one["bytes"] for one in going))
-    say(f"{fmt.count(len(going), 'job copy')} would go, {total}")
+    stopped = [one for one in document["job_copies"] if one["stopped"]]
+    more = ""
+    if stopped:
+        size = fmt.size(sum(one["bytes"] for one in stopped))
+        more = f"; {len(stopped)} more, {size}, are stopped by the deletion fuse"
+    say(f"{fmt.count(len(going), 'job copy')} would go, {total}{more}")
     for fuse in document["fuses"]:
         whose = f" for {fuse['subclient']}" if fuse["subclient"] else ""
         tell(safe(f"stopped on {fuse['policy']}/{fuse['copy']}{whose}: {fuse['reason']}"))

@@ -13,6 +13,7 @@ from engine.catalog import config
 from engine.catalog.home import Home
 from engine.catalog.lines import ledger_lines
 from engine.catalog.opening import Catalog, open_catalog
+from engine.control.aging_notes import retention_notes
 from engine.model.clock import system_clock
 from engine.model.names import refuse_unwritable
 from engine.operations.deciding import settle_all
@@ -56,11 +57,20 @@ def apply_text(home: Home, text: str, name: str, *, dry_run: bool) -> list[Chang
         if dry_run:
             return changes
     with open_catalog(home, create=not dry_run) as catalog:
-        changes = apply_site(catalog, text, name, dry_run=dry_run, now=now)
+        notes = _retention_notes(catalog, text, name, now)
+        changes = apply_site(catalog, text, name, dry_run=dry_run, now=now) + notes
         if changes and not dry_run:
             with catalog.write() as session:
                 settle_all(session, now)  # the ledger says at once what the new rules owe
     return changes
+
+
+def _retention_notes(catalog: Catalog, text: str, name: str, now: datetime) -> list[Change]:
+    """What data aging would take by the new retention; looked at before that is stored."""
+    changes = apply_site(catalog, text, name, dry_run=True, now=now)
+    with catalog.read() as session:
+        _, wanted = wanted_site(session, text, name)
+        return retention_notes(session, catalog.home, changes, list(wanted.copies.values()), now)
 
 
 def site_document(home: Home) -> dict[str, Any]:

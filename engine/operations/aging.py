@@ -275,10 +275,10 @@ class DataAging:
             for one in decision.copies
             for job_id in one.aging
         ]
-        fuses = sum(len(decision.fuses) for decision in decisions)
+        stopped = sum(len(one.stopped) for decision in decisions for one in decision.copies)
         reason = f"{len(going)} job copies would go, {format_size(sum(going))}"
-        if fuses:
-            reason += f"; the deletion fuse would stop {fuses} more times"
+        if stopped:
+            reason += f"; {stopped} more are stopped by the deletion fuse"
         return AttemptEnd(kind="ended", state=JobState.COMPLETED, reason=reason)
 
     async def _end(self, decisions: list[Decision]) -> AttemptEnd:

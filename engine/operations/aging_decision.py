@@ -22,7 +22,7 @@ from engine.model.states import (
 )
 from engine.operations.jobcopies import Located, Locator
 from engine.operations.planning import Scope, copy_rules, load_scope, plan_run
-from engine.policy.fuse import FuseLimits, doubts, too_many
+from engine.policy.fuse import FuseLimits, HeldCopy, doubts, too_many, too_much_of_subclient
 from engine.policy.periods import Calendar
 from engine.policy.retention import (
     FOR_EVER,
@@ -58,6 +58,8 @@ class CopyDecision:
     verdicts: list[RetentionVerdict] = field(default_factory=list)
     left: dict[int, str] = field(default_factory=dict)
     """Backup jobs that may be aged and are not, with what stands against it."""
+    stopped: set[int] = field(default_factory=set)
+    """Those of them that only the fuse stops."""
 
     @property
     def aging(self) -> list[int]:
@@ -97,7 +99,13 @@ def decide_aging(
     Raises:
         NotFoundError: no such policy.
     """
-    scope = load_scope(session, policy)
+    return decide_in(session, home, load_scope(session, policy), now, confirmed=confirmed)
+
+
+def decide_in(
+    session: Session, home: Home, scope: Scope, now: datetime, *, confirmed: bool
+) -> Decision:
+    """`decide_aging` by a configuration that need not be the one of the catalog."""
     owed = _owed(session, scope, now)
     held = {
         copy.id: {
@@ -222,7 +230,7 @@ def _held(line: JobCopyValue) -> HeldJob:
         pinned_until = FOR_EVER if line.pinned_until is None else line.pinned_until.timestamp()
     return HeldJob(
         backup_job_id=line.backup_job_id,
-        subclient=f"{line.client}/{line.subclient}",
+        subclient=_subclient_of(line),
         level=line.level,
         completed_at=line.completed_at.timestamp(),
         cycle=line.cycle,
@@ -270,21 +278,46 @@ def _look_at_fuses(session: Session, decision: Decision) -> None:
     }
     doubtful = doubts(upkeep.full_sizes(session, decision.scope.policy.id), offline)
     for one in decision.copies:
-        reason = too_many(
-            len(one.aging), len(one.lines), FuseLimits(one.copy.fuse_pct, one.copy.fuse_jobs)
-        )
+        limits = FuseLimits(one.copy.fuse_pct, one.copy.fuse_jobs)
+        reason = too_many(len(one.aging), len(one.lines), limits)
         if reason:
             decision.fuses.append(Fuse(one.copy.name, "", reason))
+            one.stopped.update(one.aging)
             one.left.update(dict.fromkeys(one.aging, reason))
             continue
-        stopped: dict[str, str] = {}
+        stopped = {
+            name: why
+            for name, (aging, held) in _by_subclient(one).items()
+            if (why := doubtful.get(name) or too_much_of_subclient(aging, held, limits))
+        }
         for backup_job_id in one.aging:
-            line = one.lines[backup_job_id]
-            subclient = f"{line.client}/{line.subclient}"
-            if subclient in doubtful:
-                stopped[subclient] = doubtful[subclient]
-                one.left[backup_job_id] = f"{subclient}: {doubtful[subclient]}"
+            name = _subclient_of(one.lines[backup_job_id])
+            if name in stopped:
+                one.stopped.add(backup_job_id)
+                one.left[backup_job_id] = f"{name}: {stopped[name]}"
         decision.fuses += [Fuse(one.copy.name, name, why) for name, why in stopped.items()]
+
+
+def _by_subclient(one: CopyDecision) -> dict[str, tuple[list[HeldCopy], list[HeldCopy]]]:
+    """What would go of each subclient of which something would, and all that the copy has of it."""
+    found: dict[str, tuple[list[HeldCopy], list[HeldCopy]]] = {}
+    going = set(one.aging)
+    for line in one.lines.values():
+        held = HeldCopy(
+            line.backup_job_id,
+            line.cycle,
+            line.completed_at.timestamp(),
+            line.level is Level.FULL and is_good(line),
+        )
+        of_aging, of_held = found.setdefault(_subclient_of(line), ([], []))
+        of_held.append(held)
+        if line.backup_job_id in going:
+            of_aging.append(held)
+    return {name: both for name, both in found.items() if both[0]}
+
+
+def _subclient_of(line: JobCopyValue) -> str:
+    return f"{line.client}/{line.subclient}"
 
 
 def kept_columns(one: CopyDecision) -> dict[int, upkeep.Kept]:
@@ -330,6 +363,7 @@ def decision_document(decisions: list[Decision], *, dry_run: bool) -> dict[str, 
                 "level": one.lines[verdict.backup_job_id].level.value,
                 "bytes": verdict.size_bytes,
                 "ages": verdict.may_age and verdict.backup_job_id not in one.left,
+                "stopped": verdict.backup_job_id in one.stopped,
                 "reason": one.left.get(verdict.backup_job_id, verdict.reason),
                 "retained_by": verdict.retained_by,
                 "retain_until": None

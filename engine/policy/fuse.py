@@ -10,7 +10,8 @@ from engine.policy.durations import format_size
 FUSE_PCT = 25  # of the job copies of a copy
 FUSE_JOBS = 1000
 MAX_FUSE_JOBS = 1_000_000
-FEW = 10  # up to so many at once no share is looked at: of three job copies one is a third
+FEW = 10  # up to so many at once cycles are counted: of two cycles one goes in every rotation
+FEW_PCT = 50  # of so few cycles, even where a lower share of job copies is set
 SHRANK_RATIO = 0.5
 COMPARED = 5  # fulls before the newest one; with fewer than two nothing is known
 
@@ -30,11 +31,51 @@ def too_many(aging: int, held: int, limits: FuseLimits) -> str:
     Args:
         aging: job copies that would go.
         held: job copies that the copy has.
+        limits: of the copy.
     """
     if aging > limits.jobs:
         return f"{aging} of its {held} job copies would go at once, more than {limits.jobs}"
     if aging > FEW and aging * 100 > held * limits.pct:
         return f"{aging} of its {held} job copies would go at once, more than {limits.pct} %"
+    return ""
+
+
+class HeldCopy(NamedTuple):
+    """A job copy of one subclient on one copy, as the fuse sees it."""
+
+    backup_job_id: int
+    cycle: int
+    completed_at: float
+    """Seconds since the epoch."""
+    is_good_full: bool
+
+
+def too_much_of_subclient(
+    aging: Sequence[HeldCopy], held: Sequence[HeldCopy], limits: FuseLimits
+) -> str:
+    """Why this much of a subclient is not aged off a copy by itself; empty when it may be.
+
+    Args:
+        aging: its job copies that would go.
+        held: all that the copy has of it, those included.
+        limits: of the copy.
+    """
+    if aging and len(aging) == len(held):
+        return (
+            "its only job copy would go"
+            if len(held) == 1
+            else f"all {len(held)} of its job copies would go"
+        )
+    going = {one.backup_job_id for one in aging}
+    fulls = [one for one in held if one.is_good_full]
+    newest = max(fulls, key=lambda one: (one.completed_at, one.backup_job_id), default=None)
+    if newest is not None and newest.backup_job_id in going:
+        return f"its newest full would go, backup job {newest.backup_job_id}"
+    cycles = {one.cycle for one in held}
+    stay = {one.cycle for one in held if one.backup_job_id not in going}
+    gone = len(cycles - stay)
+    if gone > 1 and gone * 100 > len(cycles) * max(limits.pct, FEW_PCT):
+        return f"{gone} of its {len(cycles)} cycles would go at once"
     return ""
 
 

@@ -146,6 +146,7 @@ def _read_copy(
 ) -> CopyItem:
     throttle_bps, timetable = _read_throttle(section)
     zone = zone_of(wanted.commcell.time_zone)
+    _refuse_no_retention(section)
     associated = [item.label for item in wanted.subclients_of(policy)]
     return CopyItem(
         policy=policy,
@@ -185,6 +186,17 @@ def _read_retain(section: Section) -> int | None:
     if section.text("retain") == FOR_EVER:
         return None
     return section.parsed("retain", parse_duration, None)
+
+
+def _refuse_no_retention(section: Section) -> None:
+    """Refuses a copy that keeps nothing: all of it would go as soon as it is copied."""
+    nothing = _read_retain(section) == 0 and section.integer("retain_cycles", 0, 0, MAX_CYCLES) == 0
+    if nothing and "extended" not in section:
+        raise section.error(
+            "retain",
+            "keeps nothing: every job copy would go at the next data aging",
+            hint="give retain_cycles with it, or a longer time",
+        )
 
 
 def _read_every(section: Section) -> int:

@@ -91,7 +91,7 @@ def test_nothing_goes_while_an_active_copy_waits_for_it(cell: Cell) -> None:
         age(cell)
         held = cell.ledger()[b"day00.dump"]
         released = frontdoor.release(cell.home, "databases", by="ann")
-        job = age(cell)
+        job = age(cell, confirm=True)
         clock.set(later(90))
         cell.run()
 
@@ -111,7 +111,7 @@ def test_a_source_waits_until_its_copy_is_verified_where_that_is_asked(cell: Cel
     with serving(cell, later(10)):
         held = age(cell)
         verify(cell, copy="second")
-        job = age(cell)
+        job = age(cell, confirm=True)
 
     assert (held.backup_jobs_done, job.backup_jobs_done) == (0, 1)
 
@@ -135,7 +135,7 @@ def test_the_last_good_one_is_kept_for_a_copy_that_has_it_damaged(cell: Cell) ->
                 by="test",
             )
         )
-        after = age(cell)
+        after = age(cell, confirm=True)
 
     assert (job.backup_jobs_done, repaired.state) == (0, "completed")
     assert after.backup_jobs_done == 1
@@ -179,12 +179,12 @@ def test_a_pin_outlives_retention(cell: Cell) -> None:
     with serving(cell, later(20)) as clock:
         frontdoor.retain(cell.home, "databases", "offsite", ids[:1], by="ann")
         frontdoor.retain(cell.home, "databases", "offsite", ids[1:2], by="bob", until=later(25))
-        first = age(cell)
+        first = age(cell, confirm=True)
         pinned = cell.ledger()
         clock.set(later(26))
-        second = age(cell)
+        second = age(cell, confirm=True)
         frontdoor.retain(cell.home, "databases", "offsite", ids[:1], by="ann", end=True)
-        third = age(cell)
+        third = age(cell, confirm=True)
         with pytest.raises(UsageError, match="is not on copy offsite"):
             frontdoor.retain(cell.home, "databases", "offsite", ids, by="ann")
 
@@ -198,9 +198,9 @@ def test_an_offline_library_keeps_everything(cell: Cell) -> None:
     marker = cell.root / "vault/auxtui-library.json"
     marker.rename(cell.root / "marker")
     with serving(cell, later(20)):
-        job = age(cell)
+        job = age(cell, confirm=True)
         (cell.root / "marker").rename(marker)
-        again = age(cell)
+        again = age(cell, confirm=True)
 
     assert (job.state, job.backup_jobs_failed) == ("completed_with_errors", 2)
     assert again.backup_jobs_done == 2
@@ -215,7 +215,7 @@ def test_a_crash_between_the_media_and_the_ledger_is_reconciled(cell: Cell, stag
     removed.mkdir(exist_ok=True)
     directory.rename(removed / directory.name if stage == "renamed" else cell.root / "gone")
     with serving(cell, later(20)):
-        job = age(cell)
+        job = age(cell, confirm=True)
 
     assert (job.state, job.backup_jobs_done) == ("completed", 1)
     line = cell.ledger()[b"day00.dump"]
@@ -224,14 +224,14 @@ def test_a_crash_between_the_media_and_the_ledger_is_reconciled(cell: Cell, stag
 
 
 def test_a_copy_that_is_not_active_ages_too_and_by_itself(cell: Cell) -> None:
-    filled(cell, 1, offsite='retain = "1d"')
-    cell.apply(offsite='retain = "1d"\nactive = false')
-    with serving(cell, later(3).replace(hour=11)) as clock:
+    filled(cell, 2, offsite='retain = "1d"\nretain_cycles = 1')
+    cell.apply(offsite='retain = "1d"\nretain_cycles = 1\nactive = false')
+    with serving(cell, later(4).replace(hour=11)) as clock:
         frontdoor.schedule(cell.home, "system-aging", "enable", by="test")
-        pass_by(cell, clock, "system-aging", later(3).replace(hour=12))
-        wait_until(lambda: set(states(cell).values()) == {"aged"})
+        pass_by(cell, clock, "system-aging", later(4).replace(hour=12))
+        wait_until(lambda: states(cell)["day00.dump"] == "aged")
 
-    assert set(states(cell).values()) == {"aged"}
+    assert states(cell)["day01.dump"] == "available"
 
 
 def test_promotion_is_refused_where_it_cannot_be(cell: Cell) -> None:
@@ -259,7 +259,7 @@ def without_landing(cell: Cell) -> None:
 
 def test_what_rests_on_a_copy_that_is_offline_stays_until_it_is_seen(cell: Cell) -> None:
     second = SHELF.format(keys='retain = "90d"')
-    filled(cell, 2, offsite='retain = "1d"', extra=second)
+    filled(cell, 4, offsite='retain = "1d"\nretain_cycles = 2', extra=second)
     marker = cell.root / "shelf/auxtui-library.json"
     with serving(cell, later(10)):
         without_landing(cell)
@@ -269,39 +269,66 @@ def test_what_rests_on_a_copy_that_is_offline_stays_until_it_is_seen(cell: Cell)
         (cell.root / "marker").rename(marker)
         after = age(cell)
 
-    assert (job.state, job.backup_jobs_done, kept) == ("completed", 0, 2)
-    assert reasons == {"stays: second is offline"}
+    assert (job.state, job.backup_jobs_done, kept) == ("completed", 0, 4)
+    assert "stays: second is offline" in reasons
+    assert not any(reason.startswith("older") for reason in reasons)
     assert job.backup_jobs_skipped == 2
     assert after.backup_jobs_done == 2
 
 
 def test_what_rests_on_a_job_copy_that_is_not_there_as_published_stays(cell: Cell) -> None:
     second = SHELF.format(keys='retain = "90d"')
-    filled(cell, 3, offsite='retain = "1d"', extra=second)
-    first, other, _ = (path for _, path in sorted(cell.on_media("shelf", "second").items()))
+    filled(cell, 6, offsite='retain = "1d"\nretain_cycles = 3', extra=second)
+    first, other, *_ = (path for _, path in sorted(cell.on_media("shelf", "second").items()))
     first.rename(cell.root / "taken")
     (other / "manifest.jsonl.zst").write_bytes(b"another one")
     with serving(cell, later(10)):
         without_landing(cell)
         reasons, job = kept_reasons(cell), age(cell)
 
-    assert reasons == {
+    assert {reason for reason in reasons if reason.startswith("stays")} == {
         "stays: its job copy on second is not there",
         "stays: the manifest of its job copy on second is not the one that was published",
     }
     assert job.backup_jobs_done == 1
     assert states(cell)["day02.dump"] == "aged"
-    assert len(cell.on_media()) == 2
+    assert len(cell.on_media()) == 5
 
 
 def test_a_landing_holds_only_what_is_still_there_as_adopted(cell: Cell) -> None:
-    filled(cell, 3, offsite='retain = "1d"')
+    filled(cell, 6, offsite='retain = "1d"\nretain_cycles = 3')
     (cell.landing / "day00.dump").unlink()
     (cell.landing / "day01.dump").write_bytes(b"another dump")
     with serving(cell, later(10)):
         job, reasons = age(cell), kept_reasons(cell)
 
     assert job.backup_jobs_done == 1
-    assert len(cell.on_media()) == 2
-    assert all("job copy on primary is not" in reason for reason in reasons)
-    assert len(reasons) == 2
+    assert len(cell.on_media()) == 5
+    assert len([reason for reason in reasons if "job copy on primary is not" in reason]) == 2
+
+
+def test_a_copy_is_never_emptied_by_itself(cell: Cell) -> None:
+    filled(cell, 3, offsite='retain = "2d"')
+    with serving(cell, later(30)):
+        dry, job = age(cell, dry_run=True), age(cell)
+        kept = len(cell.on_media())
+        document = frontdoor.preview_aging(cell.home)
+        confirmed = age(cell, confirm=True)
+
+    assert dry.reason == "0 job copies would go, 0 B; 3 more are stopped by the deletion fuse"
+    assert (job.state, kept) == ("completed_with_errors", 3)
+    assert "all 3 of its job copies would go" in job.reason
+    stopped = [one for one in document["job_copies"] if one["stopped"]]
+    assert [one["ages"] for one in stopped] == [False] * 3
+    assert (confirmed.state, confirmed.backup_jobs_done) == ("completed", 3)
+
+
+def test_the_newest_full_never_goes_by_itself(cell: Cell) -> None:
+    filled(cell, 3, offsite='retain = "2d"')
+    ids = [line.backup_job_id for _, line in sorted(cell.ledger().items())]
+    with serving(cell, later(30)):
+        frontdoor.retain(cell.home, "databases", "offsite", ids[:2], by="ann")
+        job = age(cell)
+
+    assert f"its newest full would go, backup job {ids[2]}" in job.reason
+    assert len(cell.on_media()) == 3

@@ -11,7 +11,7 @@ from engine.control import frontdoor
 from engine.model.errors import NotFoundError, SiteError, UsageError
 from engine.site.editing import SiteEdit, table_at
 from tests.cell import Cell
-from tests.control.upkeep import serving
+from tests.control.upkeep import serving, wait_until
 
 OFFSITE = ("policies", "databases", "copies", "offsite")
 
@@ -170,3 +170,42 @@ def test_a_new_copy_asks_only_where_its_source_holds_much(cell: Cell) -> None:
     question = frontdoor.new_copy_question(cell.home, "databases", "primary", now=later)
     assert question.startswith("the source holds 1 backup jobs")
     assert frontdoor.new_copy_question(cell.home, "databases", "offsite", now=later) == ""
+
+
+def test_a_shorter_retention_says_what_it_lets_go(cell: Cell) -> None:
+    for number in range(4):
+        cell.dump(f"dump-{number}")
+    cell.apply()
+    with serving(cell):
+        cell.scan()
+        assert cell.run().state == "completed"
+        before = _offsite(cell)
+        edit = _edit(OFFSITE, {**before, "retain": "1s", "retain_cycles": 3}, before)
+        wait_until(lambda: "1 of its 4" in _notes(frontdoor.try_edit(cell.home, edit)))
+        done = frontdoor.apply_edit(cell.home, edit)
+        now = _offsite(cell)
+        less = _edit(OFFSITE, {**now, "retain_cycles": 1}, now)
+        stopped = frontdoor.apply_edit(cell.home, less)
+        now = _offsite(cell)
+        longer = frontdoor.apply_edit(
+            cell.home, _edit(OFFSITE, {**now, "retain": "90d", "retain_cycles": 1}, now)
+        )
+
+    assert _notes(done) == (
+        "1 of its 4 job copies goes at the next data aging; see auxtui aging --dry-run"
+    )
+    assert _notes(stopped) == (
+        "3 of its 4 job copies go at the next data aging when the deletion fuse is confirmed; "
+        "see auxtui aging --dry-run"
+    )
+    assert _notes(longer) == ""
+
+
+def _notes(outcome) -> str:
+    return "".join(change.note for change in outcome.changes if change.change == "warning")
+
+
+def test_a_copy_that_keeps_nothing_is_refused(cell: Cell) -> None:
+    with pytest.raises(SiteError, match="keeps nothing"):
+        cell.apply(offsite='retain = "0d"')
+    cell.apply(offsite='retain = "0d"\nretain_cycles = 1')

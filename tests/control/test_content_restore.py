@@ -155,7 +155,7 @@ def test_a_link_planted_in_the_target_leads_nowhere(cell: BackupCell, tmp_path: 
 def test_nothing_is_aged_while_a_source_that_shrank_is_in_doubt(cell: BackupCell):
     for number in range(10):
         (cell.source / f"{number}").write_bytes(b"1")
-    cell.configure(primary='retain = "0s"\nretain_cycles = 1')
+    cell.configure(primary='retain = "0s"\nretain_cycles = 1\nfuse_percent = 70')
     first = cell.back_up()
     for number in range(1, 10):
         (cell.source / f"{number}").unlink()
