@@ -38,6 +38,7 @@ from auxtui.present import Cell, Look, Tone
 from auxtui.profile import Profile, terminal_profile
 from auxtui.screens.base import FLASH_S, ConsoleScreen
 from auxtui.screens.home import HomeScreen
+from auxtui.zone import in_zone, zoned
 from engine.catalog.home import Home
 from engine.catalog.live import LiveCatalog
 from engine.control.lock import is_held
@@ -84,16 +85,17 @@ class ConsoleApp(App[None]):
         profile: what this terminal can do.
         door: the way into the engine.
         clock: the present.
-        zone: in which times are shown; None: that of the host.
+        zone: in which times are shown; None: that of the CommCell.
         is_alive: whether a service runs; None: what its lock says.
         """
         self.profile = profile or Profile()
         super().__init__(ansi_color=None)
         self._home = home
         self.door: Door = door or FrontDoor(home)
-        self.look = Look(
-            glyphs=SETS[cast("GlyphName", self.profile.glyphs)], zone=zone, clock=clock
-        )
+        glyphs = SETS[cast("GlyphName", self.profile.glyphs)]
+        look = Look(glyphs=glyphs, zone=zone, clock=clock)
+        self._is_zone_given = zone is not None
+        self.look = look if self._is_zone_given else zoned(look, home)
         self.state = State()
         self.undo: Undo | None = None
         self.feed = Feed(
@@ -249,6 +251,8 @@ class ConsoleApp(App[None]):
         elif message.topic == "estate":
             if self.state.estate is None:
                 self._warm_up()
+            if not self._is_zone_given:
+                self.look = in_zone(self.look, message.value.time_zone)
             self._set_state(estate=message.value)
         elif message.topic == "gates":
             self._set_state(gates=message.value)

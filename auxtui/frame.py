@@ -51,6 +51,8 @@ def moment_of(state: State) -> Moment:
 def title_cells(crumbs: Sequence[str], state: State, look: Look) -> tuple[list[Cell], list[Cell]]:
     """Left: where one is. Right: the jobs and the service."""
     name = state.estate.commcell if state.estate else ""
+    if name and look.zone_name:
+        name = f"{name} ({look.zone_name})"
     path = [part for part in (name, *crumbs) if part]
     left = [Cell(" auxtui ", Tone.KEY), Cell(safe(" / ".join(path)), Tone.STRONG)]
     right: list[Cell] = []

@@ -55,6 +55,8 @@ class Look:
     glyphs: Glyphs = UNICODE
     zone: tzinfo | None = None
     """None: the local zone of the host."""
+    zone_name: str = ""
+    """Named beside the CommCell when it is not the zone of this host."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def time(self, at: datetime | None) -> str:

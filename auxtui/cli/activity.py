@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auxtui import format as fmt
 from auxtui.cli.completing import node_names
 from auxtui.cli.output import say, tell, write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, Terms, terms_of, whoami
@@ -59,7 +58,7 @@ def off(
     if terms.as_json:
         _print_document(terms)
     else:
-        end = f"until {fmt.moment(off_until)}" if off_until else "until it is switched on"
+        end = f"until {terms.times().named(off_until)}" if off_until else "until it is switched on"
         say(f"activity is off on {name} {end}")
 
 
@@ -94,10 +93,11 @@ def list_activity(ctx: typer.Context, home: HomeOption = None, as_json: JsonOpti
     if not found:
         say("activity is on everywhere")
         return
+    times = terms.times()
     write_table(
-        ["off on", "until", "by", "since"],
+        ["off on", times.heading("until"), "by", times.heading("since")],
         [
-            [value.node, fmt.moment(value.off_until), value.by, fmt.moment(value.at)]
+            [value.node, times.cell(value.off_until), value.by, times.cell(value.at)]
             for value in found
         ],
         names=["off on", "by"],
@@ -130,7 +130,7 @@ def _end(terms: Terms, span: str | None, until: str | None) -> datetime | None:
     else:
         return None
     if end <= now:
-        raise UsageError(f"{end.isoformat()} is past", hint="give a time that is to come")
+        raise UsageError(f"{terms.times().named(end)} is past", hint="give a time that is to come")
     return end
 
 

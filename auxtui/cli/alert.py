@@ -13,6 +13,7 @@ from auxtui.cli.words import found_name, name_of
 from engine.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from auxtui.cli.times import Times
     from engine.catalog.values import AlertValue
     from engine.catalog.watch_values import AlarmValue, AlertMessageValue
 
@@ -51,11 +52,14 @@ def list_alerts(
             }
         )
         return
-    _show_alerts(alerts, messages)
-    _show_alarms(alarms)
+    times = terms.times()
+    _show_alerts(alerts, messages, times)
+    _show_alarms(alarms, times)
 
 
-def _show_alerts(alerts: list[AlertValue], messages: tuple[AlertMessageValue, ...]) -> None:
+def _show_alerts(
+    alerts: list[AlertValue], messages: tuple[AlertMessageValue, ...], times: Times
+) -> None:
     if not alerts:
         say("no alert is configured: nobody is told of anything ([alerts.NAME] in the site file)")
         return
@@ -68,12 +72,12 @@ def _show_alerts(alerts: list[AlertValue], messages: tuple[AlertMessageValue, ..
                 ", ".join(each.on_events),
                 document["destination"],
                 document["waiting"],
-                fmt.moment(_last_sent(each.name, messages)),
+                times.cell(_last_sent(each.name, messages)),
                 document["error"],
             ]
         )
     write_table(
-        ["alert", "on", "to", "waiting", "last delivered", "reason"],
+        ["alert", "on", "to", "waiting", times.heading("last delivered"), "reason"],
         rows,
         numbers=["waiting"],
         names=["alert", "on", "to"],
@@ -81,20 +85,29 @@ def _show_alerts(alerts: list[AlertValue], messages: tuple[AlertMessageValue, ..
     )
 
 
-def _show_alarms(alarms: tuple[AlarmValue, ...]) -> None:
+def _show_alarms(alarms: tuple[AlarmValue, ...], times: Times) -> None:
     if not alarms:
         say("no alarm stands")
         return
     write_table(
-        ["alarm", "kind", "about", "since", "times", "cleared", "reason", "next step"],
+        [
+            "alarm",
+            "kind",
+            "about",
+            times.heading("since"),
+            "times",
+            times.heading("cleared"),
+            "reason",
+            "next step",
+        ],
         [
             [
                 each.id,
                 each.kind,
                 each.about,
-                fmt.moment(each.first_at),
+                times.cell(each.first_at),
                 each.times,
-                fmt.moment(each.cleared_at) if each.cleared_at else None,
+                times.cell(each.cleared_at) if each.cleared_at else None,
                 each.message,
                 each.hint,
             ]

@@ -192,7 +192,7 @@ def _preview(terms: Terms, policy: str, options: RunOptions) -> None:
     if terms.as_json:
         write_json(plan)
     else:
-        show_plan(plan)
+        show_plan(plan, terms.times())
 
 
 def _run(terms: Terms, policy: str, options: RunOptions, *, wait: bool, here: bool) -> int:

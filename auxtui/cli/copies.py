@@ -17,6 +17,7 @@ from engine.model.states import JobCopyState
 from engine.policy.durations import parse_duration
 
 if TYPE_CHECKING:
+    from auxtui.cli.times import Times
     from engine.catalog.live import LiveCatalog
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -79,8 +80,8 @@ def copies(
             }
         )
     else:
-        _show(lines)
-        _say_standings(chosen)
+        _show(lines, terms.times())
+        _say_standings(chosen, terms.times())
 
 
 def _span(text: str) -> timedelta:
@@ -112,15 +113,16 @@ def _standings(chosen: list[LiveCopy]) -> list[dict[str, Any]]:
     ]
 
 
-def _say_standings(chosen: list[LiveCopy]) -> None:
+def _say_standings(chosen: list[LiveCopy], times: Times) -> None:
     for copy in chosen:
         standing = copy.standing
         if standing is None:
             continue
         owed = f"{fmt.count(standing.owed_jobs, 'backup job')}, {fmt.size(standing.owed_bytes)}"
         behind = f"; fallen behind: {'; '.join(standing.behind_reasons)}"
+        zone = f", {times.zone_name}" if ":" in standing.forecast else ""
         tell(
-            f"{copy.name}: {owed} to copy, {standing.forecast}"
+            f"{copy.name}: {owed} to copy, {standing.forecast}{zone}"
             f"{behind if standing.is_behind else ''}"
         )
 
@@ -131,11 +133,11 @@ def _documents(lines: list[LiveJobCopy]) -> list[dict[str, Any]]:
     return [{**job_copy_document(line), "copy": line.copy} for line in lines]
 
 
-def _show(lines: list[LiveJobCopy]) -> None:
+def _show(lines: list[LiveJobCopy], times: Times) -> None:
     now = datetime.now(UTC)
     write_table(
-        ["job", "copy", "client", "subclient", "name", "level", "backed up", "size", "state",
-         "reason", "next step"],
+        ["job", "copy", "client", "subclient", "name", "level", times.heading("backed up"), "size",
+         "state",          "reason", "next step"],
         [
             [
                 line.backup_job_id,
@@ -144,7 +146,7 @@ def _show(lines: list[LiveJobCopy]) -> None:
                 line.subclient,
                 _name(line),
                 line.level,
-                fmt.moment(line.started_at, now=now),
+                times.cell(line.started_at, now=now),
                 fmt.size(line.size_bytes),
                 line.state.replace("_", " "),
                 line.reason,

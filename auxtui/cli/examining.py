@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from auxtui import format as fmt
 from auxtui.cli.examining_alerts import examine_alerts
+from auxtui.cli.times import Times
 from engine.catalog import alarms, config, service_state
 from engine.catalog.checking import check_catalog
 from engine.catalog.faults import newest_backup
@@ -73,7 +74,7 @@ def _catalog(home: Home, catalog: Catalog) -> Iterator[Finding]:
     for subclient in subclients:
         if subclient.kind is SubclientKind.LANDING:
             yield from _landing(subclient)
-    yield from examine_alerts(alerts, standing, now)
+    yield from examine_alerts(alerts, standing, Times(commcell.time_zone))
     if not subclients:
         yield _warning(
             "no subclient is configured: nothing is protected", "add one to the site file"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
-from auxtui import format as fmt
+from auxtui.cli.times import Times
 from engine.catalog.values import AlertValue, Finding
 from engine.catalog.watch_values import AlarmValue
 from engine.model.errors import AuxError
@@ -22,7 +21,7 @@ _SEEN_OTHERWISE = frozenset(
 
 
 def examine_alerts(
-    alerts: Sequence[AlertValue], alarms: Sequence[AlarmValue], now: datetime
+    alerts: Sequence[AlertValue], alarms: Sequence[AlarmValue], times: Times
 ) -> Iterator[Finding]:
     """Findings of the alerts of the configuration and of the alarms that stand."""
     if not alerts:
@@ -43,7 +42,7 @@ def examine_alerts(
     for alarm in alarms:
         if alarm.kind in _SEEN_OTHERWISE:
             continue
-        since = fmt.moment(alarm.first_at, now=now)
+        since = times.named(alarm.first_at)
         yield Finding(
             severity=Severity(alarm.severity),
             what=f"{alarm.kind} since {since}: {shown(alarm.about)}: {shown(alarm.message)}",

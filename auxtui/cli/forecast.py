@@ -45,14 +45,23 @@ def forecast(
     if not found:
         say("there is no active secondary copy")
         return
+    times = terms.times()
     write_table(
-        ["copy", "to copy", "size", "oldest due", "rate", "comes", "forecast"],
+        [
+            "copy",
+            "to copy",
+            "size",
+            times.heading("oldest due"),
+            "rate",
+            "comes",
+            times.heading("forecast"),
+        ],
         [
             [
                 f"{name}/{copy}",
                 standing.owed_jobs,
                 fmt.size(standing.owed_bytes),
-                fmt.moment(standing.oldest_due_at),
+                times.cell(standing.oldest_due_at),
                 fmt.rate(standing.rate_bps),
                 fmt.rate(standing.income_bps),
                 standing.forecast,

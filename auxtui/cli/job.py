@@ -11,6 +11,7 @@ from auxtui.cli.completing import job_ids, policy_names
 from auxtui.cli.job_record import JobRecord, record_document, show_record
 from auxtui.cli.output import say, write_json
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, Terms, terms_of, whoami
+from auxtui.cli.times import Times
 from auxtui.cli.waiting import wait_and_report
 from auxtui.cli.words import name_of
 from engine.model.errors import NotFoundError, UsageError
@@ -74,12 +75,12 @@ def show(
     if terms.as_json:
         write_json(record_document(record, with_lines=plan))
     elif plan:
-        _show_plan(record)
+        _show_plan(record, terms.times())
     else:
-        show_record(record)
+        show_record(record, terms.times())
 
 
-def _show_plan(record: JobRecord) -> None:
+def _show_plan(record: JobRecord, times: Times) -> None:
     from auxtui.cli.plans import show_plan
 
     if not record.has_plan:
@@ -87,7 +88,7 @@ def _show_plan(record: JobRecord) -> None:
             f"job {record.job.id} has no plan",
             hint="a run of the auxiliary copy operation has one as soon as it has begun",
         )
-    show_plan(record.plan or {})
+    show_plan(record.plan or {}, times)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import Any
 from auxtui import format as fmt
 from auxtui.cli.output import say, write_facts
 from auxtui.cli.plans import summary, totals
+from auxtui.cli.times import Times
 from auxtui.cli.waiting import error_line
 from engine.catalog.live_documents import iso, job_document
 from engine.catalog.values import AttemptValue, JobErrorValue, JobValue
@@ -54,16 +55,16 @@ def record_document(record: JobRecord, *, with_lines: bool) -> dict[str, Any]:
     }
 
 
-def show_record(record: JobRecord) -> None:
+def show_record(record: JobRecord, times: Times) -> None:
     """Prints what a person asks first, then attempts and errors."""
     job = record.job
     plan = totals(record.plan or {}) if record.has_plan else []
     write_facts(
         [
-            *_what(job),
+            *_what(job, times),
             *(("plan" if line == plan[0] else " ", line) for line in plan),
             *_progress(job),
-            *_attempts(record.attempts),
+            *_attempts(record.attempts, times),
             ("errors", job.errors),
         ]
     )
@@ -71,7 +72,7 @@ def show_record(record: JobRecord) -> None:
         say(error_line(error))
 
 
-def _what(job: JobValue) -> list[tuple[str, Any]]:
+def _what(job: JobValue, times: Times) -> list[tuple[str, Any]]:
     return [
         ("job", job.id),
         ("operation", job.operation),
@@ -80,13 +81,13 @@ def _what(job: JobValue) -> list[tuple[str, Any]]:
         ("state", job.state.replace("_", " ")),
         ("phase", job.phase),
         ("reason", job.reason),
-        ("until", fmt.moment(job.until)),
+        ("until", times.named(job.until)),
         ("priority", job.priority),
         ("description", job.description),
         ("initiated by", job.initiated_by),
-        ("created", fmt.moment(job.created_at)),
-        ("started", fmt.moment(job.started_at)),
-        ("ended", fmt.moment(job.ended_at)),
+        ("created", times.named(job.created_at)),
+        ("started", times.named(job.started_at)),
+        ("ended", times.named(job.ended_at)),
     ]
 
 
@@ -108,12 +109,12 @@ def _progress(job: JobValue) -> list[tuple[str, Any]]:
     ]
 
 
-def _attempts(attempts: Iterable[AttemptValue]) -> list[tuple[str, Any]]:
+def _attempts(attempts: Iterable[AttemptValue], times: Times) -> list[tuple[str, Any]]:
     facts: list[tuple[str, Any]] = []
     for attempt in attempts:
-        end = f" to {fmt.moment(attempt.ended_at)}" if attempt.ended_at else ""
+        end = f" to {times.cell(attempt.ended_at)}" if attempt.ended_at else ""
         outcome = attempt.outcome.replace("_", " ") or "running"
         reason = f": {attempt.reason}" if attempt.reason else ""
-        text = f"{fmt.moment(attempt.started_at)}{end}, {outcome}{reason}"
+        text = f"{times.cell(attempt.started_at)}{end} {times.zone_name}, {outcome}{reason}"
         facts.append((f"attempt {attempt.number}", text))
     return facts

@@ -11,6 +11,7 @@ from auxtui import format as fmt
 from auxtui.cli.completing import policy_names
 from auxtui.cli.output import write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of
+from auxtui.cli.times import Times
 from auxtui.cli.words import name_of, one_of
 from engine.catalog.live_values import HistoryFilter
 from engine.catalog.values import JobValue
@@ -76,11 +77,11 @@ def jobs(
 
         write_json({"jobs": [job_document(job, errors.get(job.id, ())) for job in found]})
         return
-    now = datetime.now(UTC)
+    times = terms.times()
     write_table(
-        ["job", "operation", "policy", "copies", "state", "done", "size", "rate", "left", "since",
-         "errors", "reason"],
-        [_row(job, now) for job in found],
+        ["job", "operation", "policy", "copies", "state", "done", "size", "rate", "left",
+         times.heading("since"), "errors", "reason"],
+        [_row(job, times) for job in found],
         numbers=["job", "done", "size", "rate", "left", "errors"],
         names=["policy", "copies"],
         least=["errors", "copies", "left", "rate", "policy", "since"],
@@ -98,7 +99,7 @@ def _start(since: str | None, *, whole: bool) -> datetime | None:
         return None  # longer ago than dates reach: everything
 
 
-def _row(job: JobValue, now: datetime) -> list[object]:
+def _row(job: JobValue, times: Times) -> list[object]:
     share = f"{fmt.percent(job.bytes_done, job.bytes_total)} %" if job.bytes_total else "-"
     return [
         job.id,
@@ -110,7 +111,7 @@ def _row(job: JobValue, now: datetime) -> list[object]:
         fmt.size(job.bytes_total),
         fmt.rate(job.bytes_per_second if not job.state.is_final else None),
         fmt.duration(job.seconds_left if not job.state.is_final else None),
-        fmt.moment(job.started_at or job.created_at, now=now),
+        times.cell(job.started_at or job.created_at, now=datetime.now(UTC)),
         job.errors,
         job.reason,
     ]

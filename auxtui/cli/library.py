@@ -35,15 +35,16 @@ def list_libraries(
     if terms.as_json:
         write_json({"libraries": [_document(library) for library in found]})
         return
+    times = terms.times()
     write_table(
-        ["library", "state", "free", "round trip", "looked at", "place", "reason"],
+        ["library", "state", "free", "round trip", times.heading("looked at"), "place", "reason"],
         [
             [
                 library.name,
                 library.state,
                 fmt.size(library.free_bytes) if library.free_bytes is not None else "-",
                 _latency(library),
-                fmt.moment(library.checked_at),
+                times.cell(library.checked_at),
                 library.url,
                 library.state_reason,
             ]
@@ -65,7 +66,7 @@ def show(
     if terms.as_json:
         write_json(_document(library))
         return
-    line = library.line
+    line, times = library.line, terms.times()
     write_facts(
         [
             ("library", library.name),
@@ -74,7 +75,7 @@ def show(
             ("reason", library.state_reason),
             ("free", fmt.size(library.free_bytes) if library.free_bytes is not None else ""),
             ("total", fmt.size(library.total_bytes) if library.total_bytes is not None else ""),
-            ("looked at", fmt.moment(library.checked_at)),
+            ("looked at", times.named(library.checked_at)),
             ("reached by", ", ".join(library.media_agents)),
             ("writers", library.writers),
             ("peer", line.peer if line else ""),
@@ -84,7 +85,7 @@ def show(
             ("offers", ", ".join(line.offers) if line else ""),
             *(("lacks", lack) for lack in (line.lacks if line else ())),
             ("last error", library.last_error),
-            ("at", fmt.moment(library.last_error_at) if library.last_error else ""),
+            ("at", times.named(library.last_error_at) if library.last_error else ""),
         ]
     )
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from auxtui import format as fmt
 from auxtui.cli.output import say, tell, write_table
+from auxtui.cli.times import Times
 
 
-def show_plan(plan: Mapping[str, Any]) -> None:
+def show_plan(plan: Mapping[str, Any], times: Times) -> None:
     """Prints each backup job, taken or not and why, and the totals."""
     write_table(
         ["job", "client", "subclient", "level", "copy", "", "size", "reason"],
@@ -36,16 +37,18 @@ def show_plan(plan: Mapping[str, Any]) -> None:
     if plan.get("streams"):
         say(f"streams: {plan['streams']}, limited by {plan.get('streams_limited_by', '')}")
     if plan.get("expected_seconds") is not None and plan.get("bytes_total"):
-        say(f"takes about {fmt.duration(plan['expected_seconds'])} at the past rate{_before(plan)}")
+        say(
+            f"takes about {fmt.duration(plan['expected_seconds'])} at the past rate{_before(plan, times)}"
+        )
     for warning in plan.get("warnings", []):
         tell(f"warning: {warning}")
 
 
-def _before(plan: Mapping[str, Any]) -> str:
+def _before(plan: Mapping[str, Any], times: Times) -> str:
     fits = plan.get("fits_before")
     if not fits or not fits["fits"]:
         return ""
-    at = fmt.moment(datetime.fromisoformat(fits["at"]))
+    at = times.named(datetime.fromisoformat(fits["at"]))
     return f"; {', '.join(fits['windows'])} begins at {at}"
 
 

@@ -57,7 +57,7 @@ def retain(
             }
         )
         return
-    how = "no longer retained" if release else f"retained until {fmt.moment(end)}"
+    how = "no longer retained" if release else f"retained until {terms.times().named(end)}"
     how = "retained for good" if end is None and not release else how
     say(f"{fmt.count(len(backup_jobs), 'backup job')} {how} on {policy}/{copy}")
 
@@ -69,5 +69,5 @@ def _moment(terms: Terms, text: str) -> datetime:
     with terms.live() as live:
         end = moment_of(text, live.estate().time_zone, now)
     if end <= now:
-        raise UsageError(f"{end.isoformat()} is past", hint="give a time that is to come")
+        raise UsageError(f"{terms.times().named(end)} is past", hint="give a time that is to come")
     return end

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auxtui import format as fmt
 from auxtui.cli.completing import schedule_names
 from auxtui.cli.output import say, tell, write_facts, write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, Terms, terms_of, whoami
+from auxtui.cli.times import Times
 from auxtui.cli.words import found_name, name_of
 from engine.model.errors import EXIT_FAILED, EXIT_OK
 
@@ -88,8 +88,8 @@ def show(
             ("enabled", "yes" if value.enabled else "no"),
             ("missed runs", "start" if value.start_missed else "report"),
             ("options", options),
-            ("last run", _told(value.last_run_at, value)),
-            *(("next run" if run == runs[0] else "then", _told(run, value)) for run in runs),
+            ("last run", _named_time(value.last_run_at, value)),
+            *(("next run" if run == runs[0] else "then", _named_time(run, value)) for run in runs),
         ]
     )
 
@@ -154,7 +154,7 @@ def _switch(terms: Terms, name: str, act: str) -> None:
     if terms.as_json:
         write_json(_document(after, policy))
     elif after.enabled:
-        say(f"schedule {after.name} is enabled; next run: {_told(_next(after), after)}")
+        say(f"schedule {after.name} is enabled; next run: {_named_time(_next(after), after)}")
     else:
         say(f"schedule {after.name} is disabled")
 
@@ -195,9 +195,11 @@ def _next_runs(value: ScheduleValue) -> list[datetime]:
 
 
 def _told(at: datetime | None, value: ScheduleValue) -> str:
-    from engine.policy.zones import zone_of
+    return Times(value.time_zone).cell(at)
 
-    return fmt.moment(at, zone_of(value.time_zone))
+
+def _named_time(at: datetime | None, value: ScheduleValue) -> str:
+    return Times(value.time_zone).named(at)
 
 
 def _document(value: ScheduleValue, policy: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auxtui import format as fmt
 from auxtui.cli.output import say, write_facts, write_json, write_text
 from auxtui.cli.terms import HomeOption, JsonOption, Terms, terms_of, whoami
 
@@ -66,13 +65,14 @@ def _report(terms: Terms) -> None:
     if terms.as_json:
         write_json(_document(status))
         return
+    times = terms.times()
     write_facts(
         [
             ("service", status.state),
             ("pid", status.pid),
             ("host", status.host if status.running else ""),
-            ("since", fmt.moment(status.since) if status.running else ""),
-            ("heartbeat", fmt.moment(status.heartbeat_at)),
+            ("since", times.named(status.since) if status.running else ""),
+            ("heartbeat", times.named(status.heartbeat_at)),
             ("epoch", status.epoch),
             ("version", status.version),
             ("home", terms.home.path),

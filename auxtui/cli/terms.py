@@ -10,6 +10,7 @@ import typer
 from engine.catalog.home import Home
 
 if TYPE_CHECKING:
+    from auxtui.cli.times import Times
     from engine.catalog.live import LiveCatalog
 
 HomeOption = Annotated[
@@ -47,6 +48,12 @@ class Terms:
         from engine.catalog.live import LiveCatalog
 
         return LiveCatalog(self.home.catalog)
+
+    def times(self) -> Times:
+        """How times are told to a person: in the zone of the CommCell."""
+        from auxtui.cli.times import times_of
+
+        return times_of(self.home)
 
 
 def terms_of(ctx: typer.Context, home: str | None, as_json: bool = False) -> Terms:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auxtui import format as fmt
 from auxtui.cli.completing import copy_names
 from auxtui.cli.copies import chosen_copies
 from auxtui.cli.output import say, write_json
 from auxtui.cli.terms import HomeOption, JsonOption, Terms, terms_of
+from auxtui.cli.times import Times
 from auxtui.cli.words import policy_and_copy
 from engine.catalog.live_values import LiveBackupJob, LiveCopy, LiveJobCopy
 from engine.model.errors import NotFoundError, UsageError
@@ -87,7 +87,7 @@ def _answer(
         "state": state or None,
         "reason": reason,
         "next_step": next_step,
-        "sentence": _sentence(f"{subject} on {where}", state, reason, line),
+        "sentence": _sentence(f"{subject} on {where}", state, reason, line, terms.times()),
     }
 
 
@@ -110,9 +110,9 @@ def _as_planned(
     return state, reason or "no rule of the copy concerns it", next_step
 
 
-def _sentence(subject: str, state: str, reason: str, line: LiveJobCopy | None) -> str:
+def _sentence(subject: str, state: str, reason: str, line: LiveJobCopy | None, times: Times) -> str:
     if state == JobCopyState.AVAILABLE:
-        since = f" since {fmt.moment(line.copied_at)}" if line and line.copied_at else ""
+        since = f" since {times.named(line.copied_at)}" if line and line.copied_at else ""
         told = f"; {reason}" if reason else ""
         return f"{subject} is available{since}{told}"
     words = state.replace("_", " ") if state else "not there"

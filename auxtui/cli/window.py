@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auxtui import format as fmt
 from auxtui.cli.completing import node_names
 from auxtui.cli.output import say, write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, Terms, terms_of
+from auxtui.cli.times import Times
 from auxtui.cli.words import name_of, one_of
 from auxtui.moments import HINT, moment_of
 from engine.model.errors import EXIT_FAILED
@@ -128,11 +128,7 @@ def _clearance(terms: Terms, node: str, operation: str, at: str | None) -> tuple
 
 
 def _show(found: Clearance, zone: str) -> None:
-    from engine.policy.zones import zone_of
-
-    def told(at: Any) -> str:
-        return f"{fmt.moment(at, zone_of(zone))} {zone}"
-
+    told = Times(zone).named
     what = f"{found.operation} on {found.node} at {told(found.at)}"
     if found.may_run:
         say(f"{what}: may run")

@@ -10,8 +10,6 @@ from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-from rapidfuzz import process
-
 from engine.model.errors import UsageError
 from engine.model.names import shown
 
@@ -33,6 +31,8 @@ def zone_of(name: str) -> ZoneInfo:
         UsageError: no zone has this name; the message names the nearest one.
     """
     if name not in zone_names():
+        from rapidfuzz import process  # slow to import, and only a wrong name needs it
+
         nearest = process.extractOne(name, sorted(zone_names()), score_cutoff=60)
         hint = f"did you mean {nearest[0]!r}?" if nearest else "use an IANA name as Europe/Berlin"
         raise UsageError(f"unknown time zone {shown(name)!r}", hint=hint)
