@@ -9,6 +9,8 @@ import typer
 
 from auxtui.cli.output import say, tell, write_json
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of
+from engine.model.errors import LibraryOffline
+from engine.model.names import shown
 
 if TYPE_CHECKING:
     from engine.site.diffing import Change
@@ -36,6 +38,7 @@ def apply(
     changes = frontdoor.apply_text(terms.home, text, name, dry_run=dry_run)
     if terms.as_json:
         write_json({"changes": [change.document() for change in changes], "dry_run": dry_run})
+        _refuse_offline(changes)
         return
     for change in changes:
         _show(change)
@@ -43,6 +46,19 @@ def apply(
         say("nothing to change")
     elif dry_run:
         tell("nothing was changed: --dry-run")
+    _refuse_offline(changes)
+
+
+def _refuse_offline(changes: list[Change]) -> None:
+    """The configuration is made, and is no success: a library of it cannot be used."""
+    names = [change.name for change in changes if change.change == "warning"]
+    if names:
+        one = len(names) == 1
+        raise LibraryOffline(
+            f"the configuration is applied, but {'library' if one else 'libraries'} "
+            f"{', '.join(map(shown, names))} {'is' if one else 'are'} offline",
+            hint="see to it as said, then apply the file again",
+        )
 
 
 def _read(file: str) -> tuple[str, str]:

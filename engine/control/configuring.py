@@ -53,7 +53,9 @@ def apply_text(home: Home, text: str, name: str, *, dry_run: bool) -> list[Chang
     now = system_clock()
     if not home.catalog.exists():
         # A wrong file must not leave a catalog behind: it is tried on one that goes away.
-        changes = _on_scratch(lambda c: apply_site(c, text, name, dry_run=True, now=now))
+        changes = _on_scratch(
+            lambda c: apply_site(c, text, name, dry_run=True, now=now, home=home.path)
+        )
         if dry_run:
             return changes
     with open_catalog(home, create=not dry_run) as catalog:

@@ -6,6 +6,7 @@ import re
 import socket
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from sqlmodel import Session
 
@@ -18,13 +19,20 @@ from engine.site.diffing import Change, ChangeKind, Difference, changes_of, diff
 from engine.site.guarding import job_copies_held, refuse_losses
 from engine.site.markers import prepare_libraries, refuse_unknown_media
 from engine.site.new_copies import backlog_note
+from engine.site.placing import refuse_home
 from engine.site.reading import read_site
 from engine.site.section import SiteText
 from engine.site.storing import store
 
 
 def apply_site(
-    catalog: Catalog, text: str, file_name: str, *, dry_run: bool, now: datetime
+    catalog: Catalog,
+    text: str,
+    file_name: str,
+    *,
+    dry_run: bool,
+    now: datetime,
+    home: Path | None = None,
 ) -> list[Change]:
     """Makes the configuration as the text says; applying it again changes nothing.
 
@@ -34,6 +42,7 @@ def apply_site(
         file_name: as it is to stand in messages.
         dry_run: only say what would change; neither catalog nor disk is touched.
         now: aware UTC.
+        home: where the catalog is to be, when it is tried on another one.
 
     Returns:
         What changed, and warnings of libraries that are not online.
@@ -41,19 +50,21 @@ def apply_site(
     Raises:
         SiteError: something is wrong or refused; nothing was changed.
     """
+    place = home or catalog.home.path
     if dry_run:
         with catalog.read() as session:
-            return _apply(session, text, file_name, dry_run=True, now=now)
+            return _apply(session, text, file_name, place, dry_run=True, now=now)
     with catalog.write() as session:
-        return _apply(session, text, file_name, dry_run=False, now=now)
+        return _apply(session, text, file_name, place, dry_run=False, now=now)
 
 
 def _apply(
-    session: Session, text: str, file_name: str, *, dry_run: bool, now: datetime
+    session: Session, text: str, file_name: str, home: Path, *, dry_run: bool, now: datetime
 ) -> list[Change]:
     site = SiteText(text, file_name)
     current, wanted = wanted_site(session, text, file_name)
     refuse_unknown_media(wanted, site)
+    refuse_home(wanted, site, home)
     found = difference(current, wanted)
     refuse_losses(session, found, site)
     _refuse_past(found, site, now)

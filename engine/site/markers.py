@@ -11,15 +11,16 @@ from sqlmodel import Session, select
 from engine.catalog.tables import CommCell, Library
 from engine.library import check_url, open_library
 from engine.library.interface import LibraryIdentity, Probe
-from engine.model.errors import LibraryOffline, UsageError
+from engine.model.errors import DestinationError, LibraryOffline, UsageError
 from engine.model.names import shown
 from engine.model.states import LibraryState
 from engine.site.configuration import Configuration, CopyItem, LibraryItem
 from engine.site.diffing import Change, ChangeKind, Difference
 from engine.site.guarding import job_copies_held
-from engine.site.section import SiteText
+from engine.site.section import SiteText, nearest
 
 _DIRECTORY_MODE = 0o700  # copies of backups are nobody else's business
+_NOT_WRITTEN = "name a directory that the user of auxtui can write to"
 
 
 def refuse_unknown_media(wanted: Configuration, site: SiteText) -> None:
@@ -40,7 +41,8 @@ def prepare_libraries(
         What is to be known of them: those that came online late, and warnings of those that did not.
 
     Raises:
-        SiteError: a directory cannot be made; directories made before it are removed again.
+        SiteError: a directory cannot be made, and those made before it are removed again; or a
+            marker cannot be written there.
     """
     rows = [row for row in session.exec(select(Library)) if row.name in wanted.libraries]
     moved = {
@@ -59,7 +61,11 @@ def prepare_libraries(
     cell = session.exec(select(CommCell)).one()
     changes: list[Change] = []
     for row in fresh:
-        changes += _initialise(row, cell, row.name not in added | moved, now)
+        try:
+            changes += _initialise(row, cell, row.name not in added | moved, now)
+        except DestinationError as err:
+            key = ("libraries", row.name, "url")
+            raise site.error(key, err.message, hint=err.hint or _NOT_WRITTEN) from err
     changes += [
         change
         for row in rows
@@ -75,36 +81,34 @@ def _holds_anything(session: Session, library: str, wanted: Configuration) -> bo
 
 
 def _make_directories(rows: list[Library], site: SiteText) -> None:
+    """Makes the last directory of each path only: a typing error is no new library."""
     made: list[str] = []
     for row in rows:
+        if os.path.isdir(row.url):
+            continue
         try:
-            made += _make_directory(row.url)
+            os.mkdir(row.url, _DIRECTORY_MODE)
         except OSError as err:
             for path in reversed(made):
                 os.rmdir(path)
-            raise site.error(
-                ("libraries", row.name, "url"),
-                f"cannot make the directory {shown(row.url)}: {err.strerror}",
-                hint="make it yourself, writable for the user that runs auxtui",
-            ) from err
+            message, hint = _why_not_made(row.url, err)
+            raise site.error(("libraries", row.name, "url"), message, hint=hint) from err
+        made.append(row.url)
 
 
-def _make_directory(path: str) -> list[str]:
-    """Makes a directory and those above it; returns the ones that were not there."""
-    missing: list[str] = []
-    while not os.path.isdir(path):
-        missing.append(path)
-        path = os.path.dirname(path)
-    made: list[str] = []
-    try:
-        for directory in reversed(missing):
-            os.mkdir(directory, _DIRECTORY_MODE)
-            made.append(directory)
-    except OSError:
-        for directory in reversed(made):
-            os.rmdir(directory)
-        raise
-    return made
+def _why_not_made(path: str, error: OSError) -> tuple[str, str]:
+    """Message and hint."""
+    parent = os.path.dirname(path.rstrip("/"))
+    if not os.path.lexists(parent):
+        above = os.path.dirname(parent)
+        known = os.listdir(above) if os.access(above, os.R_OK | os.X_OK) else []
+        message = f"{shown(parent)}, in which the library is to lie, is not there"
+        meant = shown(nearest(os.path.basename(parent), map(shown, known)))
+        return message + meant, "mount its disk, correct the path, or make the directory yourself"
+    return (
+        f"cannot make the directory {shown(path)}: {error.strerror}",
+        "make it yourself, writable for the user that runs auxtui",
+    )
 
 
 def _initialise(row: Library, cell: CommCell, is_late: bool, now: datetime) -> list[Change]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from engine.site.configuration import (
     PolicyItem,
     SubclientItem,
 )
+from engine.site.placing import refuse_entangled
 from engine.site.reading_commcell import BEHIND_KEYS, read_commcell, read_own_limits
 from engine.site.reading_copies import COPY_KEYS, check_sources, read_copies
 from engine.site.reading_rules import read_schedules, read_windows
@@ -83,7 +83,7 @@ def read_site(text: str, file_name: str, *, implied_media_agent: str) -> Configu
         read_copies(name, section, copies, wanted)
         check_sources(name, dict(copies), wanted)
     _check_primaries_can_back_up(root, wanted)
-    _check_landings_apart_from_libraries(root, wanted)
+    refuse_entangled(wanted, site)
     _check_content_apart_from_libraries(root, wanted)
     read_windows(root, wanted)
     read_schedules(root, wanted)
@@ -275,23 +275,6 @@ def _check_primaries_can_back_up(root: Section, wanted: Configuration) -> None:
                 )
 
 
-def _check_landings_apart_from_libraries(root: Section, wanted: Configuration) -> None:
-    """What is written must never lie where it would be adopted, nor be adopted from where we write."""
-    for subclient in wanted.subclients.values():
-        if subclient.kind is not SubclientKind.LANDING:
-            continue
-        for library in wanted.libraries.values():
-            if not library.url.startswith("/"):
-                continue
-            fault = _overlap(subclient.landing, library.url, wanted.policies.__contains__)
-            if fault:
-                raise root.site.error(
-                    (*subclient.place, "landing"),
-                    f'{fault} library "{library.name}" ({shown(library.url)})',
-                    hint="keep landing directories and libraries apart",
-                )
-
-
 def _check_content_apart_from_libraries(root: Section, wanted: Configuration) -> None:
     """What is backed up is never a library itself; one inside the content is left out of it."""
     for subclient in wanted.subclients.values():
@@ -299,7 +282,7 @@ def _check_content_apart_from_libraries(root: Section, wanted: Configuration) ->
             for library in wanted.libraries.values():
                 if not library.url.startswith("/"):
                     continue
-                if os.path.commonpath((os.path.normpath(path), library.url)) == library.url:
+                if _is_in(path, library.url):
                     raise root.site.error(
                         (*subclient.place, "content"),
                         f'"{shown(path)}" is in library "{library.name}" ({shown(library.url)})',
@@ -307,11 +290,6 @@ def _check_content_apart_from_libraries(root: Section, wanted: Configuration) ->
                     )
 
 
-def _overlap(landing: str, library: str, is_policy: Callable[[str], bool]) -> str:
-    """How a landing directory and a library are in each other's way; empty: they are not."""
-    common = os.path.commonpath((landing, library))
-    if common == landing:
-        return "is the place of" if landing == library else "has inside it the"
-    if common == library and is_policy(os.path.relpath(landing, library).split("/")[0]):
-        return "is where a policy writes its copies in"
-    return ""
+def _is_in(path: str, library: str) -> bool:
+    real = os.path.realpath(library)
+    return os.path.commonpath((os.path.realpath(path), real)) == real

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from auxtui.cli.main import main
@@ -189,3 +191,18 @@ def test_the_home_can_be_named_before_and_after_the_command(auxtui, tmp_path):
 
     assert before.error == after.error
     assert str(other) in before.error["error"]
+
+
+def test_apply_with_a_library_of_another_commcell_is_no_success(auxtui) -> None:
+    vault = auxtui.cell.root / "vault"
+    vault.mkdir(exist_ok=True)
+    marker = {"format": 1, "uuid": "u", "name": "vault", "commcell_id": "x", "commcell": "theirs"}
+    (vault / "auxtui-library.json").write_text(json.dumps(marker))
+    auxtui.site.write_text(SITE.format(root=auxtui.cell.root))
+
+    said = auxtui("apply", str(auxtui.site))
+
+    assert said.code == 75
+    assert "belongs to another CommCell" in said.err
+    assert "the configuration is applied, but library vault is offline" in said.err
+    assert auxtui("export").code == 0

@@ -379,6 +379,7 @@ def test_any_configuration_survives_export_and_reading(configuration):
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_configuration_survives_the_catalog(tmp_path_factory, configuration):
     root = tmp_path_factory.mktemp("any")
+    (root / "libraries").mkdir()
     text = site_text(configuration).replace('"/libraries/', f'"{root}/libraries/')
     with open_catalog(Home(root / "home"), create=True) as catalog:
         apply_site(catalog, text, "site.toml", dry_run=False, now=NOW)
