@@ -16,6 +16,7 @@ from engine.policy.values import PlanLine, Verdict
 _IDS_PER_QUERY = 500  # below the number of parameters that every database takes
 _KnownRow = tuple[int, str, str, str]
 _AVAILABLE = JobCopyState.AVAILABLE.value
+_BAD = JobCopyState.BAD.value
 _SETTLED = frozenset({_AVAILABLE, JobCopyState.AGED.value})
 
 
@@ -93,6 +94,8 @@ def _compared(
                 state = partial
             if before[1] == state and before[2] == line.reason and before[3] == line.next_step:
                 continue
+            if before[1] == state == _BAD and before[3] and line.verdict is Verdict.BLOCKED:
+                continue  # whoever found it bad said why, and what can be done
             is_known = before[1] == state and before[2] == line.reason
             if is_known and line.reason.startswith(LAST_FAILED):
                 continue  # the step that belongs to the failure stays with it

@@ -63,16 +63,20 @@ async def find_base(context: JobContext, scope: Scope, subclient: SubclientValue
     return Base(before, index)
 
 
-async def obtain_index(context: JobContext, scope: Scope, backup_job_id: int) -> IndexFile | None:
+async def obtain_index(
+    context: JobContext, scope: Scope, backup_job_id: int, *, named: str | None = None
+) -> IndexFile | None:
     """The index of a backup job, kept here or fetched from any copy of it; None: from none.
 
-    The caller closes it.
+    The caller closes it. A copy that is named is asked even if it is bad.
     """
     home = context.home
     index = await in_thread(lambda: open_index(home, backup_job_id), context.cancel)
     if index is not None:
         return index
-    copies = await context.store.read(lambda s: available_copies(s, context, scope, backup_job_id))
+    copies = await context.store.read(
+        lambda s: available_copies(s, context, scope, backup_job_id, named=named)
+    )
     for one in copies:
         value = scope.library_of(one.copy.id)
         if value is None:
@@ -106,14 +110,26 @@ def _fetched(home: Home, source: Source) -> IndexFile | None:
 
 
 def available_copies(
-    session: Session, context: JobContext, scope: Scope, backup_job_id: int
+    session: Session,
+    context: JobContext,
+    scope: Scope,
+    backup_job_id: int,
+    *,
+    named: str | None = None,
 ) -> list[Located]:
-    """Job copies that can give a backup job back, the primary first, then by precedence."""
+    """Job copies that can give a backup job back, the primary first, then by precedence.
+
+    On a copy that is named one that is bad too: what is right of it can still be read.
+    """
     locator = Locator(session, context.home, scope)
     found = [
         locator.located(line)
         for line in ledger.copies_of(session, backup_job_id)
-        if line.state == JobCopyState.AVAILABLE and line.copy_id in scope.copies
+        if line.copy_id in scope.copies
+        and (
+            line.state is JobCopyState.AVAILABLE
+            or (line.state is JobCopyState.BAD and scope.copies[line.copy_id].name == named)
+        )
     ]
     primary_id = scope.primary.id
     return sorted(

@@ -21,6 +21,7 @@ from engine.model.errors import (
     Cancelled,
     LibraryOffline,
     ManifestError,
+    SourceCorrupt,
     UnsafeName,
 )
 from engine.model.names import RelPath, shown
@@ -49,6 +50,10 @@ class ContentRestore(Restore):
         self._noted: set[tuple[str, int, str]] = set()
         self._lock = threading.Lock()
         self._unsure = self._left = 0
+        self._damaged: dict[tuple[str, int], AuxError] = {}
+        """By copy and backup job the first damage that was read."""
+        copy = job.options.get("copy")
+        self._named = None if copy is None else str(copy)
 
     async def attempt(self) -> AttemptEnd:
         """Reads what is wanted, and no more than the frames that hold it."""
@@ -78,7 +83,7 @@ class ContentRestore(Restore):
         """The index, every part of it proved; one that is damaged here is fetched anew."""
         home = self.context.home
         for _ in range(2):
-            index = await obtain_index(self.context, scope, backup_job_id)
+            index = await obtain_index(self.context, scope, backup_job_id, named=self._named)
             if index is None:
                 return None
             try:
@@ -166,7 +171,7 @@ class ContentRestore(Restore):
         for job_id in index.end.jobs:
             copies = await self.context.store.read(partial(self._copies, scope, job_id))
             openers = [CopyOpener(one.copy.name, partial(_open, one, libraries)) for one in copies]
-            own = await obtain_index(self.context, scope, job_id)
+            own = await obtain_index(self.context, scope, job_id, named=self._named)
             if own is None:
                 continue
             try:
@@ -178,16 +183,16 @@ class ContentRestore(Restore):
         return found
 
     def _copies(self, scope: Scope, job_id: int, session: Session) -> list[Located]:
-        named = self.job.options.get("copy")
+        named = self._named
         return [
             one
-            for one in available_copies(session, self.context, scope, job_id)
+            for one in available_copies(session, self.context, scope, job_id, named=named)
             if named is None or one.copy.name == named
         ]
 
     def _header(self, scope: Scope, session: Session) -> Any:
         backup_job_id = int(self.job.options["backup_job_id"])
-        copies = available_copies(session, self.context, scope, backup_job_id)
+        copies = available_copies(session, self.context, scope, backup_job_id, named=self._named)
         return copies[0].source.header
 
     def _make_nodes(
@@ -206,18 +211,31 @@ class ContentRestore(Restore):
     def _note(self, copy: str, job_id: int, error: AuxError) -> None:
         """Called from the threads that read."""
         with self._lock:
+            if isinstance(error, (SourceCorrupt, ManifestError)):
+                self._damaged.setdefault((copy, job_id), error)
             key = (copy, job_id, error.message)
             if key not in self._noted and len(self._notes) < MAX_NOTES:
                 self._noted.add(key)
                 self._notes.append(RestoreError(copy, b"", error))
 
     async def _tell_notes(self) -> None:
+        if self._damaged:
+            await self._remember_damage()
         for note in self._notes:
             await self.context.event(
                 "restore.fallback",
                 f"copy {note.copy_name} cannot give a part: {note.error.message}",
                 Severity.WARNING,
             )
+
+    async def _remember_damage(self) -> None:
+        scope = await self.context.store.read(lambda s: scope_of(s, self.job))
+        libraries, _ = await probe_libraries(self.context, scope)
+        for (name, job_id), error in self._damaged.items():
+            for one in await self.context.store.read(partial(self._copies, scope, job_id)):
+                library = libraries.get(one.copy.library_id or 0)
+                if one.copy.name == name and library is not None:
+                    await self._remember(one, library, [error])
 
 
 def _open(one: Located, libraries: dict[int, Library]) -> Any:

@@ -12,7 +12,7 @@ from engine.catalog.home import Home
 from engine.catalog.values import CopyValue, JobCopyValue, SubclientValue
 from engine.library.interface import Library, Place
 from engine.model.encoding import encoding_from_text
-from engine.model.errors import NotFoundError
+from engine.model.errors import ManifestError, NotFoundError
 from engine.model.states import CopyKind, SubclientKind
 from engine.operations.planning import Scope
 from engine.operations.sources import Source
@@ -108,6 +108,26 @@ class Locator:
 
     def _subclient(self, line: JobCopyValue) -> SubclientValue:
         return self._subclients[line.subclient_id]
+
+
+def check_manifest(one: Located, library: Library | None) -> str:
+    """Compares the manifest file with what was published; returns its digest in hex. Blocking.
+
+    Raises:
+        ManifestError: it is another one.
+        NotFoundError, SourceError, LibraryOffline: it cannot be read.
+    """
+    if library is None or one.is_landing:
+        return one.line.fingerprint
+    digest = library.manifest_digest(one.place, one.line.backup_job_id)
+    known = one.line.manifest_digest
+    if known is not None and digest != known:
+        raise ManifestError(
+            f"the manifest of backup job {one.line.backup_job_id} on copy {one.copy.name} is "
+            "not the one that was published: it was changed or replaced",
+            hint="repair this job copy from another one",
+        )
+    return digest.hex()
 
 
 def copy_named(scope: Scope, name: str) -> CopyValue:

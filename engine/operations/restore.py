@@ -24,6 +24,7 @@ from engine.model.errors import (
     LibraryOffline,
     ManifestError,
     NotFoundError,
+    SourceCorrupt,
     SourceError,
     UsageError,
 )
@@ -31,6 +32,8 @@ from engine.model.names import RelPath, path_from_json, path_to_json, shown
 from engine.model.states import CopyKind, JobCopyState, JobState, Phase, Severity, SubclientKind
 from engine.operations.as_of import asked_backup_job
 from engine.operations.context import AttemptEnd, JobContext
+from engine.operations.damage import record_damage
+from engine.operations.jobcopies import Located, Locator, check_manifest
 from engine.operations.planning import Scope, load_scope
 from engine.operations.probing import probe_libraries
 from engine.operations.progress import INTERVAL_S
@@ -39,6 +42,7 @@ from engine.transfer.progress import ReadProgress
 from engine.transfer.reading import READ_STREAMS
 from engine.transfer.restoring import RestoreResult, restore_job
 
+_DAMAGE = (SourceCorrupt, ManifestError, NotFoundError)
 BEGUN = "begun"
 """Member of the job's options, once it has written into its target."""
 
@@ -47,8 +51,17 @@ BEGUN = "begun"
 class Candidate:
     """A copy that can give the backup job back."""
 
-    copy: CopyValue
-    source: Source
+    located: Located
+
+    @property
+    def copy(self) -> CopyValue:
+        """The copy."""
+        return self.located.copy
+
+    @property
+    def source(self) -> Source:
+        """Opens it; without its library."""
+        return self.located.source
 
 
 def check_restore(
@@ -134,6 +147,8 @@ def candidates_of(
 ) -> list[CopyValue]:
     """Copies that hold a backup job, lowest precedence first; a named copy is the only one.
 
+    One that is named may be bad: what is right of it can still be read.
+
     Raises:
         NotFoundError: the policy has no copy of that name.
         UsageError: it is available on none, or not on the named one.
@@ -146,18 +161,20 @@ def candidates_of(
         every = [copy for copy in every if copy.name == wanted]
         if not every:
             raise NotFoundError(f"there is no copy {wanted} in the policy of job {backup_job_id}")
-    holding = []
-    for copy in every:
-        line = ledger.job_copy(session, copy.id, backup_job_id)
-        if line is not None and line.state == JobCopyState.AVAILABLE:
-            holding.append(copy)
+    lines = [(copy, ledger.job_copy(session, copy.id, backup_job_id)) for copy in every]
+    good = [copy for copy, line in lines if line and line.state is JobCopyState.AVAILABLE]
+    bad = [copy for copy, line in lines if line and line.state is JobCopyState.BAD]
+    holding = good or (bad if wanted is not None else [])
     if holding:
         return holding
     where = f"on copy {wanted}" if wanted else "on any copy"
-    raise UsageError(
-        f"backup job {backup_job_id} is not available {where}",
-        hint="see `auxtui copies` for where it is and why not",
-    )
+    hint = "see `auxtui copies` for where it is and why not"
+    if bad:
+        hint = (
+            "what can still be read of a bad one: "
+            f"auxtui restore {backup_job_id} --copy {bad[0].name} --to DIR"
+        )
+    raise UsageError(f"backup job {backup_job_id} is not available {where}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +196,8 @@ class Restore:
         self.errors: list[RestoreError] = []
         self._progress = ReadProgress()
         self._written_bytes = 0
+        self._restored = 0
+        """Files and links."""
         self._has_begun = bool(job.options.get(BEGUN))
 
     async def attempt(self) -> AttemptEnd:
@@ -219,10 +238,12 @@ class Restore:
                 result = await self._restore(candidate, library, wanted)
             except (SourceError, ManifestError, LibraryOffline, NotFoundError) as err:
                 await self._passed_over(candidate, b"", err)
+                await self._remember(candidate.located, library, [err])
                 continue
             if result.refused:
                 return self._refused(result)
             self._written_bytes += result.size_bytes
+            self._restored += result.files + result.links
             restored = result.files or result.directories or result.links or self._written_bytes
             if globs and not (restored or result.failed):
                 return self._nothing_matches(globs)
@@ -230,11 +251,14 @@ class Restore:
                 return await self._done(candidate)
             for failed in result.failed:
                 await self._passed_over(candidate, failed.path, failed.error)
+            await self._remember(
+                candidate.located, library, [failed.error for failed in result.failed]
+            )
             missing = frozenset(failed.path for failed in result.failed)
             wanted = missing.__contains__
         reason = self.errors[-1].error.message if self.errors else "no copy could be read"
         await self.context.update(backup_jobs_failed=1, errors=len(self.errors))
-        state = JobState.COMPLETED_WITH_ERRORS if self._written_bytes else JobState.FAILED
+        state = JobState.COMPLETED_WITH_ERRORS if self._restored else JobState.FAILED
         return AttemptEnd(kind="ended", state=state, reason=reason, exit_code=1)
 
     async def _done(self, candidate: Candidate) -> AttemptEnd:
@@ -302,23 +326,8 @@ class Restore:
         backup_job = ledger.backup_job(session, int(options["backup_job_id"]))
         scope = scope_of(session, self.job)
         copies = candidates_of(session, scope.policy.id, backup_job.id, options.get("copy"))
-        subclient = next(v for v in config.subclients(session) if v.id == backup_job.subclient_id)
-        client = next(v.name for v in config.clients(session) if v.id == subclient.client_id)
-        return scope, [
-            Candidate(
-                copy=copy,
-                source=Source(
-                    home=self.context.home,
-                    scope=scope,
-                    copy_id=copy.id,
-                    backup_job=backup_job,
-                    subclient=subclient,
-                    client=client,
-                    library=None,
-                ),
-            )
-            for copy in copies
-        ]
+        locator = Locator(session, self.context.home, scope)
+        return scope, [Candidate(located=locator.find(copy.id, backup_job.id)) for copy in copies]
 
     async def _restore(
         self,
@@ -328,6 +337,7 @@ class Restore:
     ) -> RestoreResult:
         options = self.job.options
         source = candidate.source.reading_from(library)
+        await aiofiles.os.wrap(check_manifest)(candidate.located, library)
         reader = await aiofiles.os.wrap(source.open_original)()
         try:
             result = await restore_job(
@@ -352,6 +362,31 @@ class Restore:
         if not self._has_begun:
             self._has_begun = True
             await self.context.update(options={**self.job.options, BEGUN: True})
+
+    async def _remember(
+        self, one: Located, library: Library | None, errors: list[AuxError]
+    ) -> None:
+        """Damage that was read is told the ledger, unless its library just went away."""
+        found = [error for error in errors if isinstance(error, _DAMAGE)]
+        if not found:
+            return
+        if library is not None:
+            try:
+                await aiofiles.os.wrap(library.probe)()
+            except LibraryOffline:
+                return
+        reason, before = found[0].message, one.line
+        if len(found) > 1:
+            reason = f"{len(found)} damaged files, the first {reason}"
+        context, now = self.context, self.context.clock()
+
+        def write(session: Session) -> None:
+            line = ledger.job_copy(session, *one.pair)
+            # A bad one keeps what was said of it; one that was copied since is another.
+            if line and (line.state, line.copied_at) == (JobCopyState.AVAILABLE, before.copied_at):
+                record_damage(session, one, reason, job_id=context.job_id, now=now)
+
+        await context.store.write(write)
 
     async def _passed_over(self, candidate: Candidate, path: bytes, error: AuxError) -> None:
         self.errors.append(RestoreError(candidate.copy.name, path, error))

@@ -17,9 +17,10 @@ from engine.model.errors import (
     SourceError,
 )
 from engine.model.names import shown
-from engine.model.states import LAST_FAILED, JobCopyState, Severity, Verification
+from engine.model.states import LAST_FAILED, JobCopyState, Severity
 from engine.operations.arrivals import Proof
 from engine.operations.context import JobContext
+from engine.operations.damage import find_located, record_damage
 from engine.operations.ordering import OrderQueue
 from engine.operations.room import Pair
 from engine.transfer.orders import DestinationOutcome, OutcomeState, TransferResult
@@ -139,21 +140,25 @@ class Settling:
         self, source_copy_id: int, backup_job_id: int, error: SourceError
     ) -> None:
         """What was adopted or proved is no longer there: the source's own ledger line says so."""
-        now = self.context.clock()
-        columns: dict[str, Any] = {}
-        if isinstance(error, SourceCorrupt):
-            columns = {"verification": Verification.FAILED, "verified_at": now}
-        await self.context.store.write(
-            lambda s: ledger.set_state(
-                s,
+        context, now = self.context, self.context.clock()
+
+        def write(session: Any) -> None:
+            if isinstance(error, SourceCorrupt):
+                policy_id = ledger.backup_job(session, backup_job_id).policy_id
+                one = find_located(session, context.home, policy_id, source_copy_id, backup_job_id)
+                if one.line.state is JobCopyState.AVAILABLE:  # told once, however many copies read
+                    record_damage(session, one, error.message, job_id=context.job_id, now=now)
+                return
+            ledger.set_state(
+                session,
                 source_copy_id,
                 backup_job_id,
                 JobCopyState.BAD,
                 error.message,
                 error.hint,
-                **columns,
             )
-        )
+
+        await context.store.write(write)
 
     async def _partial(self, pair: Pair, outcome: DestinationOutcome) -> None:
         """Keeps what an unfinished job copy has reached, with the reason why it stopped."""

@@ -17,7 +17,6 @@ import aiofiles.os
 from sqlmodel import Session
 
 from engine.catalog import jobs, ledger, upkeep
-from engine.catalog.events import add_event
 from engine.catalog.values import JobItem, JobValue, StreamValue
 from engine.library import layout
 from engine.library.interface import JobReader, Library
@@ -32,9 +31,10 @@ from engine.model.errors import (
     SourceError,
     UsageError,
 )
-from engine.model.states import JobState, Phase, Severity, StreamState
+from engine.model.states import JobState, Phase, StreamState
 from engine.operations.context import AttemptEnd, JobContext
-from engine.operations.jobcopies import Located
+from engine.operations.damage import record_damage
+from engine.operations.jobcopies import Located, check_manifest
 from engine.operations.planning import Scope, load_scope
 from engine.operations.probing import probe_libraries
 from engine.operations.progress import INTERVAL_S, seconds_left
@@ -179,7 +179,7 @@ class DataVerification:
             Cancelled: stopped.
         """
         source = one.opened_from(libraries)
-        digest = await self._check_manifest(one, source.library)
+        digest = await aiofiles.os.wrap(check_manifest)(one, source.library)
         reader: JobReader = await aiofiles.os.wrap(source.open)()
         key = f"{one.copy.id}:{one.line.backup_job_id}"
         mark = marks.get(key, {})
@@ -199,24 +199,6 @@ class DataVerification:
         finally:
             self._reused_bytes += verifier.skipped_bytes
             reader.close()
-
-    async def _check_manifest(self, one: Located, library: Library | None) -> str:
-        """Compares the manifest file with what was published; returns its digest in hex.
-
-        Raises:
-            SourceCorrupt: it is another one.
-        """
-        if library is None or one.is_landing:
-            return one.line.fingerprint
-        digest = await aiofiles.os.wrap(library.manifest_digest)(one.place, one.line.backup_job_id)
-        known = one.line.manifest_digest
-        if known is not None and digest != known:
-            raise ManifestError(
-                f"the manifest of backup job {one.line.backup_job_id} on copy {one.copy.name} is "
-                "not the one that was published: it was changed or replaced",
-                hint="repair this job copy from another one",
-            )
-        return str(digest.hex())
 
     async def _is_online(self, one: Located, libraries: dict[int, Library]) -> bool:
         """A library that went away under a reader looks like damage everywhere: asks its marker."""
@@ -240,10 +222,8 @@ class DataVerification:
             if line is None or (line.state, line.copied_at) != (one.line.state, one.line.copied_at):
                 item = replace(item, outcome=SKIPPED, reason="it changed while it was verified")
             elif reason:
-                step = f"repair it: auxtui repair {one.place.policy}/{one.place.copy} {line.backup_job_id}"
-                upkeep.set_failed(session, *one.pair, reason, step, now)
                 self._write_damage(session, one, whole, now)
-                self._tell_damage(session, one, reason, step, now)
+                record_damage(session, one, reason, job_id=context.job_id, now=now)
             else:
                 upkeep.set_good(session, *one.pair, now)
             jobs.add_items(session, [item])
@@ -251,21 +231,6 @@ class DataVerification:
 
         item = await context.store.write(write)
         self.done[one.pair], self._current_bytes = item, 0
-
-    def _tell_damage(
-        self, session: Session, one: Located, reason: str, step: str, now: datetime
-    ) -> None:
-        """Damage is an event in the transaction that records it: an alert of it is never lost."""
-        add_event(
-            session,
-            severity=Severity.ERROR,
-            code="verification.failed",
-            message=f"backup job {one.line.backup_job_id} on copy {one.copy.name}: {reason}",
-            job_id=self.context.job_id,
-            about=f"{one.place.policy}/{one.place.copy}",
-            hint=step,
-            now=now,
-        )
 
     async def _skip(self, one: Located, reason: str) -> None:
         item = replace(self._item(one, reason, self.context.clock()), outcome=SKIPPED)

@@ -228,7 +228,7 @@ class Judge:
         if state == _BAD and (left := self._failed_as_asked(line)):
             return left
         if state == _BAD:
-            step = f"repair it on {source!r}, or mark it do not copy"
+            step = f"see what can be done for it on {source!r}, or mark it do not copy"
             return self._block(line, _because("bad on its source", why), _owed(line), step)
         if state == _AGED:
             return self._skip(line, f"aged off its source {source!r}", _given_up(line))

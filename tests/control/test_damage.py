@@ -1,0 +1,109 @@
+"""Damage that a restore or a copy finds is remembered, and what is right of a damaged copy is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.catalog.values import JobValue
+from engine.control import frontdoor
+from engine.model.errors import UsageError
+from tests.cell import SECOND, Cell
+from tests.control.test_verification import copied, flip
+from tests.control.upkeep import errors_of, events_of, repair, serving, verify
+
+CHAIN = SECOND + 'source = "offsite"\nactive = false\n'
+
+
+def restore(cell: Cell, job: int, to: Path, **options) -> JobValue:
+    wanted = {"copy": None, "path_globs": (), "overwrite": False, **options}
+    return cell.wait(frontdoor.run_restore(cell.home, job, to=str(to), by="test", **wanted))
+
+
+def big(cell: Cell, library: str = "vault", copy: str = "offsite", *, job: int) -> Path:
+    return cell.on_media(library, copy)[job] / "data/two/a"
+
+
+def test_what_a_restore_finds_is_remembered(cell: Cell) -> None:
+    ids = copied(cell, SECOND)
+    flip(big(cell, job=ids["two"]))
+    with serving(cell):
+        done = restore(cell, ids["two"], cell.root / "back", copy="offsite")
+        line = cell.ledger()[b"two"]
+        elsewhere = restore(cell, ids["two"], cell.root / "else")
+        mended = repair(cell, ids["two"])
+
+    assert done.state == "completed_with_errors"
+    assert (line.state, line.verification) == ("bad", "failed")
+    assert "a" in line.reason
+    assert line.next_step == f"repair it: auxtui repair databases/offsite {ids['two']}"
+    (event,) = events_of(cell, "verification.failed")
+    assert event.job_id == done.id
+    assert elsewhere.state == mended.state == "completed"
+    assert cell.ledger()[b"two"].state == "available"
+
+
+def test_what_a_copy_finds_at_its_source_is_remembered(cell: Cell) -> None:
+    ids = copied(cell, CHAIN)
+    flip(big(cell, job=ids["two"]))
+    cell.apply(CHAIN.replace("active = false\n", ""))
+    with serving(cell):
+        cell.run()
+        line = cell.ledger()[b"two"]
+
+    assert (line.state, line.verification) == ("bad", "failed")
+    assert "auxtui repair databases/offsite" in line.next_step
+    assert len(events_of(cell, "verification.failed")) == 1
+
+
+def test_what_is_right_of_the_only_copy_is_given(cell: Cell) -> None:
+    ids = copied(cell)
+    flip(big(cell, job=ids["two"]))
+    for path in sorted(cell.landing.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    cell.dump("zz-latest.dump")
+    with serving(cell):
+        cell.scan()
+        verify(cell)
+        line = cell.ledger()[b"two"]
+        with pytest.raises(UsageError) as refused:
+            restore(cell, ids["two"], cell.root / "no")
+        part = restore(cell, ids["two"], cell.root / "back", copy="offsite")
+        whole = restore(
+            cell, ids["two"], cell.root / "one", copy="offsite", path_globs=["two/empty"]
+        )
+
+    advice = f"auxtui restore {ids['two']} --copy offsite --to DIR"
+    assert advice in line.next_step
+    assert advice in refused.value.hint
+    assert part.state == "completed_with_errors"
+    assert "two/a" in {error.path for error in errors_of(cell, part.id)}
+    assert not (cell.root / "back/two/a").exists()
+    assert (cell.root / "back/two/empty").exists()
+    assert whole.state == "completed"
+    assert (cell.root / "one/two/empty").exists()
+
+
+def test_a_manifest_that_was_replaced_gives_nothing(cell: Cell) -> None:
+    ids = copied(cell)
+    media = cell.on_media()
+    foreign = (media[ids["one.dump"]] / "manifest.jsonl.zst").read_bytes()
+    (media[ids["two"]] / "manifest.jsonl.zst").write_bytes(foreign)
+    with serving(cell):
+        done = restore(cell, ids["two"], cell.root / "back", copy="offsite")
+
+    assert done.state == "failed"
+    assert "not the one that was published" in done.reason
+    assert cell.ledger()[b"two"].state == "bad"
+
+
+def test_damage_in_a_landing_directory_is_never_to_be_repaired_there(cell: Cell) -> None:
+    ids = copied(cell)
+    flip(cell.landing / "one.dump")
+    with serving(cell):
+        verify(cell, "all", copy="primary")
+        line = cell.ledger("primary")[b"one.dump"]
+
+    assert line.state == "bad"
+    assert line.next_step == f"get it back elsewhere: auxtui restore {ids['one.dump']} --to DIR"
