@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from auxtui import format as fmt
 from auxtui.cli.examining_alerts import examine_alerts
+from auxtui.cli.examining_copies import examine_copies, examine_left, examine_neighbours
 from auxtui.cli.times import Times
 from engine.catalog import alarms, config, service_state
 from engine.catalog.checking import check_catalog
@@ -28,7 +29,7 @@ from engine.library.age import load_identities
 from engine.library.space import space_is_low
 from engine.library.trying import TriesOut
 from engine.model.clock import system_clock
-from engine.model.errors import AuxError
+from engine.model.errors import AuxError, DestinationError
 from engine.model.names import shown
 from engine.model.states import Severity, SubclientKind
 
@@ -63,6 +64,9 @@ def _catalog(home: Home, catalog: Catalog) -> Iterator[Finding]:
         libraries = config.libraries(session)
         subclients = config.subclients(session)
         alerts, standing = config.alerts(session), alarms.standing(session)
+        copies = list(examine_copies(home, session))
+        landings = [sub for sub in subclients if sub.kind is SubclientKind.LANDING]
+        left = [finding for sub in landings for finding in examine_left(session, sub)]
     now = system_clock()
     yield from _backups(home, now)
     yield from _service(home, service, now)
@@ -71,9 +75,11 @@ def _catalog(home: Home, catalog: Catalog) -> Iterator[Finding]:
         yield _warning(problem, "encrypted copies cannot be restored here without it")
     for library in libraries:
         yield from _library(library, commcell.uuid)
-    for subclient in subclients:
-        if subclient.kind is SubclientKind.LANDING:
-            yield from _landing(subclient)
+    for subclient in landings:
+        yield from _landing(subclient)
+    yield from left
+    yield from copies
+    yield from examine_neighbours(libraries, subclients)
     yield from examine_alerts(alerts, standing, Times(commcell.time_zone))
     if not subclients:
         yield _warning(
@@ -206,6 +212,10 @@ def _library(library: LibraryValue, commcell_id: str) -> Iterator[Finding]:
         probe = opened.probe()
         if isinstance(opened, TriesOut):
             opened.try_out()
+    except DestinationError as err:
+        hint = err.hint or "look at its mount options and owner: nothing can be copied to it"
+        yield _error(f"library {name} cannot be written: {err.message}", hint)
+        return
     except AuxError as err:
         yield _error(f"library {name} is offline: {err.message}", err.hint)
         return

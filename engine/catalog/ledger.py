@@ -126,6 +126,16 @@ def incompleteness(s: Session, backup_job_id: int) -> str:
     return connection_of(s).execute(query.limit(1)).scalar() or ""
 
 
+def count_incomplete(s: Session, copy_id: int) -> int:
+    """How many job copies of a copy are available, but without something that lay there."""
+    query = select(func.count()).where(
+        JOB_COPY.c.copy_id == copy_id,
+        JOB_COPY.c.state == JobCopyState.AVAILABLE.value,
+        JOB_COPY.c.reason.startswith(INCOMPLETE),
+    )
+    return int(connection_of(s).execute(query).scalar_one())
+
+
 def set_progress(
     s: Session, copy_id: int, backup_job_id: int, chunks_done: int, bytes_done: int
 ) -> None:
