@@ -90,11 +90,7 @@ def test_a_restore_that_is_suspended_goes_on(copied: Estate) -> None:
 
 
 def test_a_restore_that_goes_on_replaces_only_what_it_made(copied: Estate) -> None:
-    back = copied.root / "back"
-    copied.start_ready(kill={"nth": 26, "after": True}, below=str(back))
-    restore(copied, back)
-    assert copied.until_settled_or_dead()
-    made = next(path for path in sorted(back.rglob("*")) if path.is_file())
+    made = _killed_with_a_file_made(copied)
     made.write_bytes(b"somebody else's")
 
     copied.start_ready()
@@ -104,6 +100,25 @@ def test_a_restore_that_goes_on_replaces_only_what_it_made(copied: Estate) -> No
     assert job["state"] == "failed"
     assert "there is already" in job["reason"]
     assert made.read_bytes() == b"somebody else's"
+
+
+def _killed_with_a_file_made(copied: Estate) -> Path:
+    """Kills restores ever later, until one dies that has given a file its name; gives that file.
+
+    At which call that is depends on how the threads of the restore take turns.
+    """
+    for nth in range(26, 60, 4):
+        back = copied.root / f"back{nth}"
+        copied.start_ready(kill={"nth": nth, "after": True}, below=str(back))
+        restore(copied, back)
+        assert copied.until_settled_or_dead()
+        for path in sorted(back.rglob("*")):
+            if path.is_file():
+                return path
+        copied.start_ready()
+        copied.until(copied.is_settled)
+        copied.stop()
+    raise AssertionError("no restore was killed with a file made")
 
 
 @pytest.mark.needs_root
