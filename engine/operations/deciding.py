@@ -14,6 +14,8 @@ from engine.model.states import CopyKind, JobCopyState
 from engine.operations.planning import load_scope, plan_run
 from engine.policy.values import RunOptions
 
+_HERE = (JobCopyState.AVAILABLE, JobCopyState.BAD)
+_COMES = (JobCopyState.TO_BE_COPIED, JobCopyState.PARTIALLY_COPIED, JobCopyState.DEFERRED)
 DECISIONS = ("", "picked", "do_not_copy", "recopy", "bad")
 
 
@@ -42,6 +44,8 @@ def decide(
             f"backup job {backup_job_id} is on copy {copy.name} already",
             hint="it ages off by the retention of the copy",
         )
+    if decision in ("picked", "recopy"):
+        _refuse_without_effect(session, copy, backup_job_id, decision)
     ledger.set_decision(session, copy.id, backup_job_id, decision, by, now)
     if decision == "bad":
         ledger.set_state(
@@ -50,9 +54,71 @@ def decide(
             backup_job_id,
             JobCopyState.BAD,
             f"marked bad by {by}",
-            "re-copy it from a good copy",
+            _after_marking(copy, backup_job_id),
             now=now,
         )
+
+
+def _refuse_without_effect(
+    session: Session, copy: CopyValue, backup_job_id: int, decision: str
+) -> None:
+    """Refuses what the next run could not do; what is on the copy stays as it is.
+
+    Raises:
+        UsageError: why not, and what can be done.
+    """
+    job, name = f"backup job {backup_job_id}", copy.name
+    line = ledger.job_copy(session, copy.id, backup_job_id)
+    state = None if line is None else line.state
+    if not copy.active:
+        raise UsageError(f"copy {name} is not active: nothing is copied to it")
+    if decision == "picked" and state is JobCopyState.AVAILABLE:
+        raise UsageError(
+            f"{job} is on copy {name} already", hint="to copy it anew there: auxtui recopy"
+        )
+    if decision == "picked" and state is JobCopyState.BAD:
+        raise UsageError(f"{job} is on copy {name} and bad", hint="auxtui recopy, or auxtui repair")
+    copies = {one.id: one for one in config.copies(session, copy.policy_id)}
+    primary = next(one for one in copies.values() if one.kind == CopyKind.PRIMARY)
+    source = copies[copy.source_copy_id or primary.id]
+    there = ledger.job_copy(session, source.id, backup_job_id)
+    if there is not None and there.state is JobCopyState.AVAILABLE:
+        return
+    is_here = state in _HERE
+    if there is not None and there.state in _COMES and not is_here:
+        return
+    words = "never was there" if there is None else there.state.value.replace("_", " ")
+    raise UsageError(
+        f"{job} cannot be copied to {name}: its source {source.name} does not have it ({words})",
+        hint=_elsewhere(session, copies, copy, backup_job_id),
+    )
+
+
+def _after_marking(copy: CopyValue, backup_job_id: int) -> str:
+    """What can be done about a job copy that was marked bad."""
+    if copy.kind != CopyKind.PRIMARY:
+        return "re-copy it from a good copy"
+    return f"get it back elsewhere: auxtui restore {backup_job_id} --to DIR"
+
+
+def _elsewhere(
+    session: Session, copies: dict[int, CopyValue], copy: CopyValue, backup_job_id: int
+) -> str:
+    """What can be done instead of copying a backup job from the source of a copy."""
+    found = {line.copy_id: line.state for line in ledger.copies_of(session, backup_job_id)}
+    good = [copies[id_].name for id_, state in found.items() if state is JobCopyState.AVAILABLE]
+    policy = next(one.name for one in config.policies(session) if one.id == copy.policy_id)
+    others = [name for name in good if name != copy.name]
+    if others and found.get(copy.id) in _HERE:
+        return f"{others[0]} has it: auxtui repair {policy}/{copy.name} {backup_job_id}"
+    if good:
+        return f"it is on {', '.join(good)}: auxtui restore {backup_job_id} --to DIR"
+    if found.get(copy.id) is JobCopyState.BAD:
+        return (
+            f"auxtui verify {policy}/{copy.name} --all reads it again; what is right of it: "
+            f"auxtui restore {backup_job_id} --copy {copy.name} --to DIR"
+        )
+    return f"see: auxtui copies {policy}"
 
 
 def prioritise(session: Session, copy: CopyValue, backup_job_id: int, priority: int) -> None:

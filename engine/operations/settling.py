@@ -178,8 +178,8 @@ class Settling:
         def write(session: Any) -> None:
             line = ledger.job_copy(session, *pair)
             tries = (line.tries if line else 0) + failed
-            if line is not None and line.state is JobCopyState.AVAILABLE:
-                # To be replaced: what is there stays good until it is.
+            if line is not None and line.state in (JobCopyState.AVAILABLE, JobCopyState.BAD):
+                # To be replaced: what is there stays as it is until then.
                 ledger.set_state(session, *pair, line.state, reason, hint, tries=tries)
                 return
             ledger.set_state(

@@ -226,6 +226,8 @@ class DataVerification:
                 record_damage(session, one, reason, job_id=context.job_id, now=now)
             else:
                 upkeep.set_good(session, *one.pair, now)
+                if line.decision == "bad":  # it was looked at: every byte of it is right
+                    ledger.set_decision(session, *one.pair, "", line.decided_by, now)
             jobs.add_items(session, [item])
             return item
 

@@ -329,13 +329,13 @@ def _is_forced(line: LedgerLine) -> bool:
 
 def _owed(line: LedgerLine) -> JobCopyState:
     """The state of what is still to come; what is there stays there while it is copied again."""
-    if line.state in (_PARTIALLY_COPIED, _AVAILABLE, _AGED):
+    if line.state in (_PARTIALLY_COPIED, _AVAILABLE, _AGED, _BAD):
         return line.state
     return _TO_BE_COPIED
 
 
 def _given_up(line: LedgerLine) -> JobCopyState:
-    return line.state if line.state in (_AVAILABLE, _AGED) else _DO_NOT_COPY
+    return line.state if line.state in (_AVAILABLE, _AGED, _BAD) else _DO_NOT_COPY
 
 
 def _because(what: str, reason: str) -> str:

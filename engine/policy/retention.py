@@ -16,7 +16,7 @@ from engine.model.errors import UsageError
 from engine.model.states import JobCopyState, Level, Verification
 from engine.policy.durations import format_duration
 from engine.policy.periods import PERIOD_WORD, Calendar, Periods
-from engine.policy.values import CopyRules, PlanLine
+from engine.policy.values import CopyRules, PlanLine, Verdict
 from engine.policy.zones import LocalClock
 
 ALL_FULLS = "all-fulls"
@@ -303,7 +303,8 @@ def owed_by_plan(
     }
     owed: dict[int, list[str]] = {}
     for line in lines:
-        if line.copy_id in names and line.state in _OWED:
+        is_owed = line.state in _OWED or line.verdict is Verdict.TAKEN
+        if line.copy_id in names and is_owed:
             owed.setdefault(line.backup_job_id, []).append(names[line.copy_id])
     return owed
 

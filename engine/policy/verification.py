@@ -112,8 +112,7 @@ def choose(
 def _is_there(job: VerifiableJob, which: Which) -> bool:
     if job.state is JobCopyState.AVAILABLE:
         return True
-    failed = job.state is JobCopyState.BAD and job.verification == Verification.FAILED
-    return which is Which.ALL and failed and job.decision != "bad"
+    return which is Which.ALL and job.state is JobCopyState.BAD
 
 
 def _oldest_first(job: VerifiableJob) -> tuple[float, int]:

@@ -10,7 +10,7 @@ from engine.catalog.values import JobValue
 from engine.control import frontdoor
 from engine.model.errors import UsageError
 from engine.model.states import RequestKind
-from tests.cell import Cell
+from tests.cell import SECOND, Cell
 
 
 def id_of(cell: Cell, name: bytes, copy: str = "offsite") -> int:
@@ -227,3 +227,76 @@ def test_a_conflicting_run_is_refused_where_the_commcell_says_so(cell: Cell) -> 
     cell.wait(first)
 
     assert cell.run().state == "completed"
+
+
+def without_source(cell: Cell) -> None:
+    """The owner takes the dump away after it was copied; the scan has seen it."""
+    (cell.landing / "one.dump").unlink()
+    cell.dump("two.dump")
+    cell.scan()
+
+
+def test_a_bad_job_copy_whose_source_is_gone_is_not_given_up(cell: Cell) -> None:
+    cell.dump("one.dump")
+    cell.apply(SECOND)
+    cell.scan()
+    cell.run()
+    without_source(cell)
+    decide(cell, b"one.dump", "bad")
+
+    with pytest.raises(UsageError, match=r"its source primary does not have it \(aged\)") as first:
+        decide(cell, b"one.dump", "recopy")
+    decide(cell, b"one.dump", "bad", "second")
+    with pytest.raises(UsageError, match="does not have it") as second:
+        decide(cell, b"one.dump", "recopy")
+    line = cell.ledger()[b"one.dump"]
+    verified = cell.wait(
+        frontdoor.run_verification(cell.home, "databases", "offsite", "all", by="test")
+    )
+    proved = cell.ledger()[b"one.dump"]
+
+    job = line.backup_job_id
+    assert first.value.hint == f"second has it: auxtui repair databases/offsite {job}"
+    assert f"auxtui restore {job} --copy offsite" in second.value.hint
+    assert (line.state, line.decision) == ("bad", "bad")
+    assert len(cell.on_media()) == 1
+    assert verified.state == "completed"
+    assert (proved.state, proved.decision, proved.verification) == ("available", "", "good")
+
+
+def test_what_is_bad_stays_so_until_it_is_replaced(cell: Cell) -> None:
+    cell.dump("one.dump")
+    cell.apply()
+    cell.scan()
+    cell.run()
+    decide(cell, b"one.dump", "bad")
+    decide(cell, b"one.dump", "recopy")
+    between = cell.ledger()[b"one.dump"]
+    without_source(cell)
+    job = cell.run()
+    kept = cell.ledger()[b"one.dump"]
+
+    assert (between.state, between.decision) == ("bad", "recopy")
+    assert job.state == "completed"
+    assert kept.state == "bad"
+    assert kept.backup_job_id in cell.on_media()
+
+
+def test_a_pick_without_effect_is_refused(cell: Cell) -> None:
+    cell.dump("one.dump")
+    cell.apply(SECOND + "active = false\n")
+    cell.scan()
+    cell.run()
+
+    with pytest.raises(UsageError, match="is on copy offsite already"):
+        decide(cell, b"one.dump", "picked")
+    job = [id_of(cell, b"one.dump")]
+    with pytest.raises(UsageError, match="copy second is not active"):
+        frontdoor.decide(cell.home, "databases", "second", job, "picked", by="anna")
+    cell.apply(SECOND)
+    without_source(cell)
+    with pytest.raises(UsageError, match="its source primary does not have it"):
+        frontdoor.decide(cell.home, "databases", "second", job, "picked", by="anna")
+    decide(cell, b"one.dump", "bad")
+    with pytest.raises(UsageError, match="on copy offsite and bad"):
+        decide(cell, b"one.dump", "picked")

@@ -114,7 +114,7 @@ def said(rules, one, **options):
         (
             {"state": S.BAD, "decision": "recopy", "decided_by": "anna"},
             TAKEN,
-            S.TO_BE_COPIED,
+            S.BAD,
             "copied again: decided by anna",
         ),
         (
