@@ -18,6 +18,7 @@ from auxtui.actions_of_copies import COPY_ACTIONS
 from auxtui.actions_of_rules import RULE_ACTIONS
 from auxtui.actions_of_site import SITE_ACTIONS
 from auxtui.inert import safe
+from auxtui.proven import torn_bytes
 from engine.catalog.live_values import LiveCopy, LivePolicy, LiveSubclient
 from engine.catalog.values import JobValue
 from engine.model.states import CopyKind, JobState, Operation, SubclientKind
@@ -96,11 +97,12 @@ def _dead(target: Target | None, world: World) -> str:
 
 
 def _killed(targets: Sequence[Target]) -> str:
-    done = sum(job.bytes_done for job in map(_job, targets) if job)
+    jobs = [job for job in map(_job, targets) if job]
+    done, torn = sum(job.bytes_done for job in jobs), sum(map(torn_bytes, jobs))
+    again = f", up to {fmt.size(torn)} in chunks not finished: copied again" if torn else ""
     return (
-        f"Kill {named(targets)}? {fmt.size(done)} are copied. What is published stays; the rest is"
-        " taken by the next run, and finished chunks are not copied again. A killed job does not"
-        " resume."
+        f"Kill {named(targets)}? {fmt.size(done)} are done{again}. What is published stays; the"
+        " next run goes on behind the finished chunks. A killed job does not resume."
     )
 
 
@@ -164,7 +166,8 @@ _OWN: tuple[Action, ...] = (
         id="job.suspend",
         keys="s",
         label="Suspend",
-        help="Stops at the next chunk; what is copied stays, and it resumes where it was.",
+        help="Stops at once: finished chunks stay, the one in flight of each stream (32 to 256 MiB) is"
+        " copied again. It resumes there.",
         kinds=JOB,
         changes=True,
         because=_not_suspendable,

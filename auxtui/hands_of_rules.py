@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from auxtui import format as fmt
 from auxtui.action_values import Target, named
 from auxtui.asking import Undo, begin
+from auxtui.asking_order import asking_order
 from auxtui.feed import in_thread
 from auxtui.nodes import node_name, node_words
 from engine.model.errors import AuxError, UsageError
@@ -134,7 +135,7 @@ async def _each(screen: ConsoleScreen, kind: RequestKind, done: str) -> str:
     """Asks about every active job; one that refuses does not keep the others from being asked."""
     pulse, door = screen.console.state.pulse, screen.console.door
     asked, refused = 0, list[str]()
-    for job in pulse.active if pulse else ():
+    for job in asking_order(kind, pulse.active if pulse else ()):
         try:
             await in_thread(lambda number=job.id: door.request(kind, number, {}))  # type: ignore[misc]
         except AuxError as err:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from auxtui import format as fmt
+from auxtui.asking_order import asking_order
 from auxtui.cli.output import say, tell, write_json
 from auxtui.cli.terms import Terms, whoami
 from auxtui.cli.words import found_name
@@ -83,11 +84,12 @@ def _say(terms: Terms, done: list[int], refused: list[dict[str, Any]], said: str
 def _chosen(live: LiveCatalog, kind: RequestKind, policy: str) -> list[JobValue]:
     if policy:
         found_name(policy, [each.name for each in live.estate().policies], "policy")
-    return [
+    found = [
         job
         for job in live.active_jobs()
         if job.state in _STATES[kind] and policy in ("", job.policy)
     ]
+    return asking_order(kind, found)
 
 
 def _write_document(terms: Terms, done: list[int], refused: list[dict[str, Any]]) -> None:

@@ -119,7 +119,7 @@ def suspend(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop it at a chunk boundary; it goes on when it is resumed."""
+    """Stop it at once; finished chunks stay, the one in flight of each stream is copied again."""
     _ask_one_or_all(
         terms_of(ctx, home, as_json), RequestKind.SUSPEND, job_id, every, policy, "suspended"
     )

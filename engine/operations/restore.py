@@ -198,6 +198,7 @@ class Restore:
         self._written_bytes = 0
         self._restored = 0
         """Files and links."""
+        self._total_bytes = 0
         self._has_begun = bool(job.options.get(BEGUN))
 
     async def attempt(self) -> AttemptEnd:
@@ -205,10 +206,11 @@ class Restore:
         context = self.context
         scope, candidates = await context.store.read(self._candidates)
         libraries, offline = await probe_libraries(context, scope)
+        self._total_bytes = candidates[0].source.backup_job.size_bytes
         await context.update(
             phase=Phase.RESTORE,
             backup_jobs_total=1,
-            bytes_total=candidates[0].source.backup_job.size_bytes,
+            bytes_total=self._total_bytes,
             streams=READ_STREAMS,
             streams_limited_by="",
         )
@@ -265,12 +267,14 @@ class Restore:
         note = f"restored from copy {candidate.copy.name}"
         if self.errors:
             note += f", after {len(self.errors)} damaged or unreadable on other copies"
+        # What was asked for is there: a part of the backup job, or all of it, some of it read twice.
+        written = min(self._written_bytes, self._total_bytes)
         await self.context.update(
-            backup_jobs_done=1, bytes_done=self._written_bytes, description=note
+            backup_jobs_done=1, bytes_done=written, bytes_total=written, description=note
         )
         await self.context.event("restore.done", f"{note} to {shown(self.job.options['to'])}")
         self.errors.clear()
-        return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=self._written_bytes)
+        return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=written)
 
     def _nothing_matches(self, globs: list[str]) -> AttemptEnd:
         return AttemptEnd(
@@ -299,7 +303,8 @@ class Restore:
             await asyncio.sleep(INTERVAL_S)
             snapshot = self._progress.snapshot()
             await self.context.update(
-                bytes_done=snapshot.bytes_done, bytes_per_second=int(snapshot.bytes_per_second)
+                bytes_done=min(snapshot.bytes_done, self._total_bytes),
+                bytes_per_second=int(snapshot.bytes_per_second),
             )
 
     async def conclude(self) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from auxtui.cli.all_jobs import _chosen
+from engine.catalog.live import LiveCatalog
+from engine.catalog.live_values import HistoryFilter
+from engine.model.states import JobState, RequestKind
 from tests.cell import Cell
 from tests.cli.conftest import Program
 
@@ -100,3 +106,27 @@ def test_a_job_that_has_not_begun_has_no_plan(two_policies):
     assert "no plan" in said.err
     assert two_policies.within("job", "show", number, "--json").document["plan"] is None
     two_policies.within("job", "kill", number)
+
+
+def test_what_has_not_begun_is_killed_first_and_the_newest_of_it(two_policies):
+    ask = two_policies.within
+    jobs = [suspended(two_policies, "databases") for _ in range(3)]
+
+    killed = ask("job", "kill", "--all", "--json")
+
+    assert [job["job_id"] for job in killed.document["jobs"]] == jobs[::-1]
+
+
+@pytest.mark.parametrize("kind", [RequestKind.KILL, RequestKind.SUSPEND])
+def test_what_runs_is_asked_last(two_policies, kind):
+    with LiveCatalog(two_policies.cell.home.catalog) as live:
+        job = live.history(HistoryFilter(), limit=1)[0]
+    states = [JobState.QUEUED, JobState.WAITING, JobState.RUNNING]
+    active = tuple(replace(job, id=n, state=state) for n, state in enumerate(states, 1))
+
+    class Live:
+        def active_jobs(self):
+            return active
+
+    assert [each.id for each in _chosen(Live(), kind, "")] == [2, 1, 3]
+    assert [each.id for each in _chosen(Live(), RequestKind.RESUME, "")] == []
