@@ -63,10 +63,11 @@ class ContentRestore(Restore):
         index = await self._whole_index(scope, backup_job_id)
         if index is None:
             return _failed(f"no copy can give the index of backup job {backup_job_id}")
+        self._total_bytes = index.end.size_bytes
         await context.update(
             phase=Phase.RESTORE,
             backup_jobs_total=1,
-            bytes_total=index.end.size_bytes,
+            bytes_total=self._total_bytes,
             streams=READ_STREAMS,
             streams_limited_by="",
         )
@@ -101,12 +102,23 @@ class ContentRestore(Restore):
         reader = ArchivedJob(header, index, archives)
         try:
             wanted = wanted_of(self.job.options)
+            locked = await in_thread(
+                partial(reader.why_locked, wanted or _every), self.context.cancel
+            )
+            if locked is not None:
+                return await self._locked(locked)
             result = await self._into_target(reader, wanted)
         except (ManifestError, LibraryOffline) as err:
             return _failed(err.message)
         finally:
             reader.close()
         return await self._end(result)
+
+    async def _locked(self, error: AuxError) -> AttemptEnd:
+        """Nothing is written for an archive that only a key opens: with the key all of it comes."""
+        self.errors = [RestoreError("", b"", error)]
+        await self.context.update(backup_jobs_failed=1, errors=1)
+        return _failed(f"{error.message}: nothing was written; {error.hint}")
 
     async def _into_target(self, reader: ArchivedJob, wanted: Only | None) -> RestoreResult:
         options, context = self.job.options, self.context

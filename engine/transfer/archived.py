@@ -6,6 +6,7 @@ other backup job. A frame that one copy cannot give comes from the next.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -44,6 +45,7 @@ from engine.model.errors import (
     NotFoundError,
     SourceCorrupt,
     SourceError,
+    SourceLocked,
     SourceRead,
 )
 from engine.model.names import RelPath
@@ -140,6 +142,20 @@ class Archive:
             view = view[len(some) :]
             at += len(some)
 
+    def why_locked(self) -> AuxError | None:
+        """Why no copy can give anything, when all that are there are locked; None: one may.
+
+        Opens the copies, which needs the store.
+        """
+        locked: AuxError | None = None
+        for copy in self._copies:
+            error = copy.tried()
+            if error is None:
+                return None
+            if isinstance(error, SourceLocked):
+                locked = error
+        return locked
+
     def close(self) -> None:
         """Closes what is open."""
         for copy in self._copies:
@@ -211,6 +227,13 @@ class _OpenCopy:
             done += some
         return bytes(packed)
 
+    def tried(self) -> AuxError | None:
+        """Why it cannot be opened; None: it is open."""
+        if self._reader is None and self.why_lost is None:
+            with contextlib.suppress(*_CANNOT_GIVE):  # kept in `why_lost`
+                self._open()
+        return self.why_lost
+
     def close(self) -> None:
         if self._handle is not None:
             self._handle.close()
@@ -279,6 +302,16 @@ class ArchivedJob:
     def indexed(self) -> Iterator[IndexEntry]:
         """The entries of the index, without those that are deleted."""
         return (entry for entry in self._index.entries() if entry.kind != DELETED)
+
+    def why_locked(self, wanted: Callable[[RelPath], bool]) -> AuxError | None:
+        """Why no copy can give an archive that holds bytes of what is wanted, for want of a key."""
+        needed = {
+            entry.job
+            for entry in self.entries()
+            if isinstance(entry, ArchivedFile) and entry.size and wanted(RelPath(entry.path))
+        }
+        archives = (self._archives[job] for job in sorted(needed) if job in self._archives)
+        return next(filter(None, (archive.why_locked() for archive in archives)), None)
 
     def open_file(self, entry: FileEntry) -> ArchivedHandle:
         """See `JobReader`; takes what `entries` gave.

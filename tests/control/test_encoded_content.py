@@ -100,3 +100,24 @@ def test_a_promoted_copy_is_plain_for_what_comes_and_keeps_what_it_has(
         now = datetime.now(UTC)
         assert apply_site(catalog, exported, "site.toml", dry_run=True, now=now) == []
     assert key.recipient not in exported
+
+
+def test_without_a_key_nothing_is_written_and_with_it_the_same_place_takes_all(
+    cell: BackupCell, key: Key, tmp_path: Path
+) -> None:
+    make_tree(cell.source)
+    cell.configure("", SEALED.format(root=cell.root, recipient=key.recipient))
+    job = cell.back_up()
+    assert cell.copy_all().state == "completed"
+    target = tmp_path / "target"
+
+    locked = restore(cell, target, job.id, copy="sealed")
+    there = target.exists()
+    opened = restore(cell, target, job.id, copy="sealed", identity_files=[str(key.path)])
+
+    assert (locked.state, there) == ("failed", False)
+    assert "nothing was written" in locked.reason
+    assert "--identity" in locked.reason
+    assert opened.state == "completed", opened.reason
+    assert look(target / str(cell.source).lstrip("/")) == look(cell.source)
+    assert 0 < opened.bytes_done == opened.bytes_total
