@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from engine.catalog import config, jobs, ledger, requests
 from engine.catalog.values import CopyValue, JobCopyValue
-from engine.model.errors import NotFoundError, UsageError
+from engine.model.errors import AuxError, NotFoundError, UsageError
 from engine.model.states import CopyKind, JobCopyState, JobState, Level, Operation, SubclientKind
 from engine.operations.jobcopies import copy_named, ids_of
 from engine.operations.planning import Scope, load_scope
@@ -128,14 +128,24 @@ def _check_repair(session: Session, payload: Payload) -> NewJob:
     ids = ids_of(payload)
     if not ids:
         raise UsageError("no backup job is named", hint="name one or more by their ids")
+    refused: dict[int, AuxError] = {}
     for backup_job_id in ids:
-        lines = {line.copy_id: line for line in ledger.copies_of(session, backup_job_id)}
-        _check_repairable(session, scope, copy, backup_job_id, lines)
+        try:
+            lines = {line.copy_id: line for line in ledger.copies_of(session, backup_job_id)}
+            _check_repairable(session, scope, copy, backup_job_id, lines)
+        except (UsageError, NotFoundError) as err:
+            refused[backup_job_id] = err
+    if len(refused) == len(ids):
+        raise next(iter(refused.values()))
     return NewJob(
         policy_id=scope.policy.id,
         policy=scope.policy.name,
         copies=(copy.name,),
-        options={"backup_jobs": ids, "retries": 3},
+        options={
+            "backup_jobs": [backup_job_id for backup_job_id in ids if backup_job_id not in refused],
+            "refused": {str(id_): [err.message, err.hint] for id_, err in refused.items()},
+            "retries": 3,
+        },
         priority=_priority(payload),
     )
 

@@ -183,7 +183,9 @@ class Requests:
         now = self.controller.clock()
 
         def create(session: Any) -> int:
-            options, policy_id, policy, copies = check_restore(session, request.payload)
+            options, policy_id, policy, copies = check_restore(
+                session, self.controller.home, request.payload
+            )
             job_id = jobs.create_job(
                 session,
                 operation=Operation.RESTORE,

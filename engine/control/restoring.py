@@ -12,6 +12,7 @@ from engine.catalog import config, ledger
 from engine.catalog.home import Home
 from engine.catalog.opening import open_catalog
 from engine.control.asking import request
+from engine.model.errors import UsageError
 from engine.model.names import path_to_json, refuse_unwritable
 from engine.model.states import Operation, RequestKind
 from engine.operations.restore import check_restore
@@ -69,6 +70,8 @@ def run_restore(
     Raises:
         UsageError, NotFoundError: refused; nothing was changed.
     """
+    if not to.strip():
+        raise UsageError("no target is named", hint="name a directory: --to DIR")
     payload = {
         **_payload(backup_job_id, os.path.abspath(to), copy, subclient, as_of),
         "marked": [path_to_json(path) for path in paths],
@@ -97,7 +100,7 @@ def preview_restore(
     catalog = open_catalog(home)
     try:
         with catalog.read() as session:
-            options, policy_id, policy, copies = check_restore(session, payload)
+            options, policy_id, policy, copies = check_restore(session, home, payload)
             job = ledger.backup_job(session, options["backup_job_id"])
             value = next(v for v in config.subclients(session) if v.id == job.subclient_id)
             every = [each.name for each in config.copies(session, policy_id)]

@@ -33,6 +33,7 @@ from engine.model.errors import (
     NotFoundError,
     SourceCorrupt,
     SourceError,
+    UsageError,
 )
 from engine.model.names import shown
 from engine.model.states import (
@@ -104,9 +105,12 @@ class Repair:
         context = self.context
         scope, cases = await context.store.read(self._cases)
         libraries, _ = await probe_libraries(context, scope)
-        self.failures = {}
+        self.failures = {
+            int(backup_job_id): UsageError(message, hint=hint)
+            for backup_job_id, (message, hint) in self.job.options.get("refused", {}).items()
+        }
         await context.update(
-            backup_jobs_total=len(self.done) + len(cases),
+            backup_jobs_total=len(self.done) + len(cases) + len(self.failures),
             bytes_total=sum(item.size_bytes for item in self.done.values())
             + sum(case.bad.line.size_bytes for case in cases),
             **self._counts(),

@@ -13,6 +13,7 @@ import aiofiles.os
 from sqlmodel import Session
 
 from engine.catalog import config, jobs, ledger
+from engine.catalog.home import Home
 from engine.catalog.values import CopyValue, JobValue
 from engine.library.age import load_identities
 from engine.library.interface import Library
@@ -65,7 +66,7 @@ class Candidate:
 
 
 def check_restore(
-    session: Session, payload: dict[str, Any]
+    session: Session, home: Home, payload: dict[str, Any]
 ) -> tuple[dict[str, Any], int, str, list[str]]:
     """Refuses a restore that cannot work; returns options, policy and copies for the job's row.
 
@@ -87,7 +88,7 @@ def check_restore(
         raise UsageError(f"the target {target!r} is not an absolute path")
     if os.path.lexists(target) and not os.path.isdir(target):
         raise UsageError(f"the target {shown(target)} is not a directory")
-    refuse_protected(session, target)
+    refuse_protected(session, home, target)
     options = {
         "backup_job_id": backup_job_id,
         "to": target,
@@ -118,14 +119,15 @@ def identity_files_of(payload: dict[str, Any]) -> list[str]:
     return files
 
 
-def refuse_protected(session: Session, target: str) -> None:
-    """Refuses a target in a library or a landing directory: nothing but copies is written there.
+def refuse_protected(session: Session, home: Home, target: str) -> None:
+    """Refuses a target in a library, a landing directory or the home: nothing of others is written there.
 
     Raises:
         UsageError: names what lies there.
     """
     real = os.path.realpath(target)
     protected = {
+        str(home.path): "the home of this CommCell (AUXTUI_HOME)",
         **{library.url: f"library {library.name}" for library in config.libraries(session)},
         **{
             value.landing: f"the landing directory of {value.client}/{value.name}"
@@ -289,11 +291,14 @@ class Restore:
         first = ", ".join(shown(path) for path in result.refused[:3])
         note = "what was restored before stays" if self._has_begun else "nothing was written"
         more = f" and {len(result.refused) - 3} more" if len(result.refused) > 3 else ""
+        advice = "restore elsewhere, or with --overwrite"
+        if result.is_stuck:
+            advice = "restore elsewhere, or move it away: no directory is replaced, nor by one"
         return AttemptEnd(
             kind="ended",
             state=JobState.FAILED,
             reason=f"refused: in {shown(self.job.options['to'])} there is already {first}{more}; "
-            f"{note} (restore elsewhere, or with --overwrite)",
+            f"{note} ({advice})",
             exit_code=EXIT_USAGE,
         )
 

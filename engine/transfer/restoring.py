@@ -66,6 +66,8 @@ class RestoreResult:
     size_bytes: int
     refused: tuple[RelPath, ...] = ()
     """Taken already in the target; when there are any, nothing was written."""
+    is_stuck: bool = False
+    """One of them cannot be replaced: a directory, or what is where a directory must be."""
     failed: tuple[FailedPath, ...] = ()
     """Damaged or unreadable in this copy; everything else was restored."""
     warnings: tuple[str, ...] = ()
@@ -160,6 +162,7 @@ class Restoration:
         beside: Beside = _nothing,
     ) -> None:
         self.refused: list[RelPath] = []
+        self._is_stuck = False
         self._reading = reading
         self._target = target
         self._wanted = wanted
@@ -182,6 +185,8 @@ class Restoration:
                     self._sort(entry, unwanted)
                     if not self._target.is_free(entry, parents):
                         self.refused.append(entry.path)
+                        if not self._target.is_free(entry, parents, overwriting=True):
+                            self._is_stuck = True
                 elif isinstance(entry, FileEntry):
                     unwanted.add(entry.path)
 
@@ -238,6 +243,7 @@ class Restoration:
             links=self._link_count,
             size_bytes=self._size_bytes,
             refused=tuple(self.refused),
+            is_stuck=self._is_stuck,
             failed=tuple(FailedPath(path, err) for path, err in sorted(self._failed.items())),
             warnings=tuple(self._target.warnings),
         )

@@ -88,8 +88,14 @@ class RestoreTarget:
         """For `is_free`, of one thread; makes nothing."""
         return Parents(self._root)
 
-    def is_free(self, entry: Entry, parents: Parents) -> bool:
-        """False when something is in the way of an entry."""
+    def is_free(self, entry: Entry, parents: Parents, *, overwriting: bool = False) -> bool:
+        """False when something is in the way of an entry.
+
+        Args:
+            entry: what is to be made.
+            parents: see `parents`.
+            overwriting: as it were if files and links were replaced.
+        """
         with on_destination("look at", entry.path):
             try:
                 parent, name = parents.of(entry.path)
@@ -104,7 +110,7 @@ class RestoreTarget:
                 raise
         if isinstance(entry, DirectoryEntry):
             return stat.S_ISDIR(found.st_mode)
-        return self._overwrite and not stat.S_ISDIR(found.st_mode)
+        return (self._overwrite or overwriting) and not stat.S_ISDIR(found.st_mode)
 
     def new_file(self, entry: FileEntry, path: RelPath) -> RestoredFile:
         """A file without a name yet, in the directory where it will have one."""

@@ -8,7 +8,7 @@ import pytest
 
 from engine.catalog.values import JobValue
 from engine.control import frontdoor
-from engine.model.errors import UsageError
+from engine.model.errors import NotFoundError, UsageError
 from tests.cell import SECOND, Cell
 from tests.control.test_verification import copied, flip
 from tests.control.upkeep import errors_of, events_of, repair, serving, verify
@@ -107,3 +107,57 @@ def test_damage_in_a_landing_directory_is_never_to_be_repaired_there(cell: Cell)
 
     assert line.state == "bad"
     assert line.next_step == f"get it back elsewhere: auxtui restore {ids['one.dump']} --to DIR"
+
+
+def test_a_restore_goes_nowhere_by_mistake(cell: Cell) -> None:
+    ids = copied(cell)
+    with serving(cell):
+        with pytest.raises(UsageError, match="no target is named"):
+            frontdoor.run_restore(
+                cell.home,
+                ids["two"],
+                to="",
+                copy=None,
+                path_globs=(),
+                overwrite=False,
+                by="test",
+            )
+        for inside in (cell.home.path, cell.home.path / "manifests/new"):
+            with pytest.raises(UsageError, match="AUXTUI_HOME"):
+                restore(cell, ids["two"], inside)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_cannot_be_replaced_is_not_advised_to_be(cell: Cell, overwrite: bool) -> None:
+    ids = copied(cell)
+    (cell.root / "back/one.dump").mkdir(parents=True)
+    (cell.root / "other").mkdir()
+    (cell.root / "other/one.dump").write_bytes(b"1")
+    with serving(cell):
+        stuck = restore(cell, ids["one.dump"], cell.root / "back", overwrite=overwrite)
+        other = restore(cell, ids["one.dump"], cell.root / "other", overwrite=overwrite)
+
+    assert stuck.state == "failed"
+    assert "--overwrite" not in stuck.reason
+    assert "move it away" in stuck.reason
+    assert other.state == ("completed" if overwrite else "failed")
+    assert overwrite or "--overwrite" in other.reason
+
+
+def test_what_can_be_repaired_is_whatever_else_was_named(cell: Cell) -> None:
+    ids = copied(cell, SECOND)
+    with serving(cell):
+        flip(big(cell, job=ids["two"]))
+        verify(cell)
+        frontdoor.decide(cell.home, "databases", "second", [ids["two"]], "bad", by="test")
+        job = repair(cell, 99, ids["two"])
+        with pytest.raises(NotFoundError):
+            repair(cell, 98, 99)
+        again = cell.wait(frontdoor.resubmit(cell.home, job.id, by="test"))
+
+    assert job.state == "completed_with_errors"
+    assert (job.backup_jobs_done, job.backup_jobs_failed) == (1, 1)
+    (error,) = errors_of(cell, job.id)
+    assert (error.backup_job_id, "99" in error.error) == (99, True)
+    assert cell.ledger()[b"two"].state == "available"
+    assert again.state == "completed"
