@@ -8,7 +8,7 @@ import typer
 
 from auxtui import format as fmt
 from auxtui.cli.completing import job_ids, policy_names
-from auxtui.cli.job_record import JobRecord, record_document, show_record
+from auxtui.cli.job_record import JobRecord, copy_limits, record_document, show_record
 from auxtui.cli.output import say, write_json
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, Terms, terms_of, whoami
 from auxtui.cli.times import Times
@@ -72,12 +72,13 @@ def show(
             attempts=live.attempts(job_id),
             plan=live.plan(job_id),
         )
+        limits = copy_limits(live, record.job)
     if terms.as_json:
         write_json(record_document(record, with_lines=plan))
     elif plan:
         _show_plan(record, terms.times())
     else:
-        show_record(record, terms.times())
+        show_record(record, terms.times(), limits)
 
 
 def _show_plan(record: JobRecord, times: Times) -> None:

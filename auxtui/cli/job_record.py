@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auxtui import format as fmt
 from auxtui.cli.output import say, write_facts
@@ -13,6 +13,10 @@ from auxtui.cli.times import Times
 from auxtui.cli.waiting import error_line
 from engine.catalog.live_documents import iso, job_document
 from engine.catalog.values import AttemptValue, JobErrorValue, JobValue
+from engine.model.states import Operation
+
+if TYPE_CHECKING:
+    from engine.catalog.live import LiveCatalog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,23 @@ def record_document(record: JobRecord, *, with_lines: bool) -> dict[str, Any]:
     }
 
 
-def show_record(record: JobRecord, times: Times) -> None:
+def copy_limits(live: LiveCatalog, job: JobValue) -> dict[str, int]:
+    """The throttles of the copies of a job that hold now, in bytes per second."""
+    from engine.model.clock import system_clock
+    from engine.policy.throttling import rate_at, timetable_from
+
+    if job.operation != Operation.AUXCOPY or job.state.is_final:
+        return {}
+    zone, now, found = live.time_zone(), system_clock(), {}
+    for copy, (limit_bps, rows) in live.throttles(job.policy).items():
+        timetable = timetable_from(throttle_bps=limit_bps, rows=rows, time_zone=zone)
+        rate_bps = rate_at(timetable, now)
+        if rate_bps is not None and copy in job.copies:
+            found[copy] = rate_bps
+    return found
+
+
+def show_record(record: JobRecord, times: Times, limits: Mapping[str, int]) -> None:
     """Prints what a person asks first, then attempts and errors."""
     job = record.job
     plan = totals(record.plan or {}) if record.has_plan else []
@@ -63,7 +83,7 @@ def show_record(record: JobRecord, times: Times) -> None:
         [
             *_what(job, times),
             *(("plan" if line == plan[0] else " ", line) for line in plan),
-            *_progress(job),
+            *_progress(job, limits),
             *_attempts(record.attempts, times),
             ("errors", job.errors),
         ]
@@ -91,7 +111,7 @@ def _what(job: JobValue, times: Times) -> list[tuple[str, Any]]:
     ]
 
 
-def _progress(job: JobValue) -> list[tuple[str, Any]]:
+def _progress(job: JobValue, limits: Mapping[str, int]) -> list[tuple[str, Any]]:
     share = f" ({fmt.percent(job.bytes_done, job.bytes_total)} %)" if job.bytes_total else ""
     limited_by = f", limited by {job.streams_limited_by}" if job.streams_limited_by else ""
     return [
@@ -104,9 +124,17 @@ def _progress(job: JobValue) -> list[tuple[str, Any]]:
         ("not read again", fmt.size(job.bytes_reused) if job.bytes_reused else ""),
         ("rate", fmt.rate(job.bytes_per_second)),
         ("left", fmt.duration(job.seconds_left)),
-        ("throttle", fmt.limit(job.throttle_bps)),
+        ("throttle", _throttle(job, limits)),
         ("streams", f"{job.streams}{limited_by}" if job.streams else ""),
     ]
+
+
+def _throttle(job: JobValue, limits: Mapping[str, int]) -> str:
+    """Whose limits hold: those of the job and of its copies, which hold together."""
+    if not limits:
+        return fmt.limit(job.throttle_bps)
+    own = [f"{fmt.rate(job.throttle_bps)} of the job"] if job.throttle_bps else []
+    return "; ".join([*own, *(f"{fmt.rate(bps)} of copy {name}" for name, bps in limits.items())])
 
 
 def _attempts(attempts: Iterable[AttemptValue], times: Times) -> list[tuple[str, Any]]:

@@ -95,6 +95,17 @@ class EstateQueries(WatchQueries, RuleQueries):
         cell = self._rows("SELECT time_zone FROM commcell")
         return str(cell[0]["time_zone"]) if cell else "UTC"
 
+    def throttles(self, policy: str) -> dict[str, tuple[int | None, list[dict[str, Any]]]]:
+        """Limits of the copies of a policy by name: outside of all rows, and the rows of a week."""
+        return {
+            row["name"]: (row["throttle_bps"], json.loads(row["throttle_timetable"] or "[]"))
+            for row in self._rows(
+                "SELECT c.name, c.throttle_bps, c.throttle_timetable FROM policy_copy c"
+                " JOIN storage_policy p ON p.id = c.policy_id WHERE p.name = ?",
+                policy,
+            )
+        }
+
     def copy_counts(self) -> dict[int, CopyCounts]:
         """Per copy id: backup jobs by state, and bytes that are owed."""
         counted: dict[int, dict[str, int]] = defaultdict(dict)

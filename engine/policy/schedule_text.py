@@ -95,7 +95,16 @@ def parse_schedule(text: str, zone: str = "UTC") -> Schedule:
             for clause in reversed(clauses):
                 schedule = _with_clause(schedule, clause)
             return _checked(schedule)
-    raise UsageError(f"{shown(text[:60])!r} is not a schedule", hint=_HINT)
+    raise UsageError(f"{shown(text[:60])!r} is not a schedule", hint=_nearest(text))
+
+
+def _nearest(text: str) -> str:
+    """The form that looks most like what was typed."""
+    from rapidfuzz import fuzz, process  # slow to import, and only a wrong schedule needs it
+
+    words = " ".join(text[:200].lower().split())
+    form = process.extractOne(words, FORMS, scorer=fuzz.ratio)[0]
+    return f"the nearest form is {form!r}; the guide lists all (Schedules and operation windows)"
 
 
 def _with_clause(schedule: Schedule, clause: re.Match[str]) -> Schedule:

@@ -60,6 +60,15 @@ class RestoredFile:
             write_range(self.aside.fd, view, offset, sparse=self.entry.sparse)
 
 
+def _missing(path: bytes) -> list[bytes]:
+    """The directories on the way to a path that are not there yet, the deepest first."""
+    found, at = [], os.path.abspath(path)
+    while not os.path.lexists(at):
+        found.append(at)
+        at = os.path.dirname(at)
+    return found
+
+
 class RestoreTarget:
     """A target directory; thread-safe. Every call raises the error of a destination that failed.
 
@@ -77,12 +86,18 @@ class RestoreTarget:
         self._lock = threading.Lock()
         self._renamed_in: set[bytes] = set()
         with on_destination("open", path):
+            self._made = _missing(path)
             os.makedirs(path, TARGET_MODE, exist_ok=True)
             self._root = open_root(path)
 
     def close(self) -> None:
-        """Closes the target."""
+        """Closes the target; directories on the way to it that this made and left empty go again."""
         os.close(self._root)
+        for made in self._made:
+            try:
+                os.rmdir(made)
+            except OSError:
+                break  # something is in it, which is the rule; or somebody else has removed it
 
     def parents(self) -> Parents:
         """For `is_free`, of one thread; makes nothing."""

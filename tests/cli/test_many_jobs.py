@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -130,3 +131,45 @@ def test_what_runs_is_asked_last(two_policies, kind):
 
     assert [each.id for each in _chosen(Live(), kind, "")] == [2, 1, 3]
     assert [each.id for each in _chosen(Live(), RequestKind.RESUME, "")] == []
+
+
+THROTTLED = """
+[policies.slow.copies.away]
+kind = "synchronous"
+library = "vault"
+throttle = "2MiB/s"
+"""
+
+
+def test_a_job_says_whose_throttle_limits_it(two_policies):
+    assert two_policies.configure(SECOND_POLICY + THROTTLED).code == 0
+    ask = two_policies.within
+    job = str(suspended(two_policies, "slow"))
+
+    alone = ask("job", "show", job).out
+    assert ask("job", "throttle", job, "1MiB/s").code == 0
+    both = ask("job", "show", job).out
+    assert ask("job", "kill", job).code == 0
+
+    assert re.search(r"^throttle +2.00 MiB/s of copy away$", alone, re.MULTILINE), alone
+    assert re.search(
+        r"^throttle +1.00 MiB/s of the job; 2.00 MiB/s of copy away$", both, re.MULTILINE
+    )
+
+
+def test_a_schedule_that_is_none_is_answered_with_the_nearest_form(two_policies):
+    said = two_policies.within(
+        "auxcopy", "databases", "--schedule", "dayly at 22:00", "--name", "night"
+    )
+    assert said.code == 2
+    assert "the nearest form is 'daily at 22:00'" in said.err
+    assert len(said.err) < 250
+
+
+def test_a_restore_that_matches_nothing_leaves_no_directory(two_policies, tmp_path):
+    assert two_policies.within("scan").code == 0
+    target = tmp_path / "new" / "deep"
+    said = two_policies.within("restore", "1", "--to", str(target), "--path", "no*", "--wait")
+    assert said.code == 1
+    assert "nothing" in said.out
+    assert not (tmp_path / "new").exists()
