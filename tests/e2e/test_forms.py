@@ -119,7 +119,9 @@ def test_marked_paths_of_a_backup_job_are_restored_and_nothing_else(cell: Cell, 
     terminal.keys("s")
     terminal.sees("To the directory", "1 path: one/etc of backup job")
     terminal.keys("C-u")
-    terminal.until(lambda screen: bool(re.search(r"To the directory *$", screen, re.M)), "emptied")
+    terminal.until(
+        lambda screen: bool(re.search(r"To the directory *$", screen, re.MULTILINE)), "emptied"
+    )
     terminal.write(str(target))
     terminal.keys("F2")
 
