@@ -12,7 +12,7 @@ from auxtui.actions import Action, key_name, keys_of
 from auxtui.contents import Moment
 from auxtui.feed_values import Pulse
 from auxtui.gates import Gate
-from auxtui.health import Trouble
+from auxtui.health import Trouble, has_died
 from auxtui.inert import safe
 from auxtui.present import Cell, Look, Tone
 from auxtui.tree import grade_sign
@@ -70,6 +70,8 @@ def title_cells(crumbs: Sequence[str], state: State, look: Look) -> tuple[list[C
         right.append(Cell("  "))
     if state.pulse.service_alive:
         right.append(Cell("service up ", Tone.OK))
+    elif has_died(state.pulse) and not state.pulse.active:
+        right.append(Cell("service died ", Tone.WARN))
     else:
         tone = Tone.BAD if state.pulse.active else Tone.MUTED
         right.append(Cell("service down " if state.pulse.active else "service idle ", tone))

@@ -76,6 +76,12 @@ def troubles(
     return tuple(sorted(found, key=lambda trouble: -trouble.grade))
 
 
+def has_died(pulse: Pulse) -> bool:
+    """True when no service runs, and the last one did not say that it stops."""
+    state = pulse.service.state if pulse.service is not None else ""
+    return not pulse.service_alive and state not in ("stopped", "")
+
+
 def worst_by_node(found: Iterable[Trouble]) -> dict[tuple[str, int], Trouble]:
     """The worst trouble of each node of the tree."""
     worst: dict[tuple[str, int], Trouble] = {}
@@ -97,7 +103,7 @@ def _of_service(pulse: Pulse) -> Iterator[Trouble]:
                 hint="a disk may hang; `auxtui doctor`, then `auxtui service status`",
             )
         return
-    died = pulse.service is not None and pulse.service.state not in ("stopped", "")
+    died = has_died(pulse)
     if waiting:
         text = "the service has died" if died else "the service is not running"
         yield Trouble(

@@ -22,6 +22,7 @@ from engine.catalog.checking import check_catalog
 from engine.catalog.faults import newest_backup
 from engine.catalog.home import Home
 from engine.catalog.opening import Catalog, open_catalog
+from engine.catalog.refusing import refuse_to_replace
 from engine.catalog.values import Finding, LibraryValue, ServiceValue, SubclientValue
 from engine.control.lock import is_held
 from engine.library import open_library
@@ -43,6 +44,10 @@ def examine(home: Home) -> list[Finding]:
     """Looks at this host, this home and all that the catalog names."""
     found = [*_program(), *_terminal(os.environ), *_home(home)]
     if not home.catalog.exists():
+        try:
+            refuse_to_replace(home)
+        except AuxError as err:
+            return [*found, _error(err.message, err.hint)]
         hint = "make one with: auxtui apply FILE.toml (or auxtui demo)"
         return [*found, _warning(f"there is no catalog in {shown(str(home.path))}", hint)]
     damage = check_catalog(home)

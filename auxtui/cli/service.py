@@ -9,6 +9,7 @@ import typer
 
 from auxtui.cli.output import say, write_facts, write_json, write_text
 from auxtui.cli.terms import HomeOption, JsonOption, Terms, terms_of, whoami
+from engine.model.errors import EXIT_FAILED
 
 if TYPE_CHECKING:
     from engine.control.frontdoor import ServiceStatus
@@ -54,17 +55,18 @@ def stop(ctx: typer.Context, home: HomeOption = None, as_json: JsonOption = Fals
 
 @app.command()
 def status(ctx: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Whether the service runs."""
-    _report(terms_of(ctx, home, as_json))
+    """Whether the service runs; one that died without stopping is a failure."""
+    if _report(terms_of(ctx, home, as_json)).state == "died":
+        raise typer.Exit(EXIT_FAILED)
 
 
-def _report(terms: Terms) -> None:
+def _report(terms: Terms) -> ServiceStatus:
     from engine.control import frontdoor
 
     status = frontdoor.service_status(terms.home)
     if terms.as_json:
         write_json(_document(status))
-        return
+        return status
     times = terms.times()
     write_facts(
         [
@@ -78,6 +80,7 @@ def _report(terms: Terms) -> None:
             ("home", terms.home.path),
         ]
     )
+    return status
 
 
 def _document(status: ServiceStatus) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def corrupt(home: Home, why: str) -> CatalogCorrupt:
     return CatalogCorrupt(
         f"the catalog {shown(str(home.catalog))} is damaged: {why}",
         hint=f"it is left as it is: stop the service, move catalog.db and its -wal and -shm aside, "
-        f"and {source}; the copies themselves are whole without it",
+        f"and {source}; or move the whole home aside, apply the site file, and run: auxtui catalog "
+        "rebuild. The copies themselves are whole without it",
     )
 
 

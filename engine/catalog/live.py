@@ -17,11 +17,13 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
+from engine.catalog.home import Home
 from engine.catalog.live_estate import EstateQueries
 from engine.catalog.live_jobs import JobQueries
 from engine.catalog.live_ledger import LedgerQueries
 from engine.catalog.live_rows import at, reading, to_text
 from engine.catalog.live_values import RequestAnswer
+from engine.catalog.refusing import refuse_to_replace
 from engine.catalog.values import ServiceValue
 from engine.model.errors import NotFoundError
 from engine.model.states import RequestKind
@@ -37,11 +39,12 @@ class LiveCatalog(EstateQueries, JobQueries, LedgerQueries):
 
     Raises:
         NotFoundError: there is no such file.
-        CatalogCorrupt: it is not a catalog.
+        CatalogCorrupt: it is not a catalog, or was lost.
     """
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
+            refuse_to_replace(Home(path.parent))
             raise NotFoundError(
                 f"no catalog at {path}",
                 hint="make one with `auxtui apply FILE.toml`, or try `auxtui demo`",

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from auxtui.cli.main import main
+from engine.catalog.events import events
+from engine.catalog.opening import open_catalog
 from tests.cli.conftest import SITE
 
 REFUSED = [
@@ -206,3 +208,36 @@ def test_apply_with_a_library_of_another_commcell_is_no_success(auxtui) -> None:
     assert "belongs to another CommCell" in said.err
     assert "the configuration is applied, but library vault is offline" in said.err
     assert auxtui("export").code == 0
+
+
+def test_a_lost_catalog_has_one_advice_wherever_it_is_missed(auxtui) -> None:
+    auxtui.cell.apply()
+    auxtui.site.write_text(SITE.format(root=auxtui.cell.root))
+    auxtui.cell.home.manifest(1).write_bytes(b"kept")
+    auxtui.cell.home.catalog.unlink()
+
+    said = [auxtui("jobs"), auxtui("doctor"), auxtui("apply", str(auxtui.site))]
+
+    for each in said:
+        assert each.code == 1
+        assert (
+            "catalog.db is missing, manifests of its backup jobs are there" in each.out + each.err
+        )
+        assert "auxtui catalog rebuild" in each.out + each.err
+    assert not auxtui.cell.home.catalog.exists()
+
+
+def test_the_status_of_a_service_that_died_is_a_failure(auxtui) -> None:
+    auxtui.cell.apply()
+    assert auxtui("service", "status").code == 0  # none ever ran
+    assert auxtui("service", "start").code == 0
+    auxtui.cell.kill9()
+
+    said = auxtui("service", "status", "--json")
+
+    assert said.code == 1
+    assert said.document["state"] == "died"
+    assert auxtui("service", "start").code == 0
+    with open_catalog(auxtui.cell.home) as catalog, catalog.read() as session:
+        died = [each for each in events(session) if each.code == "service.died"]
+    assert [each.severity.value for each in died] == ["warning"]
