@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from auxtui.cli.output import tell
 from auxtui.cli.terms import Terms
@@ -18,7 +20,8 @@ from engine.model.errors import EXIT_TRY_LATER, UsageError
 from engine.model.states import JobState, Operation
 from engine.policy.values import RunOptions
 
-WATCHED_BPS = 24 << 20  # slow enough to be watched for a minute
+WATCHED_S = 90  # so long there is something to watch, whatever this host is able to
+LEAST_BPS = 256 << 10
 BY = "demo"
 
 
@@ -42,6 +45,12 @@ def run_demo(
     except KeyboardInterrupt:
         tell("stopped; what is there stays, the same command goes on")
         return EXIT_TRY_LATER
+
+
+def watched_bps(plan: Mapping[str, Any]) -> int:
+    """The throttle with which the largest copy of a plan takes `WATCHED_S` seconds."""
+    largest = max((total["bytes"] for total in plan["copy_totals"]), default=0)
+    return max(LEAST_BPS, int(largest) // WATCHED_S)
 
 
 class _Demo:
@@ -108,7 +117,8 @@ class _Demo:
             except OSError as err:
                 raise self.place.refusal(err) from err
             self._scan()
-        options = RunOptions(throttle_bps=WATCHED_BPS, description="the demo's job to watch")
+        plan = frontdoor.preview(self.home, policy, RunOptions())
+        options = RunOptions(throttle_bps=watched_bps(plan), description="the demo's job to watch")
         frontdoor.run_auxcopy(self.home, policy, options, by=BY)
 
     def _jobs_of(self, policy: str) -> list[JobValue]:
