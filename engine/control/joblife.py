@@ -183,6 +183,8 @@ class JobLife:
                 return
             end = await self._attempt(operation)
             if end.kind == "cancelled":
+                if await self._is_to_be_killed():
+                    await operation.conclude()  # no later attempt will tell what went wrong
                 if not await self._interrupted(end):
                     return
                 job = await self.journal.job(context.job_id)
@@ -288,6 +290,11 @@ class JobLife:
             return True
         await self._stopped(end.reason)
         return False
+
+    async def _is_to_be_killed(self) -> bool:
+        if self.context.stop_kind in ("hold", "preempted"):
+            return False
+        return (await self.journal.job(self.context.job_id)).desired == "kill"
 
     async def _stopped(self, reason: str) -> None:
         """The state of a job that was told to stop."""
