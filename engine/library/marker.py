@@ -119,7 +119,8 @@ class Marker:
         if identity.commcell_id != self._commcell_id:
             raise self.offline(
                 f"it belongs to another CommCell, {shown(identity.commcell)}",
-                "use another directory, or the CommCell that it belongs to",
+                "use another directory, or the CommCell that it belongs to; if that one's catalog "
+                "is lost: auxtui catalog rebuild",
             )
         if self.uuid and identity.uuid != self.uuid:
             raise self.offline(

@@ -58,11 +58,13 @@ def session_of(page: Path) -> Session:
         if kind == "file":
             session.steps.append((detail, text))
         elif kind == "session":
-            session.steps += [_command(line, detail) for line in text.splitlines() if line.strip()]
+            session.steps += [
+                command_of(line, detail) for line in text.splitlines() if line.strip()
+            ]
     return session
 
 
-def _command(line: str, detail: str) -> Command:
+def command_of(line: str, detail: str) -> Command:
     wanted = _EXIT.search(line)
     return Command(
         _EXIT.sub("", line), int(wanted[1]) if wanted else 0, in_home=detail == "in the home"
