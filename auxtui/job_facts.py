@@ -23,9 +23,14 @@ from auxtui.present import (
 )
 from engine.catalog.live_values import Estate, LiveItem
 from engine.catalog.values import AttemptValue, JobErrorValue, JobValue, RateSampleValue
-from engine.model.states import JobState
+from engine.model.states import JobState, Operation
 
 PLOT_CELLS = 40
+
+
+def _throttle(job: JobValue) -> str:
+    own = f"{fmt.rate(job.throttle_bps)} of the job" if job.throttle_bps else "none of the job"
+    return f"{own}; those of its copies hold too" if job.operation is Operation.AUXCOPY else own
 
 
 def general_facts(job: JobValue, look: Look) -> list[Fact]:
@@ -40,7 +45,7 @@ def general_facts(job: JobValue, look: Look) -> list[Fact]:
         ("Started by", Cell(f"{safe(job.initiated_by) or '-'}, {look.time(job.created_at)}")),
         ("Ran", Cell(_ran(job, look))),
         ("Priority", Cell(f"{job.priority} (0 first, 9 last)")),
-        ("Throttle", Cell(fmt.limit(job.throttle_bps))),
+        ("Throttle", Cell(_throttle(job))),
         ("Errors", Cell(str(job.errors), Tone.BAD if job.errors else Tone.PLAIN)),
     ]
     if job.reason or until:

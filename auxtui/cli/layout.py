@@ -199,7 +199,8 @@ def _row(shown: Sequence[_Column], below: Sequence[_Column], at: int, width: int
         text = column.cells[at]
         if text in ("", "-"):
             continue
-        label = "" if column.heading == "reason" else f"{column.heading}: "
+        inside = f" ({column.lines[1]})" if len(column.lines) > 1 else ""
+        label = "" if column.heading == "reason" else f"{column.heading}{inside}: "
         lines = _wrapped(f"{label}{text}", max(TEXT_LEAST, width - len(INDENT)))
         found.extend(f"{INDENT}{line}" for line in lines)
     return found

@@ -201,6 +201,15 @@ def test_a_wide_character_counts_as_the_two_columns_that_it_takes():
     assert cell_len(shortened("日本語日本語", 9)) <= 9
 
 
+def test_a_text_below_the_row_keeps_its_name_and_zone():
+    headings = ["job", "forecast\nEurope/Berlin"]
+    table = lay_out(headings, [["1", "caught up Thursday 11:01, " + "x" * 20]], width=25)
+    assert table.headings == ("job",)
+    assert table.rows[0].strip() == "1"
+    assert table.rows[1].startswith("    forecast")
+    assert "(Europe/Berlin):" in " ".join(table.rows)
+
+
 def test_what_cannot_be_narrower_is_never_cut():
     table = lay_out(["job", "state"], [["123456789", "completed with errors"]], width=10)
     assert table.rows == ("123456789  completed with errors",)

@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from auxtui.actions import BY_ID, Target
+from auxtui.job_facts import general_facts
+from auxtui.present import Look
 from auxtui.proven import torn_bytes
 from engine.catalog.live import LiveCatalog
 from engine.model.entries import MAX_CHUNK_BYTES
@@ -33,3 +35,15 @@ def test_the_question_before_a_kill_says_what_is_copied_again(home):
     said = BY_ID["job.kill"].consequence([target])
 
     assert "300 MiB are done, up to 256 MiB in chunks not finished: copied again" in said
+
+
+def test_the_facts_of_a_job_do_not_claim_that_nothing_limits_it(home):
+    free, own = running(home, throttle_bps=None), running(home, throttle_bps=1024**2)
+    restore = replace(own, operation=Operation.RESTORE)
+    said = [dict(general_facts(job, Look()))["Throttle"].text for job in (free, own, restore)]
+
+    assert said == [
+        "none of the job; those of its copies hold too",
+        "1.00 MiB/s of the job; those of its copies hold too",
+        "1.00 MiB/s of the job",
+    ]
