@@ -17,13 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-from engine.catalog.home import Home
 from engine.catalog.live_estate import EstateQueries
 from engine.catalog.live_jobs import JobQueries
 from engine.catalog.live_ledger import LedgerQueries
 from engine.catalog.live_rows import at, reading, to_text
 from engine.catalog.live_values import RequestAnswer
-from engine.catalog.refusing import refuse_to_replace
 from engine.catalog.values import ServiceValue
 from engine.model.errors import NotFoundError
 from engine.model.states import RequestKind
@@ -44,6 +42,10 @@ class LiveCatalog(EstateQueries, JobQueries, LedgerQueries):
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
+            # Late: it brings SQLAlchemy, which quick commands must not pay for.
+            from engine.catalog.home import Home
+            from engine.catalog.refusing import refuse_to_replace
+
             refuse_to_replace(Home(path.parent))
             raise NotFoundError(
                 f"no catalog at {path}",

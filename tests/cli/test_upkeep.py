@@ -52,7 +52,7 @@ def test_the_catalog_is_rebuilt(copied):
     rebuilt = program("catalog", "rebuild", "--library", "vault")
     after = program("copies", "databases/offsite", "--json").document["job_copies"]
 
-    assert applied.code == rebuilt.code == 0, rebuilt.err
+    assert (applied.code, rebuilt.code) == (75, 0), rebuilt.err  # until then it is a stranger's
     assert "rebuilt from vault" in rebuilt.out
     assert "not known: the history of jobs" in rebuilt.err
     there = [one["backup_job_id"] for one in before if one["state"] == "available"]
