@@ -54,7 +54,10 @@ class LoopThread:
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Runs a coroutine on the loop; whoever calls owns the future."""
-        return asyncio.run_coroutine_threadsafe(work, self._started())
+        with (
+            self._lock
+        ):  # a loop that is being stopped takes nothing any more: nobody may wait for it
+            return asyncio.run_coroutine_threadsafe(work, self._started())
 
     def stop(self) -> None:
         """Cancels everything and ends the thread; a later call starts it anew."""
@@ -66,16 +69,16 @@ class LoopThread:
             thread.join()
 
     def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._thread is threading.current_thread():
-                raise RuntimeError("a blocking call on the loop of its own library")
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=_serve, args=(self._loop,), name=self._name, daemon=True
-                )
-                self._thread.start()
-            return self._loop
+        """The loop; called with the lock held."""
+        if self._thread is threading.current_thread():
+            raise RuntimeError("a blocking call on the loop of its own library")
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(
+                target=_serve, args=(self._loop,), name=self._name, daemon=True
+            )
+            self._thread.start()
+        return self._loop
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

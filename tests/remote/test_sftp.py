@@ -17,6 +17,7 @@ from engine.library.journal import journal_content, journal_lines
 from engine.library.local import LocalLibrary
 from engine.library.sftp.library import SftpLibrary
 from engine.library.sftp.link import hang_up
+from engine.library.sftp.session import SftpSession
 from engine.model.errors import (
     DestinationError,
     DestinationExists,
@@ -297,3 +298,25 @@ def test_a_job_copy_that_is_given_up_and_begun_again(library: SftpLibrary, root:
 
     check_copy(library, job)
     assert [p.name for p in (root / PLACE.policy / PLACE.copy / ".partial").iterdir()] == []
+
+
+def test_a_handle_is_closed_once(sshd: Sshd, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed twice, a handle that the server has given to another file by then would be closed."""
+    closed: list[bytes] = []
+    let_go = SftpSession.let_go
+
+    def note(self: SftpSession, handle: bytes) -> None:
+        closed.append(handle)
+        let_go(self, handle)
+
+    library = sshd.library(root)
+    library.initialise(IDENTITY)
+    writer = library.write_job(PLACE, header(), source_key="source")
+    monkeypatch.setattr(SftpSession, "let_go", note)
+
+    writer.close()
+    first = list(closed)
+    writer.close()
+
+    assert first
+    assert closed == first

@@ -45,6 +45,7 @@ class FarJournal:
         self._handle = handle
         self._end = 0
         self._is_dead = False
+        self._is_closed = False
 
     @classmethod
     async def begin(
@@ -87,9 +88,14 @@ class FarJournal:
         await self._append(drop_line(self._header, path))
 
     async def close(self) -> None:
-        """Closes the file; never raises: every line is durable already."""
+        """Closes the file, once: the server gives its handle to the next file that is opened.
+
+        Never raises: every line is durable already.
+        """
         self._is_dead = True
-        self._session.let_go(self._handle)
+        if not self._is_closed:
+            self._is_closed = True
+            self._session.let_go(self._handle)
 
     @classmethod
     async def _opened(cls, far: FarSide, path: bytes, header: JournalHeader) -> FarJournal:
