@@ -100,6 +100,16 @@ class Estate:
             },
         )
 
+    def throttle(self, job_id: int, throttle_bps: int | None) -> None:
+        """Changes the rate of a running job; a service must run."""
+        frontdoor.request(
+            self.cell.home,
+            RequestKind.THROTTLE,
+            job_id,
+            {"throttle_bps": throttle_bps},
+            by="test",
+        )
+
     def file_scan(self) -> None:
         """Files the request for a scan and does not wait."""
         self.file(RequestKind.SCAN, {"subclient": None, "accept": False})

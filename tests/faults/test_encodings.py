@@ -36,7 +36,7 @@ from tests.faults.test_crash import (
     suspend_or_resume,
 )
 from tests.faults.test_destinations import await_journal, mounted_tmpfs
-from tests.faults.test_full_disks import SLOW_BPS, SOON_S, fill
+from tests.faults.test_full_disks import CRAWL_BPS, SOON_S, fill
 
 ROUNDS = 12
 KEY = pyrage.x25519.Identity.generate()
@@ -160,10 +160,11 @@ def test_a_disk_that_is_full_in_the_middle_of_an_encoded_file(
         encoded.apply(offsite=encoding)
         encoded.start_ready(retry_delays_s=SOON_S)
         encoded.scan()
-        encoded.run(retries=200, throttle_bps=SLOW_BPS, copies=("offsite",))
-        await_journal(encoded)
+        job_id = encoded.run(retries=200, throttle_bps=CRAWL_BPS, copies=("offsite",))
+        await_journal(encoded, more_than=0)
 
         filler = fill(vault)
+        encoded.throttle(job_id, None)
         encoded.until(lambda: encoded.jobs()[-1]["state"] == "pending")
         assert encoded.oracle.examine(is_finished=False) == []
         filler.unlink()

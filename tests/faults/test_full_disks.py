@@ -15,7 +15,8 @@ from tests.faults.test_crash import progress
 from tests.faults.test_destinations import await_journal, mounted_tmpfs
 
 pytestmark = pytest.mark.needs_root
-SLOW_BPS = 3 << 20
+SLOW_BPS = 8 * CHUNK_BYTES
+CRAWL_BPS = CHUNK_BYTES  # nothing ends before the test has looked, however busy the host is
 SOON_S = [0.05] * 5
 STILL_LOOKS = 100  # of 10 ms: several times what a chunk takes
 
@@ -90,10 +91,11 @@ def test_a_library_that_fills_up_while_it_is_written_is_gone_on_with_in_the_same
     estate.apply()
     estate.start_ready(retry_delays_s=SOON_S)
     estate.scan()
-    estate.run(retries=200, throttle_bps=SLOW_BPS, copies=("offsite",))
+    job_id = estate.run(retries=200, throttle_bps=4 * CRAWL_BPS, copies=("offsite",))
     await_journal(estate)
 
     filler = fill(small_vault)
+    estate.throttle(job_id, None)
     estate.until(lambda: estate.jobs()[-1]["state"] == "pending")
     reason = estate.jobs()[-1]["reason"]
     filler.unlink()
@@ -137,7 +139,7 @@ def test_a_full_disk_under_the_catalog_loses_nothing(estate: Estate, small_home:
     estate.apply()
     estate.start_ready(retry_delays_s=SOON_S)
     estate.scan()
-    estate.run(throttle_bps=SLOW_BPS, retries=2)
+    job_id = estate.run(throttle_bps=SLOW_BPS, retries=2)
     await_journal(estate)
 
     filler = fill(small_home)
@@ -147,6 +149,7 @@ def test_a_full_disk_under_the_catalog_loses_nothing(estate: Estate, small_home:
     await_standstill(estate)
     assert estate.oracle.examine(is_finished=False) == []
     filler.unlink()
+    estate.throttle(job_id, None)
 
     estate.until(estate.is_settled)
     assert {job["state"] for job in estate.jobs()} == {"completed"}

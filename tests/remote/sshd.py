@@ -35,6 +35,7 @@ Subsystem sftp internal-sftp
 MaxStartups 100
 MaxSessions 100
 LogLevel ERROR
+SetEnv HOME={directory} PATH=/usr/bin:/bin:/usr/lib/openssh:/usr/libexec/openssh:/usr/lib/ssh
 {more}
 """
 

@@ -8,6 +8,8 @@ import stat
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from engine.library.digesting import Piece
 from engine.library.interface import Done, Library
 from engine.library.journal import journal_content, journal_lines
 from engine.library.local import LocalLibrary
+from engine.library.sftp import digests, journaling
 from engine.library.sftp.library import SftpLibrary
 from engine.library.sftp.link import hang_up
 from engine.library.sftp.session import SftpSession
@@ -263,6 +266,58 @@ def test_an_account_that_may_use_sftp_and_nothing_else(forced: Sshd, root: Path)
     assert line is not None
     assert any("b3sum" in lack for lack in line.lacks)
     assert [step.name for step in library.try_out()][-1] == "delete"
+
+
+def test_a_journal_whose_line_is_lost_half_way_leaves_no_file_open(
+    library: SftpLibrary, monkeypatch: pytest.MonkeyPatch
+):
+    job = sample_job()
+    writer = library.write_job(PLACE, header(), source_key="source")
+    write_chunks(writer, job, job.dones[:2])
+    writer.close()
+    spooled: list[SpooledTemporaryFile[bytes]] = []
+
+    def counted(size: int) -> SpooledTemporaryFile[bytes]:
+        spooled.append(SpooledTemporaryFile(size))  # noqa: SIM115 - what is tested closes it
+        return spooled[-1]
+
+    read_into = SftpSession.read_into
+
+    async def lost(*given: Any) -> int:
+        if spooled:
+            raise LibraryOffline("the line is lost")
+        return await read_into(*given)
+
+    monkeypatch.setattr(journaling.tempfile, "SpooledTemporaryFile", counted)
+    monkeypatch.setattr(SftpSession, "read_into", lost)
+    with pytest.raises(LibraryOffline):
+        library.write_job(PLACE, header(), source_key="source")
+
+    assert [copy.closed for copy in spooled] == [True]
+
+
+def test_an_account_whose_shell_does_not_come_to_an_end(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What a login runs before every command can hang: what is verified is read back, then."""
+    monkeypatch.setattr(digests, "_PROBE_S", 0.2)
+    hangs = "ForceCommand [ $SSH_ORIGINAL_COMMAND = internal-sftp ] && exec sftp-server; sleep 999"
+    with running_sshd(tmp_path / "own", hangs) as server:
+        library = server.library(root)
+        library.initialise(IDENTITY)
+        job = sample_job()
+        copy_job(library, job)
+
+        reader = library.read_job(PLACE, 7)
+        piece = Piece(job.files[0], job.files[0].chunks[0])
+        assert reader.far_digests([piece]) is None
+        reader.close()
+
+        check_copy(library, job)
+        line = library.probe().line
+        assert line is not None
+        assert any("did not end in" in lack for lack in line.lacks)
+        hang_up()
 
 
 def test_a_server_that_writes_nothing_any_more_is_told_from_a_full_disk(

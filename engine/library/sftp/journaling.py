@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import BinaryIO
 
 from engine.library import layout
@@ -138,16 +139,18 @@ async def downloaded(far: FarSide, path: bytes) -> BinaryIO | None:
     """A copy of a file over there, without a name here; None when it is not there; raises `OSError`."""
     try:
         async with far.reading(path) as (session, handle, found):
-            copy = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
-            at = 0
-            while at < found.size:
-                buffer = bytearray(min(_BLOCK_BYTES, found.size - at))
-                count = await session.read_into(handle, at, memoryview(buffer))
-                if not count:
-                    break
-                copy.write(memoryview(buffer)[:count])
-                at += count
-            copy.seek(0, os.SEEK_SET)
+            with ExitStack() as on_failure:
+                copy = on_failure.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES))
+                at = 0
+                while at < found.size:
+                    buffer = bytearray(min(_BLOCK_BYTES, found.size - at))
+                    count = await session.read_into(handle, at, memoryview(buffer))
+                    if not count:
+                        break
+                    copy.write(memoryview(buffer)[:count])
+                    at += count
+                copy.seek(0, os.SEEK_SET)
+                on_failure.pop_all()  # whole: whoever asked for it closes it
             return copy  # type: ignore[return-value]  # all of BinaryIO that is used
     except FileNotFoundError:
         return None

@@ -86,6 +86,8 @@ class SftpLink:
         """Whether a directory can be made durable there; None: not tried yet."""
         self.hashes_there: bool | None = None
         """Whether BLAKE3 can be computed there; None: not tried yet."""
+        self.no_hashes = ""
+        """Why not, where it is known."""
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on the loop of this line and waits for it."""
@@ -140,6 +142,10 @@ class SftpLink:
         """What a script of the POSIX shell prints over there; empty where none may run.
 
         It goes to the standard input of a shell: names in it are bytes, and no limit is near.
+
+        Raises:
+            LibraryOffline: the host cannot be reached.
+            TimeoutError: the script, or what the account runs before every command, does not end.
         """
         await self.session()
         connection = next(iter(self._connections.values()))
@@ -148,10 +154,8 @@ class SftpLink:
                 done = await connection.run(
                     f"timeout {timeout_s:.0f} sh", input=script, encoding=None
                 )
-        except TimeoutError as err:
-            raise LibraryOffline(
-                f"{shown(self.address.label)} did not finish a command in {timeout_s:.0f} seconds"
-            ) from err
+        except TimeoutError:
+            raise
         except (OSError, asyncssh.Error):
             return b""
         found = done.stdout
@@ -181,7 +185,8 @@ class SftpLink:
             if self.hashes_there:
                 offers.append("digest")
             elif self.hashes_there is not None:
-                lacks.append("no b3sum can be run there: what is verified is read back")
+                why = self.no_hashes or "no b3sum can be run there"
+                lacks.append(f"{why}: what is verified is read back")
         return LineState(
             transport="sftp",
             peer=self.peer,
@@ -268,6 +273,8 @@ class SftpLink:
     async def _close_all(self) -> None:
         connections, self._connections = self._connections, {}
         self._sessions = []
+        if not self.hashes_there:
+            self.hashes_there, self.no_hashes = None, ""  # tried again on the next connection
         for session, connection in connections.items():
             session.close()
             connection.abort()
