@@ -22,6 +22,7 @@ from engine.operations.aging_decision import (
     Decision,
     decide_aging,
     decision_document,
+    going_order,
     kept_columns,
     located,
     policies_of,
@@ -36,6 +37,8 @@ from engine.policy.durations import format_size
 
 AT_ONCE = 100  # job copies between two decisions: what is owed or pinned meanwhile stays
 INTENT, AGED = "aging", "aged"
+Cycle = tuple[int, int, int]
+"""Copy, subclient, and number of the cycle there."""
 
 
 class DataAging:
@@ -50,11 +53,14 @@ class DataAging:
         self._libraries: dict[int, Library | LibraryOffline] = {}
         self._look = HolderLook(context.home.path)
         self._aged: dict[tuple[int, int], JobItem] = {}
+        self._kept_cycles: set[Cycle] = set()
+        """Of which something could not be taken away: what that depends on stays in this attempt."""
 
     async def attempt(self) -> AttemptEnd:
         """Decides and ages until nothing is left that may go."""
         await self.context.update(phase=Phase.AGE)
         self.failures, self._libraries = {}, {}
+        self._kept_cycles.clear()
         self._look = HolderLook(self.context.home.path)
         await self._finish_intents()
         decisions = await self._decide(record=True)
@@ -65,14 +71,20 @@ class DataAging:
             going = await self._located(decisions)
             if not going:
                 break
-            for one in going[:AT_ONCE]:
-                if self._is_stopped():
-                    break
-                await self._age(one)
+            await self._age_all(going[:AT_ONCE])
             decisions = await self._decide(record=False)
         if self._is_stopped():
             return AttemptEnd(kind="cancelled", reason=self.context.cancel.reason)
         return await self._end(decisions)
+
+    async def _age_all(self, going: list[Located]) -> None:
+        """Takes job copies away in their order, of a cycle nothing after the first one that stays."""
+        stays: set[Cycle] = set()
+        for one in going:
+            if self._is_stopped():
+                break
+            if _cycle(one) not in stays and not await self._age(one):
+                stays.add(_cycle(one))
 
     def _is_stopped(self) -> bool:
         return self.context.cancel.is_cancelled
@@ -155,7 +167,7 @@ class DataAging:
                 for decision in decisions
                 for one in decision.copies
                 for found in located(session, home, one, decision.scope)
-                if (one.copy.name, found.line.backup_job_id) not in self.failures
+                if _cycle(found) not in self._kept_cycles
             ]
 
         return await self.context.store.read(read)
@@ -179,11 +191,12 @@ class DataAging:
                     found.append(locator.find(item.copy_id, item.backup_job_id))
             return found
 
-        for one in await context.store.read(read):
-            await self._remove(one)
+        for one in sorted(await context.store.read(read), key=lambda one: going_order(one.line)):
+            if _cycle(one) not in self._kept_cycles:
+                await self._remove(one)
 
-    async def _age(self, one: Located) -> None:
-        """Takes one job copy away, unless something has changed since it was decided."""
+    async def _age(self, one: Located) -> bool:
+        """Takes one job copy away, unless something has changed since it was decided; False: it stays."""
         now = self.context.clock()
         intent = self._item(one, INTENT, now)
 
@@ -199,11 +212,10 @@ class DataAging:
                 jobs.add_items(session, [intent])
             return still
 
-        if await self.context.store.write(intend):
-            await self._remove(one)
+        return await self.context.store.write(intend) and await self._remove(one)
 
-    async def _remove(self, one: Located) -> None:
-        """The media first, then the ledger."""
+    async def _remove(self, one: Located) -> bool:
+        """The media first, then the ledger; False: it could not be taken away, and the error is noted."""
         backup_job_id, was_there = one.line.backup_job_id, True
         try:
             library = await self._library(one)
@@ -212,7 +224,8 @@ class DataAging:
             was_there = False  # a crash came between the two phases, or somebody took it away
         except AuxError as err:
             self.failures[one.copy.name, backup_job_id] = err
-            return
+            self._kept_cycles.add(_cycle(one))
+            return False
         now = self.context.clock()
         item = self._item(one, AGED, now)
         reason = "aged" if was_there else "aged; it was not on the media any more"
@@ -237,6 +250,7 @@ class DataAging:
             )
 
         await self.context.store.write(write)
+        return True
 
     async def _library(self, one: Located) -> Library:
         """The open library of a job copy.
@@ -326,3 +340,7 @@ class DataAging:
             alarms.clear_others(session, AlertKind.FUSE, still, "aging goes on", now)
 
         await self.context.store.write(write)
+
+
+def _cycle(one: Located) -> Cycle:
+    return one.copy.id, one.line.subclient_id, one.line.cycle

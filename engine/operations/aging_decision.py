@@ -63,14 +63,19 @@ class CopyDecision:
 
     @property
     def aging(self) -> list[int]:
-        """Backup jobs that go now, of each cycle the full last: what depends on it goes before."""
+        """Backup jobs that go now, what depends on others before them."""
         going = [
             self.lines[verdict.backup_job_id]
             for verdict in self.verdicts
             if verdict.may_age and verdict.backup_job_id not in self.left
         ]
-        going.sort(key=lambda line: (line.cycle, line.level is Level.FULL, line.backup_job_id))
+        going.sort(key=going_order)
         return [line.backup_job_id for line in going]
+
+
+def going_order(line: JobCopyValue) -> tuple[int, int, bool, int]:
+    """Sorts what goes cycle by cycle, in each the newest first: an incremental needs those before it."""
+    return line.subclient_id, line.cycle, line.level is Level.FULL, -line.backup_job_id
 
 
 @dataclass(slots=True)

@@ -26,12 +26,13 @@ from engine.model.errors import (
 )
 from engine.model.names import RelPath, shown
 from engine.model.states import JobState, Phase, Severity
+from engine.operations.asked_paths import asked, wanted_of
 from engine.operations.backup_base import available_copies, obtain_index
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.jobcopies import Located
 from engine.operations.planning import Scope
 from engine.operations.probing import probe_libraries
-from engine.operations.restore import Restore, RestoreError, asked, scope_of, wanted_of
+from engine.operations.restore import Restore, RestoreError, scope_of
 from engine.transfer.archived import Archive, ArchivedJob, CopyOpener, FrameCache, metadata_of
 from engine.transfer.pool import in_thread
 from engine.transfer.reading import READ_STREAMS

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import os
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from engine.catalog.home import Home
 from engine.catalog.values import CopyValue, JobValue
 from engine.library.age import load_identities
 from engine.library.interface import Library
+from engine.library.opening import is_remote
 from engine.model.errors import (
     EXIT_FAILED,
     EXIT_USAGE,
@@ -32,6 +32,7 @@ from engine.model.errors import (
 from engine.model.names import RelPath, path_from_json, path_to_json, shown
 from engine.model.states import CopyKind, JobCopyState, JobState, Phase, Severity, SubclientKind
 from engine.operations.as_of import asked_backup_job
+from engine.operations.asked_paths import asked, once_more, wanted_of
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.damage import record_damage
 from engine.operations.jobcopies import Located, Locator, check_manifest
@@ -128,7 +129,11 @@ def refuse_protected(session: Session, home: Home, target: str) -> None:
     real = os.path.realpath(target)
     protected = {
         str(home.path): "the home of this CommCell (AUXTUI_HOME)",
-        **{library.url: f"library {library.name}" for library in config.libraries(session)},
+        **{
+            library.url: f"library {library.name}"
+            for library in config.libraries(session)
+            if not is_remote(library.url)
+        },
         **{
             value.landing: f"the landing directory of {value.client}/{value.name}"
             for value in config.subclients(session)
@@ -258,8 +263,7 @@ class Restore:
             await self._remember(
                 candidate.located, library, [failed.error for failed in result.failed]
             )
-            missing = frozenset(failed.path for failed in result.failed)
-            wanted = missing.__contains__
+            wanted = once_more(wanted_of(self.job.options), result.failed)
         reason = self.errors[-1].error.message if self.errors else "no copy could be read"
         await self.context.update(backup_jobs_failed=1, errors=len(self.errors))
         state = JobState.COMPLETED_WITH_ERRORS if self._restored else JobState.FAILED
@@ -408,46 +412,8 @@ class Restore:
         )
 
 
-def asked(options: dict[str, Any]) -> list[str]:
-    """What of a backup job is to be restored, as it was asked for, inert; empty: all."""
-    globs = [shown(str(glob)) for glob in options.get("paths", [])]
-    return globs + [shown(path_from_json(one)) for one in options.get("marked", [])]
-
-
-def wanted_of(options: dict[str, Any]) -> Callable[[RelPath], bool] | None:
-    """Says which paths are to be restored; None: all."""
-    globs = [str(glob).lstrip("/") for glob in options.get("paths", [])]
-    marked = frozenset(path_from_json(one) for one in options.get("marked", []))
-    if not globs and not marked:
-        return None
-    by_glob = matcher(globs)
-    return lambda path: by_glob(path) or is_marked(path, marked)
-
-
-def is_marked(path: RelPath, marked: Container[bytes]) -> bool:
-    """Whether a path is one of the marked ones, or lies below one."""
-    at: bytes = path
-    while at:
-        if at in marked:
-            return True
-        at = at.rpartition(b"/")[0]
-    return False
-
-
 def scope_of(session: Session, job: JobValue) -> Scope:
     """The configuration of a restore, with the identity files that it was given first."""
     scope = load_scope(session, job.policy)
     files = (*job.options.get("identity_files", []), *scope.identity_files)
     return replace(scope, identity_files=files)
-
-
-def matcher(globs: list[str]) -> Callable[[RelPath], bool]:
-    """Says whether a path is wanted: it matches a glob, or lies below a directory that does."""
-
-    def wanted(path: RelPath) -> bool:
-        text = os.fsdecode(path)
-        parts = text.split("/")
-        names = ["/".join(parts[: n + 1]) for n in range(len(parts))]
-        return any(fnmatch.fnmatchcase(name, glob) for name in names for glob in globs)
-
-    return wanted

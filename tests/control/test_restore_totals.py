@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ def test_a_restore_with_fallback_and_one_of_a_part_end_at_all_of_it(
     cell.apply(SECOND)
     for name in ("one/a", "one/b", "one/c"):
         cell.dump(name, 300_000)
+    os.utime(cell.landing / "one", (1_600_000_000, 1_600_000_000))
     cell.scan()
     assert cell.run().state == "completed"
     before = tree(cell.landing / "one")
@@ -43,6 +45,6 @@ def test_a_restore_with_fallback_and_one_of_a_part_end_at_all_of_it(
 
     assert (whole.state, part.state) == ("completed", "completed")
     assert "after" in whole.description
-    assert {**tree(tmp_path / "whole" / "one"), ".": before["."]} == before
+    assert tree(tmp_path / "whole" / "one") == before
     assert (whole.bytes_done, whole.bytes_total) == (900_000, 900_000)
     assert (part.bytes_done, part.bytes_total) == (300_000, 300_000)
