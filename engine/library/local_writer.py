@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from engine.library.beneath import (
     Parents,
@@ -16,72 +15,33 @@ from engine.library.beneath import (
 from engine.library.blame import on_destination, on_source
 from engine.library.file_handles import FileReader, FileWriter, suspect_error, write_range
 from engine.library.interface import Done
-from engine.library.journal import (
-    ChunksByOffset,
-    Journal,
-    JournalHeader,
-    all_done,
-    ends_in_order,
-    read_journal,
-)
+from engine.library.journal import Journal, JournalHeader, all_done, read_journal
 from engine.library.local_partial import PartialJob
 from engine.library.local_publish import Publication
-from engine.library.manifest import is_proven
+from engine.library.proof import AFRESH, Proof, ProvingWriter, Resumption, resumption, says_the_same
 from engine.library.resuming import proven_chunks
 from engine.library.syscalls import has_honest_syncfs, sync_file_system
-from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader, PieceEnd
-from engine.model.errors import DestinationWrite, ManifestError, StorageError
-from engine.model.names import RelPath, shown
+from engine.model.entries import Entry, FileEntry, ManifestHeader
+from engine.model.errors import StorageError
+from engine.model.names import RelPath
 
 _SYNC_EACH_AT_MOST = 4  # files of a batch; above it one sync of the file system is cheaper
-_MAX_WARNINGS = 100  # of one job copy; a file system that keeps no owners would warn of each file
 
 
-class LocalJobWriter:
+class LocalJobWriter(ProvingWriter):
     """A job copy being made; `JobWriter` of local libraries. Thread-safe.
 
     Args:
         partial: its claimed directory; the writer closes it.
         journal: open at its end; the writer closes it.
-        chunks: what is proven already.
-        ends: of the encoded files among it, in order.
-        warnings: what was noticed so far.
+        found: what is proven already.
     """
 
-    def __init__(
-        self,
-        partial: PartialJob,
-        journal: Journal,
-        chunks: dict[RelPath, ChunksByOffset],
-        ends: Mapping[RelPath, Sequence[PieceEnd]],
-        warnings: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, partial: PartialJob, journal: Journal, found: Resumption) -> None:
+        super().__init__(Proof(partial.where, found))
         self._partial = partial
         self._journal = journal
-        self._chunks = chunks
-        self._resumed = {path: _in_order(by_offset) for path, by_offset in chunks.items()}
-        self._ended = ends
-        self._warnings = list(warnings)
-        self._suspects: set[RelPath] = set()
         self._unsynced_directories: set[bytes] = set()
-        self._is_broken = False
-        self._lock = threading.RLock()
-
-    @property
-    def resumed(self) -> Mapping[RelPath, Sequence[Chunk]]:
-        """See `JobWriter`."""
-        return self._resumed
-
-    @property
-    def ended(self) -> Mapping[RelPath, Sequence[PieceEnd]]:
-        """See `JobWriter`."""
-        return self._ended
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """See `JobWriter`."""
-        with self._lock:
-            return tuple(self._warnings)
 
     def open_file(self, entry: FileEntry) -> FileWriter:
         """See `JobWriter`."""
@@ -94,7 +54,7 @@ class LocalJobWriter:
 
     def _open(self, path: RelPath, size: int) -> int:
         """A file with this size, made or found."""
-        self._refuse_suspect(path)
+        self._proof.refuse_suspects([path])
         with on_destination("open", path), self._parents() as parents:
             parent, name = parents.of(path)
             try:
@@ -121,7 +81,7 @@ class LocalJobWriter:
             path,
             size=size,
             sparse=sparse,
-            is_suspect=lambda path: path in self._suspects,
+            is_suspect=self._proof.is_suspect,
             failed=self._drop,
         )
 
@@ -145,18 +105,16 @@ class LocalJobWriter:
         """See `JobWriter`."""
         every = list(done)
         with self._lock, on_destination("record chunks in", self._partial.where):
-            self._refuse_broken()
-            trusted = [one for one in every if one.path not in self._suspects]
+            self._proof.refuse_at_end()
+            trusted = self._proof.trusted(every)
             try:
                 self._sync_directories()
                 self._journal.append(trusted)
             except (OSError, StorageError):
-                self._is_broken = True
+                self._proof.is_at_end = True
                 raise
-            for one in trusted:
-                self._chunks.setdefault(one.path, {})[one.chunk.offset] = one.chunk
-            if len(trusted) != len(every):
-                raise suspect_error(next(d.path for d in every if d.path in self._suspects))
+            self._proof.note(trusted)
+            self._proof.refuse_suspects(one.path for one in every)
 
     def read_back(self, entry: FileEntry) -> FileReader:
         """See `JobWriter`."""
@@ -171,20 +129,18 @@ class LocalJobWriter:
     def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
         """See `JobWriter`."""
         with self._lock:
-            self._refuse_broken()
+            self._proof.refuse_at_end()
             every = list(entries)
-            for entry in every:
-                if isinstance(entry, FileEntry):
-                    self._check_proven(entry)
-            self._is_broken = True  # whatever comes now, this writer is at its end
-            digest = Publication(self._partial, warn=self._warn).publish(header, every)
+            self._proof.check(every)
+            self._proof.is_at_end = True  # whatever comes now
+            digest = Publication(self._partial, warn=self._proof.warn).publish(header, every)
             self.close()
             return digest
 
     def discard(self) -> None:
         """See `JobWriter`."""
         with self._lock:
-            self._is_broken = True
+            self._proof.is_at_end = True
             self._journal.close()
             self._partial.remove()
             self.close()
@@ -192,7 +148,7 @@ class LocalJobWriter:
     def close(self) -> None:
         """See `JobWriter`."""
         with self._lock:
-            self._is_broken = True
+            self._proof.is_at_end = True
             self._journal.close()
             self._partial.close()
 
@@ -202,7 +158,7 @@ class LocalJobWriter:
     def _write_small(
         self, entry: FileEntry, content: memoryview, parents: Parents, *, sync: bool
     ) -> None:
-        self._refuse_suspect(entry.path)
+        self._proof.refuse_suspects([entry.path])
         with on_destination("write", entry.path):
             parent, name = parents.of(entry.path)
             _remove_earlier_try(name, parent)
@@ -237,42 +193,13 @@ class LocalJobWriter:
         The file goes first: then it is not believed even if the journal cannot be written.
         """
         with self._lock:
-            self._suspects.add(path)
-            self._chunks.pop(path, None)
+            self._proof.distrust(path)
             with on_destination("remove", path), self._parents() as parents:
                 parent, name = parents.of(path)
                 try:
                     unlink_if_there(name, parent=parent)
                 finally:
                     self._journal.drop(path)
-
-    def _check_proven(self, entry: FileEntry) -> None:
-        """Checks that every chunk of a file is journaled with the digest that will be published."""
-        proven = self._chunks.get(entry.path, {})
-        stated = {chunk.offset: chunk for chunk in entry.chunks}
-        if proven != stated or not is_proven(entry):
-            raise ManifestError(
-                f"cannot publish {shown(entry.path)}: {len(proven)} chunks of it are proven here, "
-                f"and they are not the {len(stated)} of the manifest",
-                hint="run the copy again: what is missing is copied anew",
-            )
-
-    def _refuse_suspect(self, path: RelPath) -> None:
-        if path in self._suspects:
-            raise suspect_error(path)
-
-    def _refuse_broken(self) -> None:
-        if self._is_broken:
-            raise DestinationWrite(
-                f"cannot go on with {self._partial.where.decode()}: an earlier step failed, "
-                "or it is closed",
-                hint="the next try goes on from what is journaled",
-            )
-
-    def _warn(self, text: str) -> None:
-        with self._lock:
-            if len(self._warnings) < _MAX_WARNINGS:
-                self._warnings.append(text)
 
 
 def start_writer(
@@ -301,23 +228,13 @@ def start_writer(
         content = read_journal(partial.job_fd)
         if content is None or not content.header.is_for_same_source(wanted):
             partial.wipe()
-            return LocalJobWriter(partial, Journal.begin(partial.job_fd, wanted), {}, {})
+            return LocalJobWriter(partial, Journal.begin(partial.job_fd, wanted), AFRESH)
         proven = proven_chunks(partial.data_fd, content, boot_id=boot_id, checkpoint=checkpoint)
-        if proven == content.chunks and content.header == wanted and not content.damaged:
+        if says_the_same(content, proven, wanted):
             journal = Journal.go_on(partial.job_fd, content.header)
         else:
             journal = Journal.begin(partial.job_fd, wanted, all_done(proven, content.ends))
-    warnings = []
-    if content.damaged:
-        warnings.append(
-            f"{content.damaged} lines of the journal were damaged: their chunks are copied again"
-        )
-    ends = {path: ends_in_order(content.ends[path]) for path in proven if path in content.ends}
-    return LocalJobWriter(partial, journal, proven, ends, warnings)
-
-
-def _in_order(by_offset: ChunksByOffset) -> tuple[Chunk, ...]:
-    return tuple(by_offset[offset] for offset in sorted(by_offset))
+    return LocalJobWriter(partial, journal, resumption(content, proven))
 
 
 def _remove_earlier_try(name: bytes, parent: int) -> None:

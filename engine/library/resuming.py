@@ -45,7 +45,7 @@ def proven_chunks(
             try:
                 chunks = _within(fd, content.chunks[path].values())
                 if not is_same_boot:
-                    chunks = [chunk for chunk in chunks if _is_whole(fd, chunk, checkpoint)]
+                    chunks = [chunk for chunk in chunks if is_whole(fd, chunk, checkpoint)]
             finally:
                 os.close(fd)
             if chunks:
@@ -66,7 +66,8 @@ def _within(fd: int, chunks: Iterable[Chunk]) -> list[Chunk]:
     return [chunk for chunk in chunks if chunk.offset + chunk.length <= size]
 
 
-def _is_whole(fd: int, chunk: Chunk, checkpoint: Callable[[], None]) -> bool:
+def is_whole(fd: int, chunk: Chunk, checkpoint: Callable[[], None]) -> bool:
+    """True where a file on this host has the bytes of a chunk; raises what `checkpoint` does."""
     digest = blake3()
     at, end = chunk.offset, chunk.offset + chunk.length
     while at < end:

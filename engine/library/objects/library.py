@@ -30,10 +30,11 @@ from engine.library.objects.publishing import (
     taken,
 )
 from engine.library.objects.reading import Manifest, ObjectJobReader, fetch_manifest
-from engine.library.objects.resuming import resumed
+from engine.library.objects.resuming import arrived
 from engine.library.objects.root import Root
 from engine.library.objects.trying import try_out
 from engine.library.objects.writer import ObjectJobWriter
+from engine.library.proof import AFRESH, resumption
 from engine.library.trying import Step
 from engine.model.entries import ManifestHeader
 from engine.model.errors import DestinationWrite, ManifestError, NotFoundError
@@ -300,17 +301,14 @@ class ObjectLibrary:
             self._connection.run(clean(job), job.checkpoint)
             begin = [{GENERATION: job.keys.generation}]
             journal = Journal.begin(job.home.fd, wanted, notes=begin)
-            return ObjectJobWriter(job, journal, {}, {}, {}, publication)
-        found = resumed(job, content, notes)
+            return ObjectJobWriter(job, journal, AFRESH, {}, publication)
+        found = arrived(job, content, notes)
         journal = Journal.go_on(job.home.fd, content.header)
         for path in content.chunks.keys() - found.chunks.keys():
             journal.drop(path)
-        warnings = []
-        if content.damaged:
-            warnings.append(
-                f"{content.damaged} lines of the journal were damaged: their chunks are copied again"
-            )
-        return ObjectJobWriter(job, journal, *found, publication, warnings)
+        return ObjectJobWriter(
+            job, journal, resumption(content, found.chunks), found.files, publication
+        )
 
     def _sweep(self, home: LibraryHome, place: Place) -> None:
         """Ends uploads that have no journal here and are so old that nobody has one."""

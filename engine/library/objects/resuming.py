@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from blake3 import blake3
-
-from engine.library.journal import ChunksByOffset, JournalContent, ends_in_order
+from engine.library.journal import ChunksByOffset, JournalContent
 from engine.library.objects.erasing import objects_below, parts_of_upload, uploads_below
 from engine.library.objects.files import Job, Leftover, StagedFile, StraightFile
 from engine.library.objects.notes import NotedFile, Notes
 from engine.library.objects.sending import Sent
-from engine.model.entries import Chunk, PieceEnd
+from engine.library.resuming import is_whole
+from engine.model.entries import Chunk
 from engine.model.names import RelPath
 
-_READ_BYTES = 4 * 1024**2
 _MOST_LEFTOVERS = 64  # uploads that no journal speaks of and that are looked into
 
 
-class Resumed(NamedTuple):
-    """What the next try goes on from."""
+class Arrived(NamedTuple):
+    """What of an earlier try is there."""
 
     chunks: dict[RelPath, ChunksByOffset]
-    ends: dict[RelPath, tuple[PieceEnd, ...]]
     files: dict[RelPath, StraightFile | StagedFile]
 
 
-def resumed(job: Job, content: JournalContent, notes: Notes) -> Resumed:
+def arrived(job: Job, content: JournalContent, notes: Notes) -> Arrived:
     """The journaled chunks that are there, and the files that they belong to.
 
     Raises:
@@ -54,8 +50,7 @@ def resumed(job: Job, content: JournalContent, notes: Notes) -> Resumed:
             found = _arrived(file, by_offset.values()) if isinstance(file, StraightFile) else []
         if found:
             chunks[path] = {chunk.offset: chunk for chunk in found}
-    ends = {path: ends_in_order(content.ends.get(path, {})) for path in chunks}
-    return Resumed(chunks, {path: each for path, each in ends.items() if each}, files)
+    return Arrived(chunks, files)
 
 
 def _staged(
@@ -65,7 +60,7 @@ def _staged(
     if said.object_etag and there and (there.etag, there.size) == (said.object_etag, said.size):
         file.was_sent(there.etag, there.size)
         return [chunk for chunk in chunks if chunk.offset + chunk.length <= there.size]
-    whole = [chunk for chunk in chunks if _is_whole(job, file.fd(), chunk)]
+    whole = [chunk for chunk in chunks if is_whole(file.fd(), chunk, job.checkpoint)]
     file.end = max((chunk.offset + chunk.length for chunk in whole), default=0)
     return whole
 
@@ -73,19 +68,6 @@ def _staged(
 def _arrived(file: StraightFile, chunks: Iterable[Chunk]) -> list[Chunk]:
     size = file.parts.size
     return [c for c in chunks if c.offset + c.length <= size and file.has(c)]
-
-
-def _is_whole(job: Job, fd: int, chunk: Chunk) -> bool:
-    digest = blake3()
-    at, end = chunk.offset, chunk.offset + chunk.length
-    while at < end:
-        job.checkpoint()
-        data = os.pread(fd, min(_READ_BYTES, end - at), at)
-        if not data:
-            return False
-        digest.update(data)
-        at += len(data)
-    return digest.digest() == chunk.digest
 
 
 async def _straight(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
 from engine.library.blame import on_destination as on_disk
 from engine.library.interface import Done
-from engine.library.journal import ChunksByOffset, Journal
-from engine.library.manifest import is_proven
+from engine.library.journal import Journal
 from engine.library.objects.connection import waited
 from engine.library.objects.faults import StoreFault, on_destination, on_source
 from engine.library.objects.files import Job, ObjectHandle, StagedFile, StraightFile
@@ -20,67 +18,40 @@ from engine.library.objects.parts import goes_straight, parts_of
 from engine.library.objects.publishing import Publication
 from engine.library.objects.reading import ObjectReadHandle, StagedReadHandle
 from engine.library.objects.sending import Sent
-from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader, PieceEnd
-from engine.model.errors import AuxError, Cancelled, DestinationWrite, ManifestError
+from engine.library.proof import Proof, ProvingWriter, Resumption
+from engine.model.entries import Entry, FileEntry, ManifestHeader
+from engine.model.errors import AuxError, Cancelled, DestinationWrite
 from engine.model.names import RelPath, shown
 
 _NEAR_S = 0.005
 _NEAR_PUTS, _FAR_PUTS = 8, 32  # of one batch at once; a stream has one batch at a time
 
 
-class ObjectJobWriter:
+class ObjectJobWriter(ProvingWriter):
     """A job copy being made; `JobWriter` of object-store libraries. Thread-safe.
 
     Args:
         job: claimed; the writer closes its home.
         journal: open at its end; the writer closes it.
-        chunks: what is proven already.
-        ends: of the encoded files among it, in order.
+        found: what is proven already.
         files: what is known of the files of these chunks.
         publication: puts the manifest.
-        warnings: what was noticed so far.
     """
 
     def __init__(
         self,
         job: Job,
         journal: Journal,
-        chunks: dict[RelPath, ChunksByOffset],
-        ends: Mapping[RelPath, Sequence[PieceEnd]],
+        found: Resumption,
         files: dict[RelPath, StraightFile | StagedFile],
         publication: Publication,
-        warnings: Sequence[str] = (),
     ) -> None:
+        super().__init__(Proof(job.home.where, found, suspect=_suspect))
         self._job = job
         self._journal = journal
-        self._chunks = chunks
-        self._ended = ends
         self._files = files
         self._publication = publication
-        self._resumed = {
-            path: tuple(by_offset[at] for at in sorted(by_offset))
-            for path, by_offset in chunks.items()
-        }
-        self._warnings = list(warnings)
-        self._suspects: set[RelPath] = set()
         self._completing: dict[RelPath, Future[None]] = {}
-        self._is_open = True
-        self._lock = threading.RLock()
-
-    @property
-    def resumed(self) -> Mapping[RelPath, Sequence[Chunk]]:
-        """See `JobWriter`."""
-        return self._resumed
-
-    @property
-    def ended(self) -> Mapping[RelPath, Sequence[PieceEnd]]:
-        """See `JobWriter`."""
-        return self._ended
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """See `JobWriter`."""
-        return tuple(self._warnings)
 
     def open_file(self, entry: FileEntry) -> ObjectHandle:
         """See `JobWriter`."""
@@ -88,7 +59,7 @@ class ObjectJobWriter:
 
     def open_growing(self, path: RelPath, at: int) -> ObjectHandle:
         """See `JobWriter`; its end is not known, so it is staged until it is closed."""
-        self._refuse_suspects([path])
+        self._proof.refuse_suspects([path])
         with self._lock, on_disk("stage", path):
             file = self._files.get(path)
             if not isinstance(file, StagedFile):
@@ -99,7 +70,7 @@ class ObjectJobWriter:
 
     def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
         """See `JobWriter`."""
-        self._refuse_closed()
+        self._proof.refuse_at_end()
         latency_s = self._job.connection.store.latency_s or 0.0
         at_once = _NEAR_PUTS if latency_s < _NEAR_S else _FAR_PUTS
         under_way: list[tuple[StraightFile, Future[Sent]]] = []
@@ -124,17 +95,16 @@ class ObjectJobWriter:
         """See `JobWriter`."""
         every = list(done)
         with self._lock:
-            self._refuse_closed()
-            self._refuse_suspects(one.path for one in every)
+            self._proof.refuse_at_end()
+            self._proof.refuse_suspects(one.path for one in every)
             notes = [note for one in every if (note := self._note(one)) is not None]
             try:
                 with on_disk("record chunks in", self._job.home.where):
                     self._journal.append(every, notes)
             except AuxError:
-                self._is_open = False
+                self._proof.is_at_end = True
                 raise
-            for one in every:
-                self._chunks.setdefault(one.path, {})[one.chunk.offset] = one.chunk
+            self._proof.note(every)
             for path in {one.path for one in every}:
                 self._complete(path)
         for path in {one.path for one in every}:
@@ -156,8 +126,7 @@ class ObjectJobWriter:
     def distrust(self, path: RelPath) -> None:
         """See `JobWriter`; the object goes first, so that it is not taken for the right one."""
         with self._lock:
-            self._suspects.add(path)
-            self._chunks.pop(path, None)
+            self._proof.distrust(path)
             file = self._files.get(path)
             with on_destination("remove", path):
                 key = self._job.keys.of(path)
@@ -176,14 +145,13 @@ class ObjectJobWriter:
     def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
         """See `JobWriter`."""
         with self._lock:
-            self._refuse_closed()
+            self._proof.refuse_at_end()
             every = list(entries)
             files: list[FileEntry] = [e for e in every if isinstance(e, FileEntry)]
-            for entry in files:
-                self._check_proven(entry)
-            self._refuse_suspects(entry.path for entry in files)
+            self._proof.check(files)
+            self._proof.refuse_suspects(entry.path for entry in files)
             self._publication.prepare(header, every)
-            self._is_open = False  # whatever comes now, this writer is at its end
+            self._proof.is_at_end = True  # whatever comes now
             self._await_completions()
             digest = self._publication.publish(
                 [(self._file(entry), entry.size) for entry in files], self._journal
@@ -194,7 +162,7 @@ class ObjectJobWriter:
     def discard(self) -> None:
         """See `JobWriter`."""
         with self._lock:
-            self._is_open = False
+            self._proof.is_at_end = True
             self._journal.close()
             with on_disk("remove", self._job.home.where):
                 self._job.home.remove()
@@ -206,7 +174,7 @@ class ObjectJobWriter:
     def close(self) -> None:
         """See `JobWriter`."""
         with self._lock:
-            self._is_open = False
+            self._proof.is_at_end = True
             self._end(remove=False)
 
     def _end(self, *, remove: bool) -> None:
@@ -221,7 +189,7 @@ class ObjectJobWriter:
         self._job.home.close()
 
     def _file(self, entry: FileEntry) -> StraightFile | StagedFile:
-        self._refuse_suspects([entry.path])
+        self._proof.refuse_suspects([entry.path])
         with self._lock:
             file = self._files.get(entry.path)
             if file is None:
@@ -240,7 +208,7 @@ class ObjectJobWriter:
                 if file.etag:
                     file.come_back()
                 file.handles += 1
-        return ObjectHandle(file, lambda: self._is_open, lambda: self._closed(file))
+        return ObjectHandle(file, lambda: not self._proof.is_at_end, lambda: self._closed(file))
 
     def _closed(self, file: StraightFile | StagedFile) -> None:
         if isinstance(file, StagedFile):
@@ -256,10 +224,10 @@ class ObjectJobWriter:
         if not isinstance(file, StagedFile):
             return
         with self._lock:
-            journaled = sum(c.length for c in self._chunks.get(file.path, {}).values())
+            journaled = self._proof.proven_bytes(file.path)
             is_due = bool(journaled) and not (file.handles or file.etag)
             whole = file.end if file.size is None else file.size
-            if not self._is_open or not is_due or journaled != whole:
+            if self._proof.is_at_end or not is_due or journaled != whole:
                 return
             file.handles += 1  # nobody else sends it meanwhile
         try:
@@ -272,7 +240,7 @@ class ObjectJobWriter:
 
     def _note_sent(self, file: StagedFile, sent: Sent) -> None:
         with self._lock:
-            if not self._is_open or file.handles > 1 or file.end > sent.size:
+            if self._proof.is_at_end or file.handles > 1 or file.end > sent.size:
                 return  # somebody writes to it again
             file.was_sent(sent.etag, sent.size)
             self._journal.append([], [note_of_sent(file)])
@@ -294,39 +262,19 @@ class ObjectJobWriter:
         file = self._files[path]
         if isinstance(file, StagedFile) or file.parts.is_whole or path in self._completing:
             return
-        if sum(chunk.length for chunk in self._chunks[path].values()) == file.parts.size:
+        if self._proof.proven_bytes(path) == file.parts.size:
             self._completing[path] = self._job.connection.submit(file.complete())
 
     def _await_completions(self) -> None:
-        for path in list(self._chunks):
+        for path in self._proof.paths():
             if isinstance(self._files.get(path), StraightFile):
                 self._complete(path)
         for path, future in self._completing.items():
             self._job.wait(future, "complete", path)
 
-    def _check_proven(self, entry: FileEntry) -> None:
-        """Checks that every chunk of a file is journaled with the digest that will be published."""
-        proven = self._chunks.get(entry.path, {})
-        stated = {chunk.offset: chunk for chunk in entry.chunks}
-        if proven != stated or not is_proven(entry):
-            raise ManifestError(
-                f"cannot publish {shown(entry.path)}: {len(proven)} chunks of it are proven here, "
-                f"and they are not the {len(stated)} of the manifest",
-                hint="run the copy again: what is missing is copied anew",
-            )
 
-    def _refuse_suspects(self, paths: Iterable[RelPath]) -> None:
-        for path in paths:
-            if path in self._suspects:
-                raise DestinationWrite(
-                    f"cannot write {shown(path)}: what lies in the store is not what was sent",
-                    hint="the next try copies this file anew",
-                )
-
-    def _refuse_closed(self) -> None:
-        if not self._is_open:
-            raise DestinationWrite(
-                f"cannot go on with {self._job.home.where.decode()}: an earlier step failed, "
-                "or it is closed",
-                hint="the next try goes on from what is journaled",
-            )
+def _suspect(path: RelPath) -> DestinationWrite:
+    return DestinationWrite(
+        f"cannot write {shown(path)}: what lies in the store is not what was sent",
+        hint="the next try copies this file anew",
+    )

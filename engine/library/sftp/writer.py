@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from engine.library.blame import on_destination, on_source
 from engine.library.digesting import Piece
-from engine.library.file_handles import suspect_error
 from engine.library.interface import Done
-from engine.library.journal import ChunksByOffset, JournalHeader, all_done, ends_in_order
-from engine.library.manifest import is_proven
+from engine.library.journal import JournalHeader, all_done
+from engine.library.proof import AFRESH, Proof, ProvingWriter, Resumption, resumption, says_the_same
 from engine.library.sftp import wire
 from engine.library.sftp.digests import far_digests
 from engine.library.sftp.journaling import FarJournal, far_boot_id, read_far_journal
@@ -26,64 +24,31 @@ from engine.library.sftp.tree import Directories
 from engine.library.sftp.writing import FarWriter
 from engine.model.entries import (
     MIN_CHUNK_BYTES,
-    Chunk,
     Entry,
     FileEntry,
     ManifestHeader,
-    PieceEnd,
 )
-from engine.model.errors import DestinationWrite, ManifestError, StorageError
-from engine.model.names import RelPath, shown
+from engine.model.errors import StorageError
+from engine.model.names import RelPath
 
 T = TypeVar("T")
-_MAX_WARNINGS = 100  # of one job copy
 
 
-class SftpJobWriter:
+class SftpJobWriter(ProvingWriter):
     """A job copy being made; `JobWriter` of remote libraries. Thread-safe.
 
     Args:
         partial: its claimed directory; the writer closes it.
         journal: open at its end; the writer closes it.
-        chunks: what is proven already.
-        ends: of the encoded files among it, in order.
-        warnings: what was noticed so far.
+        found: what is proven already.
     """
 
-    def __init__(
-        self,
-        partial: FarPartial,
-        journal: FarJournal,
-        chunks: dict[RelPath, ChunksByOffset],
-        ends: Mapping[RelPath, Sequence[PieceEnd]],
-        warnings: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, partial: FarPartial, journal: FarJournal, found: Resumption) -> None:
+        super().__init__(Proof(partial.where, found))
         self._partial = partial
         self._far = partial.far
         self._journal = journal
-        self._chunks = chunks
-        self._resumed = {path: _in_order(by_offset) for path, by_offset in chunks.items()}
-        self._ended = ends
-        self._warnings = list(warnings)
-        self._suspects: set[RelPath] = set()
         self._directories = Directories(self._far, partial.data)
-        self._is_broken = False
-        self._lock = threading.RLock()
-
-    @property
-    def resumed(self) -> Mapping[RelPath, Sequence[Chunk]]:
-        """See `JobWriter`."""
-        return self._resumed
-
-    @property
-    def ended(self) -> Mapping[RelPath, Sequence[PieceEnd]]:
-        """See `JobWriter`."""
-        return self._ended
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """See `JobWriter`."""
-        return tuple(self._warnings)
 
     def open_file(self, entry: FileEntry) -> FarWriter:
         """See `JobWriter`."""
@@ -95,8 +60,7 @@ class SftpJobWriter:
 
     def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
         """See `JobWriter`."""
-        for entry, _ in files:
-            self._refuse_suspect(entry.path)
+        self._proof.refuse_suspects(entry.path for entry, _ in files)
         with on_destination("write a batch of files to", self._partial.where):
             self._call(put_small_files(self._far, self._directories, files))
 
@@ -104,17 +68,15 @@ class SftpJobWriter:
         """See `JobWriter`."""
         every = list(done)
         with self._lock, on_destination("record chunks in", self._partial.where):
-            self._refuse_broken()
-            trusted = [one for one in every if one.path not in self._suspects]
+            self._proof.refuse_at_end()
+            trusted = self._proof.trusted(every)
             try:
                 self._call(self._record(trusted))
             except (OSError, StorageError):
-                self._is_broken = True
+                self._proof.is_at_end = True
                 raise
-            for one in trusted:
-                self._chunks.setdefault(one.path, {})[one.chunk.offset] = one.chunk
-            if len(trusted) != len(every):
-                raise suspect_error(next(d.path for d in every if d.path in self._suspects))
+            self._proof.note(trusted)
+            self._proof.refuse_suspects(one.path for one in every)
 
     def read_back(self, entry: FileEntry) -> FarReader:
         """See `JobWriter`."""
@@ -132,13 +94,12 @@ class SftpJobWriter:
     def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
         """See `JobWriter`."""
         with self._lock:
-            self._refuse_broken()
+            self._proof.refuse_at_end()
             every = list(entries)
-            for entry in every:
-                if isinstance(entry, FileEntry):
-                    self._check_proven(entry)
-            self._is_broken = True  # whatever comes now, this writer is at its end
-            publication = Publication(self._partial, self._directories, warn=self._warn)
+            self._proof.check(every)
+            self._proof.is_at_end = True  # whatever comes now
+            # It warns from the loop, while this thread waits for it and holds the lock.
+            publication = Publication(self._partial, self._directories, warn=self._proof.warn)
             with on_destination("publish", self._partial.where):
                 digest = self._call(publication.publish(header, every))
             self.close()
@@ -147,7 +108,7 @@ class SftpJobWriter:
     def discard(self) -> None:
         """See `JobWriter`."""
         with self._lock, on_destination("remove", self._partial.where):
-            self._is_broken = True
+            self._proof.is_at_end = True
             self._call(self._journal.close())
             self._call(self._partial.remove())
             self.close()
@@ -155,12 +116,12 @@ class SftpJobWriter:
     def close(self) -> None:
         """See `JobWriter`."""
         with self._lock:
-            self._is_broken = True
+            self._proof.is_at_end = True
             self._call(self._journal.close())
             self._call(self._partial.close())
 
     def _writer(self, path: RelPath, size: int, *, most_bytes: int, sparse: bool) -> FarWriter:
-        self._refuse_suspect(path)
+        self._proof.refuse_suspects([path])
         with on_destination("open", path):
             handles, is_fresh = self._call(self._open(path, size, most_bytes, sparse=sparse))
         return FarWriter(
@@ -168,7 +129,7 @@ class SftpJobWriter:
             path,
             handles,
             leaves_holes=is_fresh and sparse,
-            is_suspect=lambda one: one in self._suspects,
+            is_suspect=self._proof.is_suspect,
             failed=self._drop,
         )
 
@@ -206,8 +167,7 @@ class SftpJobWriter:
         The file goes first: then it is not believed even if the journal cannot be written.
         """
         with self._lock:
-            self._suspects.add(path)
-            self._chunks.pop(path, None)
+            self._proof.distrust(path)
             with on_destination("remove", path):
                 self._call(self._forget(path))
 
@@ -216,34 +176,6 @@ class SftpJobWriter:
             await self._far.remove_if_there(self._partial.data + b"/" + path)
         finally:
             await self._journal.drop(path)
-
-    def _check_proven(self, entry: FileEntry) -> None:
-        """Checks that every chunk of a file is journaled with the digest that will be published."""
-        proven = self._chunks.get(entry.path, {})
-        stated = {chunk.offset: chunk for chunk in entry.chunks}
-        if proven != stated or not is_proven(entry):
-            raise ManifestError(
-                f"cannot publish {shown(entry.path)}: {len(proven)} chunks of it are proven there, "
-                f"and they are not the {len(stated)} of the manifest",
-                hint="run the copy again: what is missing is copied anew",
-            )
-
-    def _refuse_suspect(self, path: RelPath) -> None:
-        if path in self._suspects:
-            raise suspect_error(path)
-
-    def _refuse_broken(self) -> None:
-        if self._is_broken:
-            raise DestinationWrite(
-                f"cannot go on with {self._partial.where.decode()}: an earlier step failed, "
-                "or it is closed",
-                hint="the next try goes on from what is journaled",
-            )
-
-    def _warn(self, text: str) -> None:
-        """From the loop, while a thread that waits for it holds the lock: so without it."""
-        if len(self._warnings) < _MAX_WARNINGS:
-            self._warnings.append(text)
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return self._far.link.call(work)
@@ -281,22 +213,14 @@ async def start_writer(
     if content is None or not content.header.is_for_same_source(wanted):
         await partial.wipe()
         journal = await FarJournal.begin(far, partial.job, wanted)
-        return SftpJobWriter(partial, journal, {}, {}, warnings)
+        return SftpJobWriter(partial, journal, AFRESH._replace(warnings=warnings))
     is_same_boot = bool(boot_id) and content.header.boot_id == boot_id
     proven = await proven_chunks(
         far, partial.data, content.chunks, is_same_boot=is_same_boot, checkpoint=checkpoint
     )
-    if proven == content.chunks and content.header == wanted and not content.damaged:
+    if says_the_same(content, proven, wanted):
         journal = await FarJournal.go_on(far, partial.job, content.header)
     else:
         journal = await FarJournal.begin(far, partial.job, wanted, all_done(proven, content.ends))
-    if content.damaged:
-        warnings.append(
-            f"{content.damaged} lines of the journal were damaged: their chunks are copied again"
-        )
-    ends = {path: ends_in_order(content.ends[path]) for path in proven if path in content.ends}
-    return SftpJobWriter(partial, journal, proven, ends, warnings)
-
-
-def _in_order(by_offset: ChunksByOffset) -> tuple[Chunk, ...]:
-    return tuple(by_offset[offset] for offset in sorted(by_offset))
+    found = resumption(content, proven)
+    return SftpJobWriter(partial, journal, found._replace(warnings=(*warnings, *found.warnings)))
