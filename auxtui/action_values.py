@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
 
 class Confirm(IntEnum):
@@ -47,9 +47,31 @@ class World:
 
 
 Because = Callable[[Target | None, World], str]
-
-
 Targets = tuple[Target, ...]
+V = TypeVar("V")
+
+
+def about(kind: type[V], otherwise: str = "") -> Callable[[Callable[[V], str]], Because]:
+    """Makes a rule about one kind of value the reason of an action.
+
+    Args:
+    kind: what the rule takes.
+    otherwise: the reason where the target is nothing of this kind; empty: possible.
+    """
+
+    def of(rule: Callable[[V], str]) -> Because:
+        def because(target: Target | None, world: World) -> str:
+            value = target.value if target else None
+            return rule(value) if isinstance(value, kind) else otherwise
+
+        return because
+
+    return of
+
+
+def values_of(kind: type[V], targets: Sequence[Target]) -> list[V]:
+    """The values of this kind among the targets."""
+    return [target.value for target in targets if isinstance(target.value, kind)]
 
 
 def _always(target: Target | None, world: World) -> str:

@@ -6,9 +6,10 @@ Part of the one table in `actions`. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from auxtui import format as fmt
-from auxtui.action_values import Action, Confirm, Target, World, named
+from auxtui.action_values import Action, Confirm, Target, about, named, values_of
 from auxtui.inert import safe
 from engine.catalog.live_values import LiveCopy, LiveJobCopy, LiveSubclient
 from engine.model.states import CopyKind, JobCopyState, SubclientKind
@@ -21,10 +22,6 @@ OWED = frozenset({JobCopyState.TO_BE_COPIED, JobCopyState.PARTIALLY_COPIED, JobC
 ON_MEDIA = frozenset({JobCopyState.AVAILABLE, JobCopyState.BAD})
 
 
-def _line(target: Target | None) -> LiveJobCopy | None:
-    return target.value if target and isinstance(target.value, LiveJobCopy) else None
-
-
 def _words(line: LiveJobCopy) -> str:
     return f"backup job {line.backup_job_id} is {line.state.replace('_', ' ')}"
 
@@ -34,10 +31,8 @@ def _primary(line: LiveJobCopy) -> str:
     return "the primary copy is where backup jobs come from" if is_primary else ""
 
 
-def _not_pickable(target: Target | None, world: World) -> str:
-    line = _line(target)
-    if line is None:
-        return ""
+@about(LiveJobCopy)
+def _not_pickable(line: LiveJobCopy) -> str:
     if line.decision == "picked":
         return f"it was picked by {safe(line.decided_by)}"
     if line.state == JobCopyState.AVAILABLE:
@@ -45,10 +40,8 @@ def _not_pickable(target: Target | None, world: World) -> str:
     return _primary(line)
 
 
-def _not_leavable(target: Target | None, world: World) -> str:
-    line = _line(target)
-    if line is None:
-        return ""
+@about(LiveJobCopy)
+def _not_leavable(line: LiveJobCopy) -> str:
     if line.decision == "do_not_copy":
         return f"{safe(line.decided_by)} decided so already"
     if line.state == JobCopyState.AVAILABLE:
@@ -56,64 +49,58 @@ def _not_leavable(target: Target | None, world: World) -> str:
     return _primary(line)
 
 
-def _not_decided(target: Target | None, world: World) -> str:
-    line = _line(target)
-    return "the rules decide already" if line is not None and not line.decision else ""
+@about(LiveJobCopy)
+def _not_decided(line: LiveJobCopy) -> str:
+    return "" if line.decision else "the rules decide already"
 
 
-def _not_copied_anew(target: Target | None, world: World) -> str:
-    line = _line(target)
-    if line is None:
-        return ""
+@about(LiveJobCopy)
+def _not_copied_anew(line: LiveJobCopy) -> str:
     if line.state in OWED:
         return f"{_words(line)}: the next run takes it anyway"
     return _primary(line)
 
 
-def _not_on_media(target: Target | None, world: World) -> str:
-    line = _line(target)
-    return "" if line is None or line.state in ON_MEDIA else f"{_words(line)}, not here"
+def _off_media(line: LiveJobCopy) -> str:
+    return "" if line.state in ON_MEDIA else f"{_words(line)}, not here"
 
 
-def _not_markable_bad(target: Target | None, world: World) -> str:
-    line = _line(target)
-    if line is not None and line.state == JobCopyState.BAD:
+_not_on_media = about(LiveJobCopy)(_off_media)
+
+
+@about(LiveJobCopy)
+def _not_markable_bad(line: LiveJobCopy) -> str:
+    if line.state == JobCopyState.BAD:
         return f"{_words(line)} already"
-    return _not_on_media(target, world)
+    return _off_media(line)
 
 
-def _not_retained(target: Target | None, world: World) -> str:
-    line = _line(target)
-    return "nobody retains it" if line is not None and not line.pinned_by else ""
+@about(LiveJobCopy)
+def _not_retained(line: LiveJobCopy) -> str:
+    return "" if line.pinned_by else "nobody retains it"
 
 
-def _not_prioritised(target: Target | None, world: World) -> str:
-    line = _line(target)
-    if line is None or line.state in OWED or line.state == JobCopyState.BAD:
+@about(LiveJobCopy)
+def _not_prioritised(line: LiveJobCopy) -> str:
+    if line.state in OWED or line.state == JobCopyState.BAD:
         return ""
     return f"{_words(line)}: it is not to be copied"
 
 
-def _not_restorable(target: Target | None, world: World) -> str:
-    line = _line(target)
-    return "" if line is None or line.state == JobCopyState.AVAILABLE else _words(line)
+@about(LiveJobCopy)
+def _not_restorable(line: LiveJobCopy) -> str:
+    return "" if line.state == JobCopyState.AVAILABLE else _words(line)
 
 
-def _not_backed_up(target: Target | None, world: World) -> str:
-    value = target.value if target else None
-    if isinstance(value, LiveSubclient) and value.kind == SubclientKind.LANDING:
+@about(LiveSubclient)
+def _not_backed_up(subclient: LiveSubclient) -> str:
+    if subclient.kind == SubclientKind.LANDING:
         return "it adopts what others write: choose one of its backup jobs"
     return ""
 
 
-def _copy(target: Target | None) -> LiveCopy | None:
-    return target.value if target and isinstance(target.value, LiveCopy) else None
-
-
-def _not_promotable(target: Target | None, world: World) -> str:
-    copy = _copy(target)
-    if copy is None:
-        return ""
+@about(LiveCopy)
+def _not_promotable(copy: LiveCopy) -> str:
     if copy.kind == CopyKind.PRIMARY:
         return f"{safe(copy.name)} is the primary copy already"
     if copy.kind == CopyKind.SELECTIVE:
@@ -130,7 +117,7 @@ def _left(targets: Sequence[Target]) -> str:
 
 
 def _copied_anew(targets: Sequence[Target]) -> str:
-    lines = [line for line in map(_line, targets) if line]
+    lines = values_of(LiveJobCopy, targets)
     size = f" {fmt.size(sum(line.size_bytes for line in lines))}."
     return (
         f"Copy {named(targets)} anew to {where(targets)}?"
@@ -153,129 +140,112 @@ def _unretained(targets: Sequence[Target]) -> str:
     )
 
 
+def _policy(targets: Sequence[Target]) -> str:
+    copy = next(iter(values_of(LiveCopy, targets)), None)
+    return safe(copy.policy) if copy else "the policy"
+
+
 def _promoted(targets: Sequence[Target]) -> str:
-    copy = _copy(targets[0]) if targets else None
-    policy = safe(copy.policy) if copy else "the policy"
     return (
-        f"Make {named(targets)} the primary copy of {policy}? The primary of now becomes a"
+        f"Make {named(targets)} the primary copy of {_policy(targets)}? The primary of now becomes a"
         " synchronous copy of it: restores and other copies read from the new one first."
     )
 
 
 def _released(targets: Sequence[Target]) -> str:
-    copy = _copy(targets[0]) if targets else None
-    policy = safe(copy.policy) if copy else "the policy"
     return (
-        f"Give up what {named(targets)} still waits for? Backup jobs of {policy} that only this"
+        f"Give up what {named(targets)} still waits for? Backup jobs of {_policy(targets)} that only this"
         " keeps on their source will never come to this copy, and may be aged there. It is logged."
     )
 
 
 def where(targets: Sequence[Target]) -> str:
     """The copy that job copies are on, `POLICY/COPY`."""
-    line = next(filter(None, map(_line, targets)), None)
+    line = next(iter(values_of(LiveJobCopy, targets)), None)
     return f"{safe(line.policy)}/{safe(line.copy)}" if line else "this copy"
 
 
+_on_job_copy = partial(Action, kinds=JOB_COPY, changes=True)
+
 COPY_ACTIONS: tuple[Action, ...] = (
-    Action(
+    _on_job_copy(
         id="job-copy.pick",
         keys="plus",
         label="Pick",
         help="The next run copies it, whatever the rules say.",
-        kinds=JOB_COPY,
-        changes=True,
         because=_not_pickable,
         hint_rank=4,
     ),
-    Action(
+    _on_job_copy(
         id="job-copy.leave",
         keys="minus",
         label="Do Not Copy",
         help="No run takes it, and nothing is kept for it, until it is picked.",
-        kinds=JOB_COPY,
-        changes=True,
         confirm=Confirm.ASK,
         consequence=_left,
         because=_not_leavable,
         hint_rank=4,
     ),
-    Action(
+    _on_job_copy(
         id="job-copy.rules",
         keys="equals_sign",
         label="Leave to the Rules",
         help="Forgets what was decided for it; the rules of the copy decide again.",
-        kinds=JOB_COPY,
-        changes=True,
         because=_not_decided,
     ),
-    Action(
+    _on_job_copy(
         id="job-copy.recopy",
         keys="c",
         label="Copy Anew",
         help="The next run writes it again, also where it is there already.",
-        kinds=JOB_COPY,
-        changes=True,
         confirm=Confirm.ASK,
         consequence=_copied_anew,
         because=_not_copied_anew,
     ),
-    Action(
+    _on_job_copy(
         id="job-copy.bad",
         keys="x",
         label="Mark Bad",
         help="It is no source for anything until it is verified, repaired or copied anew.",
-        kinds=JOB_COPY,
-        changes=True,
         confirm=Confirm.ASK,
         consequence=_marked_bad,
         because=_not_markable_bad,
     ),
-    Action(
+    _on_job_copy(
         id="job-copy.retain",
         keys="t",
         label="Retain",
         help="Keeps it beyond the retention of the copy, until a date or for good.",
-        kinds=JOB_COPY,
-        changes=True,
         because=_not_on_media,
     ),
-    Action(
+    _on_job_copy(
         id="job-copy.unretain",
         keys="T",
         label="End Retain",
         help="The retention of the copy decides alone again.",
-        kinds=JOB_COPY,
-        changes=True,
         confirm=Confirm.ASK,
         consequence=_unretained,
         because=_not_retained,
     ),
-    Action(
+    _on_job_copy(
         id="job-copy.priority",
         keys="o",
         label="Change Priority",
         help="Its place in the next run: 0 is first, 9 is last.",
-        kinds=JOB_COPY,
-        changes=True,
         because=_not_prioritised,
     ),
-    Action(
+    _on_job_copy(
         id="job-copy.verify",
         keys="v",
         label="Verify",
         help="Reads every byte of it from its media and compares it with its digest.",
-        kinds=JOB_COPY,
-        changes=True,
         because=_not_on_media,
     ),
-    Action(
+    _on_job_copy(
         id="job-copy.repair",
         keys="r",
         label="Repair",
         help="Reads it; what is damaged is written anew from any copy that has it right.",
-        kinds=JOB_COPY,
-        changes=True,
         because=_not_on_media,
         hint_rank=2,
     ),

@@ -69,8 +69,7 @@ class FrontDoor(Upkeep, Rules, Site):
     """The engine's own front door."""
 
     def __init__(self, home: Home) -> None:
-        self._home = home
-        self._by = whoami()
+        super().__init__(home, whoami())
 
     def _engine(self) -> Any:
         try:

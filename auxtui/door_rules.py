@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
-from engine.catalog.home import Home
+from auxtui.door_base import EngineDoor
 
 
 class RulesDoor(Protocol):
@@ -25,14 +25,8 @@ class RulesDoor(Protocol):
         ...
 
 
-class Rules:
+class Rules(EngineDoor):
     """The engine's own, as part of the front door."""
-
-    _home: Home
-    _by: str
-
-    def _engine(self) -> Any:
-        raise NotImplementedError
 
     def schedule(self, name: str, act: str) -> Sequence[int]:
         started: list[int] = self._engine().schedule(self._home, name, act, by=self._by)

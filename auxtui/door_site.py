@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from engine.catalog.home import Home
+from auxtui.door_base import EngineDoor
 
 
 class SiteDoor(Protocol):
@@ -40,13 +40,8 @@ class SiteDoor(Protocol):
         ...
 
 
-class Site:
+class Site(EngineDoor):
     """The same through the engine's front door."""
-
-    _home: Home
-
-    def _engine(self) -> Any:
-        raise NotImplementedError
 
     def site(self) -> Mapping[str, Any]:
         document: Mapping[str, Any] = self._engine().site_document(self._home)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from auxtui.door_base import EngineDoor
 from auxtui.restoring import Entry, Wanted
-from engine.catalog.home import Home
 
 
 class UpkeepDoor(Protocol):
@@ -72,14 +72,8 @@ class UpkeepDoor(Protocol):
         ...
 
 
-class Upkeep:
+class Upkeep(EngineDoor):
     """The same through the engine's front door."""
-
-    _home: Home
-    _by: str
-
-    def _engine(self) -> Any:
-        raise NotImplementedError
 
     def decide(self, policy: str, copy: str, backup_jobs: Sequence[int], decision: str) -> None:
         self._engine().decide(self._home, policy, copy, backup_jobs, decision, by=self._by)

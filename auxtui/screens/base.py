@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -98,9 +99,9 @@ class ConsoleScreen(Screen[None]):
         yield OneLine(id="status")
         yield OneLine(id="hints")
 
+    @abstractmethod
     def compose_body(self) -> ComposeResult:
         """The content."""
-        raise NotImplementedError
 
     def crumbs(self) -> Sequence[str]:
         """Where one is, from the outside in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar, TypeVar
 
@@ -45,9 +46,9 @@ class Dialog(ModalScreen[R | None]):
             yield from self.compose_box()
             yield Static(self.KEYS, classes="keys", markup=False)
 
+    @abstractmethod
     def compose_box(self) -> Iterator[Widget]:
         """The content."""
-        raise NotImplementedError
 
     def action_cancel(self) -> None:
         """Closes it without a result."""

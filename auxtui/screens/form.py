@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -95,13 +96,13 @@ class FormScreen(ModalScreen[R | None]):
         assert isinstance(self.app, ConsoleApp)  # noqa: S101 - narrows a type
         return self.app
 
+    @abstractmethod
     async def judge(self, values: Values) -> Judgement:
         """What is wrong with these values, and what would happen with them. May raise `AuxError`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def finish(self, values: Values) -> R | None:
         """Does what the form is for; None keeps it open. May raise `AuxError`."""
-        raise NotImplementedError
 
     def compose(self) -> ComposeResult:
         yield OneLine(id="title")

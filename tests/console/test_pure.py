@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from auxtui import actions, columns, frame, present
 from auxtui import format as fmt
 from auxtui.actions import ACTIONS, Target, World
+from auxtui.actions_of_views import ANY
 from auxtui.columns import Column, lay_out
 from auxtui.frame import State
 from auxtui.glyphs import ASCII, BLOCK, SETS, UNICODE
@@ -196,7 +197,7 @@ def test_actions_have_help_and_unique_ids():
 ABILITIES = frozenset({"menu", "mark", "filter", "state", "sort", "tabs"})
 
 
-@pytest.mark.parametrize("kind", sorted(actions.ANY))
+@pytest.mark.parametrize("kind", sorted(ANY))
 def test_no_two_actions_share_a_key_in_one_place(kind):
     keys = [
         key
