@@ -80,19 +80,26 @@ _OPTION_WORDS = {
     "jobs_to_process": "Jobs to process",
     "retries": "Retries",
     "skip_failed_verification": "Skip failed verification",
+    "alert": "Alert",
+    "alert_when": "It tells when the job",
 }
+
+
+_NOTHING_SAID = {"source_media_agent": "any", "alert": "nobody"}
 
 
 def _option_facts(job: JobValue) -> list[Fact]:
     facts: list[Fact] = []
     for name, label in _OPTION_WORDS.items():
-        if name not in job.options:
+        if name not in job.options or (name == "alert_when" and not job.options["alert"]):
             continue
         value = job.options[name]
-        text = {True: "yes", False: "no"}.get(value) if isinstance(value, bool) else None
-        if text is None:
-            text = safe(str(value)) if value not in (None, "") else "maximum"
-            text = "any" if name == "source_media_agent" and text == "maximum" else text
+        if isinstance(value, bool):
+            text = "yes" if value else "no"
+        elif value in (None, ""):
+            text = _NOTHING_SAID.get(name, "maximum")
+        else:
+            text = safe(str(value))
         facts.append((label, Cell(text, Tone.MUTED)))
     return facts
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.policy.alerting import JobAlert
+
 GENERAL, INITIATION, ADVANCED, PLAN = TABS = ("General", "Job Initiation", "Advanced", "Plan")
 
 NOW, SCHEDULE, AUTOMATIC, SCRIPT = "now", "schedule", "automatic", "script"
@@ -12,6 +14,11 @@ INITIATIONS = (
     (SCHEDULE, "schedule: at the times said below"),
     (AUTOMATIC, "automatic: every 30 minutes"),
     (SCRIPT, "save as script: a file, no job"),
+)
+ALERT_TIMES = (
+    ("ends, however", JobAlert.ENDS.value),
+    ("ends with errors, fails or is killed", JobAlert.ERRORS.value),
+    ("fails", JobAlert.FAILS.value),
 )
 BELONGS_TO = {
     "schedule_name": (SCHEDULE, AUTOMATIC),
@@ -202,5 +209,21 @@ FIELDS = (
         kind="check",
         help="Ends a running job at that time; what is published stays.",
         default="no",
+    ),
+    Field(
+        name="alert",
+        label="Alert",
+        tab=ADVANCED,
+        kind="choice",
+        help="Who is told of this job: an alert of the site file, whatever it tells of besides.",
+        default="nobody",
+    ),
+    Field(
+        name="alert_when",
+        label="It tells when the job",
+        tab=ADVANCED,
+        kind="choice",
+        help="Alert: errors are a failure, a kill, or an end with errors.",
+        default="ends, however",
     ),
 )

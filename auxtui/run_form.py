@@ -142,6 +142,9 @@ def read_form(
     }
     if read["kill_after_total_time"] and not read["total_time_s"] and "total_time" not in wrong:
         wrong["total_time"] = "Total running time: needed to kill when it expires"
+    read |= {"alert": str(values["alert"]), "alert_when": str(values["alert_when"])}
+    if not read["alert"]:
+        read["alert_when"] = RunOptions().alert_when
     if wrong:
         return None, wrong
     others = {name: value for name, value in kept.items() if name in RunOptions.__slots__}

@@ -73,6 +73,13 @@ def auxcopy(
     kill_after_total_time: Annotated[
         bool, _flag("--kill-after-total-time", "Kill the job when its time is over.")
     ] = False,
+    alert: Annotated[
+        str | None, _flag("--alert", "An alert of the site file that tells of this job.")
+    ] = None,
+    alert_when: Annotated[
+        str | None,
+        _flag("--alert-when", "ends; errors: not without them; fails. Else: ends."),
+    ] = None,
     script: Annotated[str | None, _flag("--script", "Run a saved form, FILE.toml.")] = None,
     settings: Annotated[
         list[str] | None, _flag("--set", "Override a value of the script: key=value.")
@@ -122,6 +129,8 @@ def auxcopy(
         "retries": retries,
         "total_time_s": None if total_time is None else parse_duration(total_time),
         "kill_after_total_time": kill_after_total_time or None,
+        "alert": None if alert is None else name_of(alert, "alert"),
+        "alert_when": alert_when,
     }
     of_policy, options = _form(policy, script, settings or [], given)
     if schedule is not None:

@@ -22,6 +22,7 @@ from auxtui.initiation import initiation_facts, wrong_fields
 from auxtui.present import Cell, Tone
 from auxtui.run_fields import (
     ADVANCED,
+    ALERT_TIMES,
     BELONGS_TO,
     GENERAL,
     INITIATION,
@@ -167,6 +168,13 @@ class RunAuxiliaryCopyScreen(ModalScreen[str | None]):
             return _select(field, options, str(field.value))
         if field.name == "initiation":
             return _select(field, [(label, name) for name, label in INITIATIONS], NOW)
+        if field.name == "alert":
+            named = self._estate.alerts
+            kept = str(field.value)
+            options = [("nobody", ""), *((name, name) for name in named)]
+            return _select(field, options, kept if kept in named else "", disabled=not named)
+        if field.name == "alert_when":
+            return _select(field, [*ALERT_TIMES], str(field.value))
         if field.kind == "choice":
             agents = shared_source_agents(self._policy, self._estate, ALL_COPIES)
             options = [("any", ANY_AGENT), *((name, name) for name in agents)]

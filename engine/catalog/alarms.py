@@ -147,6 +147,23 @@ def tell(s: Session, kind: AlertKind, cause: Cause, now: datetime) -> None:
             _file(s, rule.name, None, TOLD, content, now)
 
 
+def tell_of_job(s: Session, alert: str, kind: str, cause: Cause, now: datetime) -> bool:
+    """Tells one alert of a job that names it, unless it was told the same just now.
+
+    Returns:
+        False when there is no such alert.
+    """
+    if alert not in {rule.name for rule in rules(s)}:
+        return False
+    query = select(ALERT_MESSAGE.c.content).where(
+        ALERT_MESSAGE.c.alert == alert, ALERT_MESSAGE.c.filed_at == now
+    )
+    told = {(row[0]["kind"], row[0]["job_id"]) for row in connection_of(s).execute(query)}
+    if (kind, cause.job_id) not in told:
+        _file(s, alert, None, TOLD, _content_of(kind, cause, now), now)
+    return True
+
+
 def tell_standing(s: Session, now: datetime) -> None:
     """Tells of alarms that stood already when an alert came that wants them."""
     _tell(s, standing(s), now)
@@ -185,9 +202,9 @@ def _content(alarm: AlarmValue, now: datetime, message: str) -> dict[str, Any]:
     }
 
 
-def _content_of(kind: AlertKind, cause: Cause, now: datetime) -> dict[str, Any]:
+def _content_of(kind: str, cause: Cause, now: datetime) -> dict[str, Any]:
     return {
-        "kind": kind.value,
+        "kind": str(kind),
         "severity": cause.severity.value,
         "about": cause.about,
         "message": cause.message,

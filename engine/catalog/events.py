@@ -6,9 +6,10 @@ none.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import insert, select
 from sqlmodel import Session
@@ -18,7 +19,15 @@ from engine.catalog.alarms import Cause
 from engine.catalog.rows import EVENT, JOB, connection_of, plain, read_all
 from engine.catalog.values import EventValue
 from engine.model.states import Severity
-from engine.policy.alerting import CLEARED_BY, OF_ONE_JOB, RAISED_BY, TOLD_BY, AlertKind
+from engine.policy.alerting import (
+    CLEARED_BY,
+    OF_ONE_JOB,
+    RAISED_BY,
+    TOLD_BY,
+    AlertKind,
+    JobAlert,
+    told_of_job,
+)
 
 
 def add_event(
@@ -52,8 +61,8 @@ def add_event(
     columns = {"at": now, "severity": severity, "code": code, "job_id": job_id, "message": message}
     connection_of(s).execute(insert(EVENT).values(plain(columns)))
     if code not in RAISED_BY and code not in CLEARED_BY and code not in TOLD_BY:
-        return
-    of_job, job_policy = _of_job(s, job_id)
+        return  # whatever is told of a job is one of these
+    of_job, job_policy, options = _of_job(s, job_id)
     cause = Cause(
         about=about if about is not None else of_job or message,
         severity=severity,
@@ -64,6 +73,25 @@ def add_event(
         measure=measure,
     )
     _alarm(s, code, cause, now)
+    if options.get("alert"):
+        _tell_of_job(s, code, options, cause, now)
+
+
+def _tell_of_job(
+    s: Session, code: str, options: Mapping[str, Any], cause: Cause, now: datetime
+) -> None:
+    """Tells the alert that the job names, where it wants to know how the job ended."""
+    alert = str(options["alert"])
+    kind = told_of_job(code, JobAlert(options.get("alert_when", JobAlert.ENDS)))
+    if kind and not alarms.tell_of_job(s, alert, kind, cause, now):
+        add_event(
+            s,
+            severity=Severity.WARNING,
+            code="alert.gone",
+            message=f"nobody is told of the end: there is no alert {alert} any more",
+            job_id=cause.job_id,
+            now=now,
+        )
 
 
 def _alarm(s: Session, code: str, cause: Cause, now: datetime) -> None:
@@ -83,15 +111,15 @@ def _alarm(s: Session, code: str, cause: Cause, now: datetime) -> None:
         alarms.tell(s, TOLD_BY[code], cause, now)
 
 
-def _of_job(s: Session, job_id: int | None) -> tuple[str, str]:
-    """What the alarms of a job are about, and its policy: a later run of the same clears them."""
+def _of_job(s: Session, job_id: int | None) -> tuple[str, str, Mapping[str, Any]]:
+    """What the alarms of a job are about, its policy, its options; a later run of the same clears them."""
     if job_id is None:
-        return "", ""
-    query = select(JOB.c.operation, JOB.c.policy).where(JOB.c.id == job_id)
+        return "", "", {}
+    query = select(JOB.c.operation, JOB.c.policy, JOB.c.options).where(JOB.c.id == job_id)
     row = connection_of(s).execute(query).one_or_none()
     if row is None:
-        return f"job {job_id}", ""
-    return f"{row[0]} of {row[1]}" if row[1] else str(row[0]), str(row[1])
+        return f"job {job_id}", "", {}
+    return f"{row[0]} of {row[1]}" if row[1] else str(row[0]), str(row[1]), row[2]
 
 
 def events(

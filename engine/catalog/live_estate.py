@@ -88,6 +88,7 @@ class EstateQueries(WatchQueries, RuleQueries):
             schedules=self.schedules(),
             windows=self.windows(),
             off=self.switched_off(),
+            alerts=tuple(row["name"] for row in self._rows("SELECT name FROM alert ORDER BY name")),
         )
 
     def time_zone(self) -> str:

@@ -172,6 +172,8 @@ class Estate:
     windows: tuple[WindowValue, ...] = ()
     off: tuple[ActivityValue, ...] = ()
     """Where activity was switched off; it is on again when `off_until` is past."""
+    alerts: tuple[str, ...] = ()
+    """Their names."""
 
     def copies(self) -> tuple[LiveCopy, ...]:
         """Every copy of every policy, in the order of the tree."""

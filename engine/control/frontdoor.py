@@ -49,7 +49,7 @@ from engine.model.errors import (
 )
 from engine.model.names import refuse_unwritable
 from engine.model.states import JobState, Operation, RequestKind
-from engine.operations.options import check_options, options_to_json
+from engine.operations.options import check_options, options_to_json, refuse_unknown_alert
 from engine.operations.plandocument import plan_document
 from engine.operations.planning import load_scope, plan_run
 from engine.policy.values import RunOptions
@@ -128,7 +128,7 @@ def run_auxcopy(home: Home, policy: str, options: RunOptions, *, by: str) -> int
         UsageError, NotFoundError: the service refused it; nothing was changed.
     """
     check_options(options)
-    refuse_unwritable(policy, *options.copies, options.source_media_agent)
+    refuse_unwritable(policy, *options.copies, options.source_media_agent, options.alert)
     payload = {
         "operation": Operation.AUXCOPY.value,
         "policy": policy,
@@ -256,11 +256,12 @@ def preview(home: Home, policy: str, options: RunOptions) -> dict[str, Any]:
         UsageError, NotFoundError: the run would be refused.
     """
     check_options(options)
-    refuse_unwritable(policy, *options.copies, options.source_media_agent)
+    refuse_unwritable(policy, *options.copies, options.source_media_agent, options.alert)
     catalog = open_catalog(home)
     try:
         with catalog.read() as session:
             scope = load_scope(session, policy)
+            refuse_unknown_alert(session, options)
             now = system_clock()
             plan = plan_run(session, scope, options, now)
             return plan_document(session, scope, plan, options, now)

@@ -28,7 +28,7 @@ from engine.model.errors import (
 from engine.model.states import CopyKind, JobState, Operation, RequestKind
 from engine.operations import releasing
 from engine.operations.deciding import decide, prioritise, settle_policy
-from engine.operations.options import options_from_json, options_to_json
+from engine.operations.options import options_from_json, options_to_json, refuse_unknown_alert
 from engine.operations.planning import chosen_copies, load_scope
 from engine.operations.promotion import promote
 from engine.operations.restore import check_restore
@@ -146,6 +146,7 @@ class Requests:
 
         def create(session: Any) -> int:
             scope = load_scope(session, policy)
+            refuse_unknown_alert(session, options)
             copies = [copy.name for copy in chosen_copies(scope, options)]
             agents = {name for name, _ in scope.agents.values()}
             if options.source_media_agent and options.source_media_agent not in agents:

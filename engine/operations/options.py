@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
-from engine.model.errors import UsageError
+from sqlmodel import Session
+
+from engine.catalog import config
+from engine.model.errors import NotFoundError, UsageError
+from engine.policy.alerting import JobAlert
 from engine.policy.values import RunOptions
 
 _NAMES = tuple(field.name for field in fields(RunOptions))
@@ -49,9 +53,32 @@ def check_options(options: RunOptions) -> None:
         raise UsageError(
             f"priority {options.priority} is not possible", hint="0 (first) to 9 (last)"
         )
+    if options.alert_when not in set(JobAlert):
+        raise UsageError(
+            f"{options.alert_when!r} is no time to tell of a job",
+            hint=f"one of: {', '.join(JobAlert)}",
+        )
+    if options.alert_when != JobAlert.ENDS and not options.alert:
+        raise UsageError("nobody is named to be told", hint="name an alert of the site file")
     if options.kill_after_total_time and options.total_time_s is None:
         raise UsageError(
             "kill after total time needs a total time", hint="give the total running time, e.g. 6h"
+        )
+
+
+def refuse_unknown_alert(session: Session, options: RunOptions) -> None:
+    """Refuses a run that names an alert which nobody has configured.
+
+    Raises:
+        NotFoundError: names those that are.
+    """
+    known = [alert.name for alert in config.alerts(session)]
+    if options.alert and options.alert not in known:
+        raise NotFoundError(
+            f"there is no alert {options.alert}",
+            hint=f"known: {', '.join(known)}"
+            if known
+            else "add one to the site file: [alerts.NAME]",
         )
 
 

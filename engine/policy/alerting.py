@@ -109,6 +109,36 @@ OF_ONE_JOB = frozenset({AlertKind.FAILED_ATTEMPTS, AlertKind.DELAYED})
 """Alarms of a job; those of other job events are of its operation and policy."""
 
 
+class JobAlert(StrEnum):
+    """When the alert that a job names tells of this job, whatever it tells of besides."""
+
+    ENDS = "ends"
+    """However it ends."""
+    ERRORS = "errors"
+    """It fails, is killed, or completes with errors."""
+    FAILS = "fails"
+    """It fails, or is killed because its total running time is over."""
+
+
+KILLED = "killed"
+"""What is told of a job that was killed, besides the kinds of alarms."""
+_WELL = {JobAlert.ENDS}
+_NOT_WELL = {JobAlert.ENDS, JobAlert.ERRORS}
+_TOLD_OF_JOB: Mapping[str, tuple[str, set[JobAlert]]] = {
+    "job.completed": (AlertKind.SUCCEEDED, _WELL),
+    "job.completed_with_errors": (AlertKind.COMPLETED_WITH_ERRORS, _NOT_WELL),
+    "job.failed": (AlertKind.FAILED, {*JobAlert}),
+    "job.expired": (AlertKind.FAILED, {JobAlert.FAILS}),  # that it was killed is told to the others
+    "job.killed": (KILLED, _NOT_WELL),
+}
+
+
+def told_of_job(code: str, when: JobAlert) -> str:
+    """What the alert that a job names is told of an event of this job; empty: nothing."""
+    kind, wanted = _TOLD_OF_JOB.get(code, ("", frozenset()))
+    return str(kind) if when in wanted else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRule:
     """An alert of the site file: of what it tells, whom, and how often."""

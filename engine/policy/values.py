@@ -125,3 +125,7 @@ class RunOptions:
     total_time_s: int | None = None
     kill_after_total_time: bool = False
     throttle_bps: int | None = None
+    alert: str = ""
+    """Name of an alert that tells of this job; empty: none."""
+    alert_when: str = "ends"
+    """A word of `JobAlert`."""

@@ -39,11 +39,11 @@ def read_alerts(root: Section, wanted: Configuration) -> None:
     """Adds the alerts."""
     for name, section in root.named("alerts", _KEYS):
         events = section.choices("on", ALERT_EVENTS, "event")
-        if not events:
+        if "on" not in section:
             raise section.error(
                 None,
                 'needs "on": of what it tells',
-                hint=f"one or more of: {', '.join(ALERT_EVENTS)}",
+                hint=f"of: {', '.join(ALERT_EVENTS)}; [] for jobs that name it alone",
             )
         to = section.required("to")
         options = _options(section, wanted)

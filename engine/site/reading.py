@@ -86,8 +86,8 @@ def read_site(text: str, file_name: str, *, implied_media_agent: str) -> Configu
     refuse_entangled(wanted, site)
     _check_content_apart_from_libraries(root, wanted)
     read_windows(root, wanted)
-    read_schedules(root, wanted)
     read_alerts(root, wanted)
+    read_schedules(root, wanted)
     return wanted
 
 

@@ -121,7 +121,8 @@ def _read_options(section: Section, operation: str, wanted: Configuration) -> Se
     """What a scheduled job is told: the form of a run, or of a backup."""
     if operation != Operation.BACKUP:
         options = section.table("options", FORM_KEYS)
-        read_run_form(options)
+        if read_run_form(options).alert:
+            options.reference("alert", options.text("alert"), wanted.alerts, "alert")
         return options
     options = section.table("options", ("level", "subclients"))
     if "level" in options:

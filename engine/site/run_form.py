@@ -10,6 +10,7 @@ import tomli_w
 
 from engine.model.errors import SiteError, UsageError
 from engine.model.names import shown
+from engine.policy.alerting import JobAlert
 from engine.policy.durations import format_duration, format_rate, parse_duration, parse_rate
 from engine.policy.values import RunOptions
 from engine.site.section import Section, SiteText
@@ -31,6 +32,8 @@ FORM_KEYS = (
     "total_time",
     "kill_after_total_time",
     "throttle",
+    "alert",
+    "alert_when",
 )
 SCRIPT_KEYS = ("policy", *FORM_KEYS)
 MAX_STREAMS = 256
@@ -48,6 +51,8 @@ def read_run_form(section: Section) -> RunOptions:
     has_total = "total_time" in section
     if "kill_after_total_time" in section and not has_total:
         raise section.error("kill_after_total_time", 'needs "total_time"', hint="e.g. 6h")
+    if "alert_when" in section and not section.text("alert"):
+        raise section.error("alert_when", 'needs "alert"', hint="the name of an alert")
     streams = section.integer("streams", 0, 1, MAX_STREAMS)
     return RunOptions(
         copies=section.texts("copies"),
@@ -67,6 +72,8 @@ def read_run_form(section: Section) -> RunOptions:
         total_time_s=section.parsed("total_time", parse_duration, None),
         kill_after_total_time=section.flag("kill_after_total_time", False),
         throttle_bps=section.parsed("throttle", parse_rate, None),
+        alert=section.text("alert"),
+        alert_when=section.choice("alert_when", _DEFAULT.alert_when, tuple(JobAlert)),
     )
 
 
@@ -100,6 +107,8 @@ def _read_all(section: Section) -> None:
     section.text("policy")
     if "kill_after_total_time" in section:
         section.flag("kill_after_total_time", False)  # its total time stands in the file
+    elif "alert_when" in section:
+        section.choice("alert_when", _DEFAULT.alert_when, tuple(JobAlert))  # so does its alert
     else:
         read_run_form(section)
 
@@ -160,6 +169,8 @@ def form_values(options: RunOptions) -> dict[str, Any]:
         "total_time": options.total_time_s and format_duration(options.total_time_s),
         "kill_after_total_time": options.kill_after_total_time,
         "throttle": options.throttle_bps and format_rate(options.throttle_bps, exact=True),
+        "alert": options.alert,
+        "alert_when": options.alert_when,
     }
     plain = {
         "copies": [],
@@ -169,6 +180,8 @@ def form_values(options: RunOptions) -> dict[str, Any]:
         "priority": _DEFAULT.priority,
         "description": "",
         "retries": _DEFAULT.retries,
+        "alert": "",
+        "alert_when": _DEFAULT.alert_when,
     }
     return {
         key: value for key, value in values.items() if value not in (plain.get(key, False), None)

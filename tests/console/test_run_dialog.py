@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import fields
 
 import pytest
@@ -71,6 +72,8 @@ def test_what_an_earlier_run_said_stands_in_the_form_and_comes_out_again(samples
         total_time_s=5400,
         kill_after_total_time=True,
         throttle_bps=50 * 1024**2,
+        alert="mail",
+        alert_when="errors",
     )
     stated = {field.name: getattr(options, field.name) for field in fields(RunOptions)}
 
@@ -83,7 +86,9 @@ def test_what_an_earlier_run_said_stands_in_the_form_and_comes_out_again(samples
 
 def test_a_saved_script_says_the_same_run_again(tmp_path):
     file = tmp_path / "run.toml"
-    options = RunOptions(copies=("offsite",), streams=2, fulls_first=True, throttle_bps=12345)
+    options = RunOptions(
+        copies=("offsite",), streams=2, fulls_first=True, throttle_bps=12345, alert="mail"
+    )
 
     save_script(str(file), "databases", options)
 
@@ -101,6 +106,25 @@ def test_next_runs_are_told_in_the_zone_of_the_schedule_and_of_the_viewer():
     assert "Every day at 22:00, Europe/Berlin time." in text
     assert "Sat 2026-03-14 22:00 Europe/Berlin; here 21:00" in text
     assert text.count("Europe/Berlin; here") == 5
+
+
+async def test_the_alert_of_a_job_is_one_of_those_of_the_configuration(home, make_console, door):
+    with sqlite3.connect(home.catalog) as db:
+        db.execute(
+            "INSERT INTO alert (name, on_events, \"to\", options) VALUES ('mail', '[]', 'x', '{}')"
+        )
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*POLICY, "r")
+        await sees(pilot, "3.00 GiB")
+        await pilot.press("f6", "f6", "shift+tab")
+        app.screen.query_one("#alert").focus()
+        await pilot.press("enter", "down", "enter", "tab", "enter", "down", "enter", "f2")
+
+        await sees(pilot, "has started")
+        options = RunOptions(alert="mail", alert_when="errors")
+        assert _calls(door, "run_auxcopy") == [("databases", options)]
 
 
 async def test_a_schedule_is_made_after_its_next_runs_were_shown(home, make_console, door):

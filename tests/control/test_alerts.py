@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,11 +14,21 @@ from engine.catalog.live import LiveCatalog
 from engine.catalog.opening import open_catalog
 from engine.catalog.values import LibraryValue
 from engine.catalog.watch_values import AlertMessageValue
+from engine.control import frontdoor
 from engine.control.watch import UNSEEN, Watch
 from engine.library.interface import LibraryIdentity, Probe
-from engine.model.errors import HostKeyRefused, LibraryOffline
+from engine.model.errors import (
+    HostKeyRefused,
+    LibraryOffline,
+    NotFoundError,
+    SiteError,
+    UsageError,
+)
+from engine.model.states import RequestKind
+from engine.operations.options import options_from_json
 from engine.operations.probing import record_probe
 from engine.operations.store import Store
+from engine.site.run_form import read_script, script_text
 from tests.cell import Cell
 from tests.clock import SettableClock
 from tests.control.receivers import Web, web_server
@@ -246,6 +257,93 @@ def test_a_changed_host_key_and_low_space_are_alarms_until_they_are_over(cell: C
     assert note(None, room(30)) == [("space-low", "vault")]
     assert note(None, room(60)) == []
     assert len(events_of(cell, "library.space_low")) == 1
+
+
+def test_the_alert_of_a_job_tells_of_this_job_however_it_ends(cell: Cell) -> None:
+    cell.dump("one.dump")
+    with web_server() as web:
+        cell.apply(hook(web.port) + hook(web.port, "failed", name="night"))
+        (cell.root / "vault").rename(cell.root / "away")
+        with serving(cell):
+            cell.scan()
+            first = cell.run(retries=0, alert="hook", alert_when="fails")
+            again = cell.run(retries=0, alert="night")  # it stands: told for the sake of the job
+            (cell.root / "away").rename(cell.root / "vault")
+            killed = cell.start(throttle_bps=1, alert="hook", alert_when="errors")
+            cell.until(killed, lambda job: job.state == "running")
+            frontdoor.request(cell.home, RequestKind.KILL, killed, {}, by="test")
+            cell.wait(killed)
+            cell.run(alert="hook", alert_when="errors")
+            last = cell.run(alert="hook")
+
+    told = [
+        (one.alert, one.step, one.content["kind"], one.content["job_id"]) for one in outbox(cell)
+    ]
+    assert told[::-1] == [
+        ("night", "raised", "failed", first.id),
+        ("hook", "told", "failed", first.id),
+        ("night", "told", "failed", again.id),
+        ("hook", "told", "killed", killed),
+        ("night", "cleared", "failed", again.id),
+        ("hook", "told", "succeeded", last.id),
+    ]
+
+
+def test_a_job_that_begins_a_told_alarm_is_told_once(cell: Cell) -> None:
+    cell.apply(hook(1, "all", "succeeded"))
+    cell.dump("one.dump")
+    cell.scan()
+    job = cell.run(alert="hook")
+
+    assert [(one.content["kind"], one.content["job_id"]) for one in outbox(cell)] == [
+        ("succeeded", job.id)
+    ]
+
+
+def test_an_alert_of_a_job_must_be_there_and_one_that_went_is_said(cell: Cell) -> None:
+    cell.apply(hook(1))
+    cell.dump("one.dump")
+    cell.scan()
+    with pytest.raises(NotFoundError, match="there is no alert mail"):
+        cell.start(alert="mail")
+    with pytest.raises(UsageError, match="nobody is named"):
+        cell.start(alert_when="fails")
+    with pytest.raises(UsageError, match="'sometimes' is no time"):
+        cell.start(alert="hook", alert_when="sometimes")
+    job_id = cell.start(alert="hook", start_suspended=True)
+    cell.apply()
+    frontdoor.request(cell.home, RequestKind.RESUME, job_id, {}, by="test")
+    cell.wait(job_id)
+
+    assert [event.job_id for event in events_of(cell, "alert.gone")] == [job_id]
+    assert outbox(cell) == []
+
+
+def test_a_schedule_and_a_script_name_the_alert_of_their_jobs(cell: Cell) -> None:
+    nightly = """
+[schedules.nightly]
+operation = "auxcopy"
+policy = "databases"
+when = "daily at 22:00"
+options = {alert = "hook", alert_when = "errors"}
+"""
+    with pytest.raises(SiteError, match='there is no alert "hook"'):
+        cell.apply(nightly)
+    with pytest.raises(SiteError, match="alert_when"):
+        cell.apply(hook(1) + nightly.replace("errors", "sometimes"))
+    with pytest.raises(SiteError, match='needs "alert"'):
+        cell.apply(hook(1) + nightly.replace('alert = "hook", ', ""))
+    cell.apply(hook(1) + nightly)
+    (job_id,) = frontdoor.schedule(cell.home, "nightly", "run", by="test")
+    options = options_from_json(cell.wait(job_id).options)
+
+    assert (options.alert, options.alert_when) == ("hook", "errors")
+    script = script_text("databases", options)
+    assert read_script(script, "run.toml") == ("databases", options)
+    changed = ("alert_when=fails", "alert=night")
+    assert read_script(script, "run.toml", changed)[1] == replace(
+        options, alert="night", alert_when="fails"
+    )
 
 
 def alarms_of(cell: Cell) -> list[tuple[str, str]]:
