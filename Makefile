@@ -27,6 +27,7 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	@echo "installing auxtui into $(VENV) ..."
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
 	@$(PIP) install --no-deps -e .
+	@$(BIN)/python -m compileall -q auxtui engine
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -12,7 +13,7 @@ from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
 from importlib import import_module
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from rich.console import RenderableType
 from textual._compositor import ChopsUpdate
@@ -46,6 +47,8 @@ from engine.model.clock import Clock, system_clock
 from engine.model.errors import EXIT_OK
 
 GATES_LEAST_S = 5.0  # windows open and close by the minute
+WARM_UP_AFTER_S = 0.1  # after the first screen is known
+GARBAGE = (10_000, 20, 50)  # a full look at all that lives is a key that waits
 LEAVE_S = 3.0  # after a hangup; nothing of a console is worth waiting longer for
 ESTATE_LEAST_S = 2.0  # the tree is asked for at most this often
 
@@ -58,12 +61,32 @@ def run(home: Home, profile: Profile | None = None) -> int:
     return console.return_code or EXIT_OK
 
 
+def _screen(module: str, name: str) -> Callable[[], Screen[Any]]:
+    """Makes a screen; it is imported when it is shown for the first time."""
+
+    def make() -> Screen[Any]:
+        made: Screen[Any] = getattr(import_module(f"auxtui.screens.{module}"), name)()
+        return made
+
+    return make
+
+
 class ConsoleApp(App[None]):
     """The console."""
 
     ENABLE_COMMAND_PALETTE = False
     TITLE = "auxtui"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "leave_now", show=False)]
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "home": HomeScreen,
+        "jobs": _screen("jobs", "JobsScreen"),
+        "history": _screen("history", "HistoryScreen"),
+        "storage": _screen("storage", "StorageScreen"),
+        "events": _screen("events", "EventsScreen"),
+        "schedules": _screen("schedules", "SchedulesScreen"),
+        "trend": _screen("trend", "TrendScreen"),
+    }
+    DEFAULT_MODE = "home"
     CSS = """
     * { scrollbar-color: $tone-muted; scrollbar-background: $panel;
         scrollbar-color-hover: $tone-head; scrollbar-background-hover: $panel;
@@ -98,6 +121,7 @@ class ConsoleApp(App[None]):
         self.look = look if self._is_zone_given else zoned(look, home)
         self.state = State()
         self.undo: Undo | None = None
+        self._is_starting = True
         self.feed = Feed(
             home.catalog,
             self,
@@ -120,7 +144,16 @@ class ConsoleApp(App[None]):
         if wanted not in self.available_themes:
             wrong.append(f"there is no theme {wanted!r}; known: {', '.join(self._theme_names)}")
             wanted = "dark"
-        self.theme = wanted
+        if wanted == themes.NO_COLOR:
+            self.theme = wanted
+            return wrong
+        # Its watchers would read every style rule a second time before the first paint.
+        self.set_reactive(App.theme, wanted)
+        dark = self.current_theme.dark
+        self.set_class(dark, "-dark-mode", update=False).set_class(
+            not dark, "-light-mode", update=False
+        )
+        self.stylesheet.set_variables(self.get_css_variables())
         return wrong
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -140,11 +173,8 @@ class ConsoleApp(App[None]):
             renderable = NarrowUpdate.of(renderable)
         super()._display(screen, renderable)
 
-    async def on_mount(self) -> None:
+    def on_mount(self) -> None:
         self._install_signals()
-        for mode, screen in self._screens().items():
-            self.add_mode(mode, screen)
-        await self.switch_mode("home")
         self.feed.watch(self, self._own_watches())
         self.feed.start()
         troubles_at_start = [*self._theme_trouble, *self._key_faults]
@@ -174,47 +204,6 @@ class ConsoleApp(App[None]):
                 least_s=GATES_LEAST_S,
             ),
         ]
-
-    def _screens(self) -> dict[str, Callable[[], Screen[None]]]:
-        def jobs() -> Screen[None]:
-            from auxtui.screens.jobs import JobsScreen
-
-            return JobsScreen()
-
-        def history() -> Screen[None]:
-            from auxtui.screens.history import HistoryScreen
-
-            return HistoryScreen()
-
-        def storage() -> Screen[None]:
-            from auxtui.screens.storage import StorageScreen
-
-            return StorageScreen()
-
-        def events() -> Screen[None]:
-            from auxtui.screens.events import EventsScreen
-
-            return EventsScreen()
-
-        def schedules() -> Screen[None]:
-            from auxtui.screens.schedules import SchedulesScreen
-
-            return SchedulesScreen()
-
-        def trend() -> Screen[None]:
-            from auxtui.screens.trend import TrendScreen
-
-            return TrendScreen()
-
-        return {
-            "home": HomeScreen,
-            "jobs": jobs,
-            "history": history,
-            "storage": storage,
-            "events": events,
-            "schedules": schedules,
-            "trend": trend,
-        }
 
     def _install_signals(self) -> None:
         if self.is_headless:
@@ -249,8 +238,7 @@ class ConsoleApp(App[None]):
         if message.topic == "pulse":
             self._set_state(pulse=message.value)
         elif message.topic == "estate":
-            if self.state.estate is None:
-                self._warm_up()
+            self._start_is_over()
             if not self._is_zone_given:
                 self.look = in_zone(self.look, message.value.time_zone)
             self._set_state(estate=message.value)
@@ -259,8 +247,21 @@ class ConsoleApp(App[None]):
         elif message.topic == "alarms":
             self._set_state(alarms=message.value)
 
+    def _start_is_over(self) -> None:
+        """The first screen is known, or will not be."""
+        if self._is_starting:
+            self._is_starting = False
+            self.set_timer(WARM_UP_AFTER_S, self._warm_up)
+
     def _warm_up(self) -> None:
-        """Imports what keys do, now that the first screen is painted and before the first key."""
+        """Imports what keys do, now that the first screen is painted and before the first key.
+
+        What the start has made stays: the collector, held back so far, never looks at it again.
+        """
+        if not gc.isenabled():
+            gc.freeze()
+            gc.set_threshold(*GARBAGE)
+            gc.enable()
         load = partial(import_module, "auxtui.hands")
         threading.Thread(target=load, name="warm-up", daemon=True).start()
 
@@ -268,6 +269,7 @@ class ConsoleApp(App[None]):
         message.stop()
 
     def on_catalog_trouble(self, message: CatalogTrouble) -> None:
+        self._start_is_over()
         self._set_state(catalog_error=message.error)
 
     def _set_state(self, **changes: object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from auxtui.door_rules import Rules, RulesDoor
 from auxtui.door_site import Site, SiteDoor
@@ -17,7 +17,9 @@ from auxtui.door_upkeep import Upkeep, UpkeepDoor
 from engine.catalog.home import Home
 from engine.model.errors import ServiceError
 from engine.model.states import RequestKind
-from engine.policy.values import RunOptions
+
+if TYPE_CHECKING:
+    from engine.policy.values import RunOptions
 
 
 class Door(UpkeepDoor, RulesDoor, SiteDoor, Protocol):

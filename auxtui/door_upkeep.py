@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from auxtui.door_base import EngineDoor
-from auxtui.restoring import Entry, Wanted
+
+if TYPE_CHECKING:
+    from auxtui.restoring import Entry, Wanted
 
 
 class UpkeepDoor(Protocol):

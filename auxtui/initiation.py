@@ -1,6 +1,6 @@
 """What a way to begin a run means: the next runs of a schedule, the file of a script, what is wrong with it.
 
-Imports the grammar of schedules when it is asked, not for the first paint.
+Imports the grammar of schedules, and the fields of the dialog, when it is asked, not for the first paint.
 """
 
 from __future__ import annotations
@@ -8,19 +8,23 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from auxtui.inert import safe
 from auxtui.present import Cell, Fact, Look, Tone
-from auxtui.run_fields import AUTOMATIC, NOW, SCHEDULE, SCRIPT
-from auxtui.run_form import Initiation
 from engine.catalog.config_values import ScheduleValue
 from engine.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from auxtui.run_form import Initiation
 
 SHOWN_RUNS = 5
 
 
 def wrong_fields(initiation: Initiation, look: Look) -> dict[str, str]:
     """What cannot be in the fields of a schedule or a script, by the name of the field."""
+    from auxtui.run_fields import AUTOMATIC, SCHEDULE, SCRIPT
+
     if initiation.kind == SCRIPT:
         return _wrong_file(initiation.file)
     if initiation.kind not in (SCHEDULE, AUTOMATIC):
@@ -62,6 +66,8 @@ def initiation_facts(initiation: Initiation, look: Look) -> list[Fact]:
         initiation: without wrong fields.
         look: for times in the zone of this console.
     """
+    from auxtui.run_fields import NOW, SCRIPT
+
     if initiation.kind == NOW:
         return [("Then", Cell("one job starts; it goes on when this console ends"))]
     if initiation.kind == SCRIPT:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from engine.catalog.values import JobValue
-from engine.model.entries import MAX_CHUNK_BYTES
 from engine.model.states import JobState, Operation
 
 
@@ -15,5 +14,7 @@ def torn_bytes(job: JobValue) -> int:
     """
     if job.operation is not Operation.AUXCOPY or job.state is not JobState.RUNNING:
         return 0
+    from engine.model.entries import MAX_CHUNK_BYTES  # not for the first paint
+
     in_flight = max(1, job.streams) * max(1, len(job.copies))
     return min(job.bytes_done, in_flight * MAX_CHUNK_BYTES)

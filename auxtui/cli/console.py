@@ -2,12 +2,66 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from engine.catalog.home import Home
 from engine.model.errors import UsageError
+
+_FLAGS = {
+    "--read-only": ("read_only", True),
+    "--slow": ("slow", True),
+    "--mouse": ("mouse", True),
+    "--no-mouse": ("mouse", False),
+}
+_VALUES = ("--home", "--glyphs", "--theme")
+
+
+def console_options(arguments: Sequence[str]) -> dict[str, Any] | None:
+    """The options of the console when nothing else is asked for.
+
+    Most starts are this one, and the parser of the commands would take a sixth of them. What is not
+    plain is left to it, errors too.
+
+    Returns:
+        By the names of `console_settings`, and `home`; None: ask the parser.
+    """
+    found: dict[str, Any] = {}
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word in _FLAGS:
+            key, flag = _FLAGS[word]
+            found[key] = flag
+        elif name in _VALUES:
+            given = value if equals else next(words, None)
+            if given is None or (not equals and given.startswith("-")):
+                return None
+            found[name.removeprefix("--")] = given
+        else:
+            return None
+    return found
+
+
+def console_settings(
+    *,
+    read_only: bool = False,
+    slow: bool = False,
+    mouse: bool | None = None,
+    glyphs: str | None = None,
+    theme: str | None = None,
+) -> dict[str, str | None]:
+    """Options of the command line as environment variables of the profile; None: not given."""
+    return {
+        "AUXTUI_READ_ONLY": "1" if read_only else None,
+        "AUXTUI_SLOW": "1" if slow else None,
+        "AUXTUI_MOUSE": None if mouse is None else str(int(mouse)),
+        "AUXTUI_GLYPHS": glyphs,
+        "AUXTUI_THEME": theme,
+    }
 
 
 def open_console(home: Home, settings: Mapping[str, str | None]) -> int:
@@ -25,6 +79,8 @@ def open_console(home: Home, settings: Mapping[str, str | None]) -> int:
             "the console needs a terminal",
             hint="auxtui --help lists the commands, auxtui jobs --json suits programs",
         )
+    # Nothing of a start is garbage; the collector would walk through all of it several times.
+    gc.disable()
     os.environ.update({name: value for name, value in settings.items() if value is not None})
     from auxtui.profile import set_terminal_profile
 

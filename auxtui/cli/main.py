@@ -1,28 +1,19 @@
-"""The program: its commands by name, imported when they are called; the edge where errors end.
-
-A user error is one or two lines on standard error and an exit code. A bug goes to the log of the
-home, with where to find it.
-"""
+"""The program: its commands by name, imported when they are called."""
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import traceback
 from collections.abc import Iterator, MutableMapping
-from datetime import UTC, datetime
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from auxtui.cli.output import tell
+from auxtui.cli.edge import guarded, report
 from auxtui.cli.terms import HomeOption, JsonOption
-from auxtui.inert import safe
 from engine.catalog.home import Home
-from engine.model.errors import EXIT_FAILED, EXIT_USAGE, AuxError
+from engine.model.errors import EXIT_FAILED, EXIT_USAGE
 
 # Name -> module below auxtui.cli, and the line that help shows.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -164,15 +155,11 @@ def program(
 ) -> None:
     """Starts the console when no command is named."""
     if ctx.invoked_subcommand is None:
-        from auxtui.cli.console import open_console
+        from auxtui.cli.console import console_settings, open_console
 
-        settings = {
-            "AUXTUI_READ_ONLY": "1" if read_only else None,
-            "AUXTUI_SLOW": "1" if slow else None,
-            "AUXTUI_MOUSE": None if mouse is None else str(int(mouse)),
-            "AUXTUI_GLYPHS": glyphs,
-            "AUXTUI_THEME": theme,
-        }
+        settings = console_settings(
+            read_only=read_only, slow=slow, mouse=mouse, glyphs=glyphs, theme=theme
+        )
         raise typer.Exit(open_console(Home.find(home), settings))
 
 
@@ -183,68 +170,24 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: those after the program's name; None: those of this process.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
-    wants_json = "--json" in given[: given.index("--")] if "--" in given else "--json" in given
+    return guarded(lambda: _run(given), given)
+
+
+def _run(given: list[str]) -> int:
     try:
         code = typer.main.get_command(app).main(
             args=given, prog_name="auxtui", standalone_mode=False
         )
         return code if isinstance(code, int) else 0
-    except AuxError as err:
-        _report(err.message, err.hint, wants_json)
-        return err.exit_code
     except _WrongUse as err:
         hint = f"{_command_of(err)} --help shows what is possible"
-        _report(err.format_message().rstrip("."), hint, wants_json)
+        report(err.format_message().rstrip("."), hint, given)
         return EXIT_USAGE
     except typer.Abort:
-        _report("stopped", "", wants_json)
-        return EXIT_FAILED
-    except PermissionError as err:
-        _report(f"cannot use {err.filename}: {err.strerror}", "look at its owner", wants_json)
-        return EXIT_FAILED
-    except Exception as err:  # noqa: BLE001 - the edge: a bug becomes a line in the log
-        _report_bug(err, given, wants_json)
+        report("stopped", "", given)
         return EXIT_FAILED
 
 
 def _command_of(err: Exception) -> str:
     ctx = getattr(err, "ctx", None)
     return str(ctx.command_path) if ctx is not None else "auxtui"
-
-
-def _report(message: str, hint: str, wants_json: bool) -> None:
-    if wants_json:
-        sys.stderr.write(json.dumps({"error": message, "hint": hint}) + "\n")
-        return
-    tell(f"auxtui: {message}")
-    if hint:
-        tell(f"  {hint}")
-
-
-def _report_bug(err: Exception, given: list[str], wants_json: bool) -> None:
-    """Writes the traceback where it can be found later, and says where."""
-    home = Home.find(_home_in(given))
-    trace = "".join(traceback.format_exception(err))
-    command = " ".join(safe(word) for word in given)
-    try:
-        home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(home.service_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with open(descriptor, "a", encoding="utf-8", errors="backslashreplace") as log:
-            log.write(f"{datetime.now(UTC).isoformat()} auxtui {command}\n{trace}\n")
-        where = f"the details are in {home.service_log}"
-    except OSError:
-        sys.stderr.write(trace)
-        where = "the log of the home cannot be written; the details are above"
-    _report(f"internal error: {type(err).__name__}: {err}", where, wants_json)
-
-
-def _home_in(given: list[str]) -> str | None:
-    for at, word in enumerate(given):
-        if word == "--home" and at + 1 < len(given):
-            return given[at + 1]
-        if word.startswith("--home="):
-            return word.removeprefix("--home=")
-    return None

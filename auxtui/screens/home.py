@@ -50,7 +50,7 @@ class HomeScreen(ConsoleScreen):
         "Choose a policy or copy and press r to run an auxiliary copy; you see the plan before it"
         " starts. Jobs run in the service: leaving the console, or losing the line, stops nothing."
     )
-    CSS = """
+    DEFAULT_CSS = """
     HomeScreen #panes { height: 1fr; }
     HomeScreen #tree { width: 34; border-right: vkey $panel; }
     HomeScreen.-wide #tree { width: 40; }

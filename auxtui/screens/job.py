@@ -91,7 +91,7 @@ class JobScreen(ConsoleScreen):
         " Plan what it was to take and what not, and why, Errors what failed and what to do about it."
         " Enter on an event or error shows the whole text."
     )
-    CSS = """
+    DEFAULT_CSS = """
     JobScreen #facts { max-height: 60%; overflow-y: auto; }
     JobScreen #chart { height: 2fr; max-height: 16; display: none; }
     JobScreen.-plotted #chart { display: block; }

@@ -45,7 +45,7 @@ class LibraryScreen(ConsoleScreen):
         " reckons its free space back from now by what its copies held; when it is full is said for"
         " the case that they grow on as they did in the period (f)."
     )
-    CSS = """
+    DEFAULT_CSS = """
     LibraryScreen #list { height: 1fr; }
     LibraryScreen #chart { height: 1fr; }
     """

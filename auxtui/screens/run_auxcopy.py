@@ -83,7 +83,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[str | None]):
         Binding("f6", "tab(1)", show=False, priority=True),
         Binding("shift+f6", "tab(-1)", show=False, priority=True),
     ]
-    CSS = """
+    DEFAULT_CSS = """
     RunAuxiliaryCopyScreen { background: $background; layout: vertical; }
     RunAuxiliaryCopyScreen .page { height: 1fr; padding: 1 1 0 1; }
     RunAuxiliaryCopyScreen .field { height: 1; margin-bottom: 0; }

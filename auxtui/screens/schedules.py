@@ -33,7 +33,7 @@ class SchedulesScreen(ConsoleScreen):
         " operation windows and whether they are in force. The lines at the bottom tell the next five"
         " runs, or what the window means. Tab goes to the other list, enter shows one in detail."
     )
-    CSS = """
+    DEFAULT_CSS = """
     SchedulesScreen #schedules { height: 2fr; }
     SchedulesScreen #windows { height: 1fr; }
     SchedulesScreen #facts { height: 7; border-top: hkey $panel; }

@@ -28,7 +28,7 @@ class StorageScreen(ConsoleScreen):
         " look. Below: the MediaAgents and what each reaches. Enter shows one in detail; tab goes"
         " to the other list."
     )
-    CSS = """
+    DEFAULT_CSS = """
     StorageScreen #libraries { height: 2fr; }
     StorageScreen #agents { height: 1fr; }
     """

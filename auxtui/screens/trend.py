@@ -39,7 +39,7 @@ class TrendScreen(ConsoleScreen):
         " service measures once a minute and keeps a point every five minutes, after a week one an"
         " hour, for 90 days."
     )
-    CSS = """
+    DEFAULT_CSS = """
     TrendScreen #list { height: 4; }
     TrendScreen #chart { height: 1fr; }
     """

@@ -66,7 +66,7 @@ class WindowsScreen(ConsoleScreen):
         " it count together, and activity that is switched off. The grid shows seven days from today"
         " in the zone of the node. f goes round the operations. Below: every window that concerns it."
     )
-    CSS = """
+    DEFAULT_CSS = """
     WindowsScreen #list { height: 1fr; }
     WindowsScreen #facts { max-height: 40%; }
     """

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import ClassVar
 
 from rich.segment import Segment
 from textual import work
 from textual.strip import Strip
-from textual.widget import Widget
 
 from auxtui.feed import in_thread
+from auxtui.fitting import fit
 from auxtui.glyphs import ASCII, Glyphs
 from auxtui.plots import Chart, chart_lines
-from auxtui.widgets.line_table import fit
+from auxtui.present import Tone
+from auxtui.widgets.toned import Toned
 
 
-class ChartView(Widget):
+class ChartView(Toned):
     """Shows a chart as large as it is itself."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"chart--title", "chart--line", "chart--none"}
     DEFAULT_CSS = """
-    ChartView {
-        height: 1fr; background: $background; color: $foreground;
-        & > .chart--title { color: $tone-head; text-style: bold; }
-        & > .chart--line { color: $tone-run; }
-        & > .chart--none { color: $tone-muted; }
-    }
+    ChartView { height: 1fr; background: $background; color: $foreground; }
     """
 
     def __init__(self, *, glyphs: Glyphs, zone: tzinfo | None, empty: str, id: str) -> None:
@@ -72,7 +66,9 @@ class ChartView(Widget):
         width = self.size.width
         if not self._lines:
             text = f" {self._empty}" if y == 0 and self._chart is not None else ""
-            return Strip([Segment(fit(text, width), self.get_component_rich_style("chart--none"))])
+            return Strip([Segment(fit(text, width), self.tone(Tone.MUTED))])
         text = self._lines[y] if y < len(self._lines) else ""
-        name = "chart--title" if y == 0 else "chart--line"
-        return Strip([Segment(fit(text, width), self.get_component_rich_style(name))], width)
+        style = (
+            self.part("title", "tone-head", "background", "bold") if y == 0 else self.tone(Tone.RUN)
+        )
+        return Strip([Segment(fit(text, width), style)], width)

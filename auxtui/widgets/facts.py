@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
-from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
-from textual.widget import Widget
 
+from auxtui.fitting import fit
 from auxtui.inert import safe
 from auxtui.present import Cell, Fact, Tone
-from auxtui.widgets.line_table import fit
+from auxtui.widgets.toned import Toned
 
 LABEL_SHARE = 3  # labels take at most a third of the width
 
@@ -36,22 +34,10 @@ def fold(text: str, width: int) -> list[str]:
     return [*lines, line]
 
 
-class Facts(Widget):
+class Facts(Toned):
     """Labelled facts; a label is written once, its text wraps beside it."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"tone--{tone}" for tone in Tone}
-    DEFAULT_CSS = """
-    Facts {
-        height: auto; background: $background; color: $foreground;
-        & > .tone--muted { color: $tone-muted; }
-        & > .tone--strong { text-style: bold; }
-        & > .tone--ok { color: $tone-ok; }
-        & > .tone--run { color: $tone-run; }
-        & > .tone--warn { color: $tone-warn; }
-        & > .tone--bad { color: $tone-bad; text-style: bold; }
-        & > .tone--key { color: $tone-key; text-style: bold; }
-    }
-    """
+    DEFAULT_CSS = "Facts { height: auto; background: $background; color: $foreground; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -83,11 +69,11 @@ class Facts(Widget):
         width = self.size.width
         lines = self._folded(width)
         if y >= len(lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.plain)
         label, text, tone = lines[y]
-        cells = [Segment(f" {label}", self._tone(Tone.MUTED)), Segment(text, self._tone(tone))]
+        cells = [Segment(f" {label}", self.tone(Tone.MUTED)), Segment(text, self.tone(tone))]
         used = sum(cell_len(segment.text) for segment in cells)
-        cells.append(Segment(" " * max(0, width - used), self.rich_style))
+        cells.append(Segment(" " * max(0, width - used), self.plain))
         return Strip(cells).crop(0, width)
 
     def _folded(self, width: int) -> list[tuple[str, str, Tone]]:
@@ -105,8 +91,3 @@ class Facts(Widget):
                 shown_label = " " * indent
         self._lines, self._lines_for = lines, width
         return lines
-
-    def _tone(self, tone: Tone) -> Style:
-        if tone is Tone.PLAIN:
-            return self.rich_style
-        return self.get_component_rich_style(f"tone--{tone}")

@@ -23,8 +23,7 @@ from auxtui.columns import GAP, Column, lay_out
 from auxtui.fitting import fit as fit
 from auxtui.glyphs import UNICODE, Glyphs
 from auxtui.present import Cell, Row, Tone
-
-PLAIN = ""  # the table's own style, among those of its parts
+from auxtui.widgets.toned import Toned
 
 
 class RowSource(Protocol):
@@ -65,29 +64,13 @@ class FixedRows:
         return self._places.get(key)
 
 
-class LineTable(ScrollView, can_focus=True):
+class LineTable(Toned, ScrollView, can_focus=True):
     """The table."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "line-table--header",
-        "line-table--cursor",
-        "line-table--cursor-blurred",
-        *(f"tone--{tone}" for tone in Tone),
-    }
     DEFAULT_CSS = """
     LineTable {
         background: $background; color: $foreground; height: 1fr;
         scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0;
-        & > .line-table--header { color: $tone-head; background: $panel; text-style: bold; }
-        & > .line-table--cursor { color: $cursor-text; background: $cursor-back; text-style: $cursor-style; }
-        & > .line-table--cursor-blurred { background: $panel; }
-        & > .tone--muted { color: $tone-muted; }
-        & > .tone--strong { text-style: bold; }
-        & > .tone--ok { color: $tone-ok; }
-        & > .tone--run { color: $tone-run; }
-        & > .tone--warn { color: $tone-warn; }
-        & > .tone--bad { color: $tone-bad; text-style: bold; }
-        & > .tone--key { color: $tone-key; text-style: bold; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -154,7 +137,6 @@ class LineTable(ScrollView, can_focus=True):
         self.source: RowSource = FixedRows()
         self.cursor = 0
         self.marked: set[Hashable] = set()
-        self._styles_by_name: dict[str, Style] = {}
         self._layout_for: tuple[int, list[tuple[int, int]]] = (-1, [])
         self._wanted: tuple[int, int] | None = None
 
@@ -284,11 +266,6 @@ class LineTable(ScrollView, can_focus=True):
         """Draws the cursor of a table without focus."""
         self._refresh_row(self.cursor)
 
-    def notify_style_update(self) -> None:
-        """Forgets the styles of the theme before."""
-        super().notify_style_update()
-        self._styles_by_name.clear()
-
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Keeps the header in place."""
         super().watch_scroll_y(old_value, new_value)
@@ -303,13 +280,13 @@ class LineTable(ScrollView, can_focus=True):
         place = y + self.scroll_offset.y - self.top_lines
         if not len(self.source) and y == self.top_lines:
             text = fit(f" {self.empty}", width, ellipsis=self._glyphs.ellipsis)
-            return Strip([Segment(text, self._style("tone--muted"))], width)
+            return Strip([Segment(text, self.tone(Tone.MUTED))], width)
         if not 0 <= place < len(self.source):
-            return Strip.blank(width, self._style(PLAIN))
+            return Strip.blank(width, self.plain)
         return self._row_line(place, width)
 
     def _header_line(self, width: int) -> Strip:
-        style = self._style("line-table--header")
+        style = self.part("header", "tone-head", "panel", "bold")
         parts = [
             fit(self._columns[i].title, w, right=self._columns[i].right) for i, w in self._laid()
         ]
@@ -320,8 +297,8 @@ class LineTable(ScrollView, can_focus=True):
         key = self.source.key_at(place)
         over = self._cursor_style() if place == self.cursor else None
         mark = self._glyphs.mark if key in self.marked else " "
-        segments = [Segment(mark, over or self._style("tone--warn"))]
-        base = over or self._style(PLAIN)
+        segments = [Segment(mark, over or self.tone(Tone.WARN))]
+        base = over or self.plain
         if row is None:
             self._want(place)
             segments.append(Segment(fit(f"{key} {self._glyphs.ellipsis}", width - 1), base))
@@ -343,23 +320,16 @@ class LineTable(ScrollView, can_focus=True):
             self._layout_for = (width, lay_out(self._columns, width))
         return self._layout_for[1]
 
-    def _style(self, name: str) -> Style:
-        """A style of the theme; asked for once, because Textual works it out anew each time."""
-        if name not in self._styles_by_name:
-            plain = name == PLAIN
-            style = self.rich_style if plain else self.get_component_rich_style(name)
-            self._styles_by_name[name] = style
-        return self._styles_by_name[name]
-
     def _cursor_style(self) -> Style:
-        blurred = "" if self.has_focus else "-blurred"
-        return self._style(f"line-table--cursor{blurred}")
+        if not self.has_focus:
+            return self.part("cursor-blurred", "", "panel")
+        attributes = self.app.theme_variables["cursor-style"]
+        return self.part("cursor", "cursor-text", "cursor-back", attributes)
 
     def _cell_style(self, tone: Tone, over: Style | None) -> Style:
-        style = self._style(PLAIN if tone is Tone.PLAIN else f"tone--{tone}")
         if over is None:
-            return style
-        return over if self.has_focus else style + Style(bgcolor=over.bgcolor)
+            return self.tone(tone)
+        return over if self.has_focus else self.tone(tone) + Style(bgcolor=over.bgcolor)
 
     def _want(self, place: int) -> None:
         if self._wanted and self._wanted[0] <= place < self._wanted[1]:

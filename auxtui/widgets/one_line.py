@@ -7,31 +7,19 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual.strip import Strip
-from textual.widget import Widget
 
+from auxtui.fitting import fit
 from auxtui.inert import safe
 from auxtui.present import Cell, Tone
-from auxtui.widgets.line_table import fit
+from auxtui.widgets.toned import BOLD, Toned
 
 
-class OneLine(Widget):
+class OneLine(Toned):
     """Cells from the left and cells from the right; the left ones are cut when there is no room."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"tone--{tone}" for tone in Tone}
-    DEFAULT_CSS = """
-    OneLine {
-        height: 1; background: $panel; color: $foreground;
-        & > .tone--muted { color: $tone-muted; }
-        & > .tone--strong { text-style: bold; }
-        & > .tone--ok { color: $tone-ok; }
-        & > .tone--run { color: $tone-run; }
-        & > .tone--warn { color: $tone-warn; text-style: bold; }
-        & > .tone--bad { color: $tone-bad; text-style: bold; }
-        & > .tone--key { color: $tone-key; text-style: bold; }
-    }
-    """
+    BOLD_TONES: ClassVar[frozenset[Tone]] = BOLD | {Tone.WARN}
+    DEFAULT_CSS = "OneLine { height: 1; background: $panel; color: $foreground; }"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -63,15 +51,8 @@ class OneLine(Widget):
         for cell in self._left:
             wide = min(room, cell_len(cell.text))
             if wide:
-                segments.append(Segment(fit(cell.text, wide), self._tone(cell.tone)))
+                segments.append(Segment(fit(cell.text, wide), self.tone(cell.tone)))
             room -= wide
-        segments.append(Segment(" " * (room + (1 if right else 0)), self.rich_style))
-        segments += [Segment(cell.text, self._tone(cell.tone)) for cell in right]
+        segments.append(Segment(" " * (room + (1 if right else 0)), self.plain))
+        segments += [Segment(cell.text, self.tone(cell.tone)) for cell in right]
         return Strip(segments, width).crop(0, width)
-
-    def _tone(self, tone: Tone) -> Style:
-        return (
-            self.rich_style
-            if tone is Tone.PLAIN
-            else self.get_component_rich_style(f"tone--{tone}")
-        )

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rich.segment import Segment
-from rich.style import Style
 from textual.strip import Strip
-from textual.widget import Widget
 
+from auxtui.fitting import fit
 from auxtui.gates import DAYS, SLOTS, Week
 from auxtui.glyphs import Glyphs
 from auxtui.present import Tone
-from auxtui.widgets.line_table import fit
+from auxtui.widgets.toned import Toned
 
 LABEL = 11  # cells: " Mon 03-16 "
 STEPS = (1, 2, 4)  # quarters in a cell; the finest that fits is drawn
 
 
-class WeekGrid(Widget):
+class WeekGrid(Toned):
     """Draws a `Week`; what is closed is never said by colour alone."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"tone--{tone}" for tone in Tone}
     DEFAULT_CSS = """
-    WeekGrid {
-        height: 9; background: $background; color: $foreground; margin: 1 0;
-        & > .tone--muted { color: $tone-muted; }
-        & > .tone--ok { color: $tone-ok; }
-        & > .tone--warn { color: $tone-warn; }
-        & > .tone--key { color: $tone-key; text-style: bold; }
-        & > .tone--strong { text-style: bold; }
-    }
+    WeekGrid { height: 9; background: $background; color: $foreground; margin: 1 0; }
     """
 
     def __init__(self, *, glyphs: Glyphs, id: str) -> None:
@@ -49,16 +38,16 @@ class WeekGrid(Widget):
         width = self.size.width
         week = self._week
         if week is None or y > DAYS + 1:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.plain)
         step = next((s for s in STEPS if LABEL + SLOTS // s < width), STEPS[-1])
         if y == 0:
-            segments = [Segment(self._hours(step), self._tone(Tone.MUTED))]
+            segments = [Segment(self._hours(step), self.tone(Tone.MUTED))]
         elif y <= DAYS:
             segments = self._day(week, y - 1, step)
         else:
             segments = self._legend()
         used = sum(len(segment.text) for segment in segments)
-        segments.append(Segment(" " * max(0, width - used), self.rich_style))
+        segments.append(Segment(" " * max(0, width - used), self.plain))
         return Strip(segments).crop(0, width).simplify()
 
     def _hours(self, step: int) -> str:
@@ -72,33 +61,28 @@ class WeekGrid(Widget):
         segments = [
             Segment(
                 fit(f" {day.day:%a %m-%d}", LABEL),
-                self._tone(Tone.STRONG if place == 0 else Tone.PLAIN),
+                self.tone(Tone.STRONG if place == 0 else Tone.PLAIN),
             )
         ]
         for first in range(0, SLOTS, step):
             closed = any(day.closed[first : first + step])
             if place == 0 and first <= week.now < first + step:
                 sign = self._glyphs.killed if closed else self._glyphs.mark
-                segments.append(Segment(sign, self._tone(Tone.KEY)))
+                segments.append(Segment(sign, self.tone(Tone.KEY)))
             elif closed:
-                segments.append(Segment(self._glyphs.bar_full, self._tone(Tone.WARN)))
+                segments.append(Segment(self._glyphs.bar_full, self.tone(Tone.WARN)))
             else:
-                segments.append(Segment(self._glyphs.waiting, self._tone(Tone.OK)))
+                segments.append(Segment(self._glyphs.waiting, self.tone(Tone.OK)))
         return segments
 
     def _legend(self) -> list[Segment]:
-        glyphs, muted = self._glyphs, self._tone(Tone.MUTED)
+        glyphs, muted = self._glyphs, self.tone(Tone.MUTED)
         return [
             Segment(" " * LABEL, muted),
-            Segment(glyphs.bar_full, self._tone(Tone.WARN)),
+            Segment(glyphs.bar_full, self.tone(Tone.WARN)),
             Segment(" closed   ", muted),
-            Segment(glyphs.waiting, self._tone(Tone.OK)),
+            Segment(glyphs.waiting, self.tone(Tone.OK)),
             Segment(" open   ", muted),
-            Segment(f"{glyphs.mark} {glyphs.killed}", self._tone(Tone.KEY)),
+            Segment(f"{glyphs.mark} {glyphs.killed}", self.tone(Tone.KEY)),
             Segment(" now, open or closed", muted),
         ]
-
-    def _tone(self, tone: Tone) -> Style:
-        if tone is Tone.PLAIN:
-            return self.rich_style
-        return self.get_component_rich_style(f"tone--{tone}")
