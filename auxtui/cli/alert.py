@@ -137,7 +137,7 @@ def try_out(
     found_name(name_of(name, "alert"), [each.name for each in _alerts(terms)], "alert")
     with open_catalog(terms.home) as catalog, catalog.read() as session:
         destination = destination_of(session, name)
-        letter = trial_letter(config.commcell(session).name, name, system_clock())
+        letter = trial_letter(config.commcell(session), name, system_clock())
     note = deliver(destination, letter)
     if terms.as_json:
         write_json({"alert": name, "destination": destination.label, "note": note})

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from engine.catalog import alarms, config
+from engine.catalog.config_values import CommCellValue
 from engine.catalog.events import add_event
 from engine.catalog.watch_values import AlertMessageValue
 from engine.model.clock import Clock
@@ -89,7 +90,7 @@ class Outbox:
             if room > now:
                 alarms.postpone(session, [one.id for one in due], room)
                 return None
-            return rule, _letter(config.commcell(session).name, name, due), due
+            return rule, _letter(config.commcell(session), name, due), due
 
         prepared = await self.store.write(prepare)
         if prepared is None:
@@ -168,12 +169,13 @@ def destination_of(session: Session, name: str) -> Destination:
     raise UsageError(f"there is no alert {name}")
 
 
-def _letter(commcell: str, alert: str, due: Sequence[AlertMessageValue]) -> Letter:
+def _letter(commcell: CommCellValue, alert: str, due: Sequence[AlertMessageValue]) -> Letter:
     contents = [{"step": one.step, **one.content} for one in due]
-    return letter_of(commcell, alert, contents, message_id=f"auxtui.{alert}.{due[0].id}")
+    identity = f"auxtui.{alert}.{due[0].id}"
+    return letter_of(commcell.name, alert, contents, message_id=identity, zone=commcell.time_zone)
 
 
-def trial_letter(commcell: str, alert: str, now: datetime) -> Letter:
+def trial_letter(commcell: CommCellValue, alert: str, now: datetime) -> Letter:
     """A letter that says that it is only a test."""
     content = {
         "step": "told",
@@ -187,4 +189,4 @@ def trial_letter(commcell: str, alert: str, now: datetime) -> Letter:
         "at": now.isoformat(),
     }
     stamp = f"auxtui.{alert}.test.{int(now.timestamp())}"
-    return letter_of(commcell, alert, [content], message_id=stamp)
+    return letter_of(commcell.name, alert, [content], message_id=stamp, zone=commcell.time_zone)

@@ -27,6 +27,7 @@ from engine.model.errors import (
 )
 from engine.model.states import CopyKind, JobState, Operation, RequestKind
 from engine.operations import releasing
+from engine.operations.as_of import refuse_past
 from engine.operations.deciding import decide, prioritise, settle_policy
 from engine.operations.options import options_from_json, options_to_json, refuse_unknown_alert
 from engine.operations.planning import chosen_copies, load_scope
@@ -299,11 +300,10 @@ class Requests:
         node = str(payload.get("node", ""))
         text = payload.get("off_until")
         until = None if text is None else datetime.fromisoformat(str(text))
-        if until is not None and until <= now:
-            raise UsageError(f"{until.isoformat()} is past", hint="give a time that is to come")
 
         def write(session: Any) -> bool:
             check_node(session, node)
+            refuse_past(session, until, now)
             if payload.get("on"):
                 return activity.switch_on(session, node)
             activity.switch_off(session, node, off_until=until, by=request.by, now=now)

@@ -12,6 +12,7 @@ from engine.catalog.values import BackupJobValue
 from engine.model.errors import NotFoundError, UsageError
 from engine.model.names import refuse_unwritable
 from engine.model.states import JobCopyState
+from engine.policy.zones import told
 
 
 def backup_as_of(session: Session, subclient: str, as_of: datetime | None) -> BackupJobValue:
@@ -29,10 +30,23 @@ def backup_as_of(session: Session, subclient: str, as_of: datetime | None) -> Ba
         lines = ledger.copies_of(session, job.id)
         if any(line.state == JobCopyState.AVAILABLE for line in lines):
             return job
-    when = "" if as_of is None else f" of {as_of.isoformat()} or before"
+    when = "" if as_of is None else f" of {told_here(session, as_of)} or before"
     raise NotFoundError(
         f"no copy has a backup of {subclient}{when}", hint=f"make one: auxtui backup {subclient}"
     )
+
+
+def told_here(session: Session, at: datetime) -> str:
+    """A time for a person, in the zone of the CommCell, which is named."""
+    return told(at, config.commcell(session).time_zone)
+
+
+def refuse_past(session: Session, until: datetime | None, now: datetime) -> None:
+    """Raises:
+    UsageError: the time, if there is one, is not to come.
+    """
+    if until is not None and until <= now:
+        raise UsageError(f"{told_here(session, until)} is past", hint="give a time that is to come")
 
 
 def asked_backup_job(session: Session, payload: dict[str, Any]) -> int:

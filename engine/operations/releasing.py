@@ -12,9 +12,11 @@ from engine.catalog.events import add_event
 from engine.model.errors import UsageError
 from engine.model.states import JobCopyState, Severity
 from engine.operations.aging_decision import ON_MEDIA, held_for_copies
+from engine.operations.as_of import refuse_past
 from engine.operations.deciding import settle_policy
 from engine.operations.jobcopies import copy_named, ids_of
 from engine.operations.planning import load_scope
+from engine.policy.zones import told
 
 
 def release(
@@ -68,8 +70,7 @@ def retain(session: Session, payload: dict[str, Any], by: str, now: datetime) ->
     copy = copy_named(scope, str(payload.get("copy", "")))
     text, is_end = payload.get("until"), bool(payload.get("end"))
     until = None if text is None or is_end else datetime.fromisoformat(str(text))
-    if until is not None and until <= now:
-        raise UsageError(f"{until.isoformat()} is past", hint="give a time that is to come")
+    refuse_past(session, until, now)
     ids = ids_of(payload)
     for backup_job_id in ids:
         line = ledger.job_copy(session, copy.id, backup_job_id)
@@ -77,7 +78,8 @@ def retain(session: Session, payload: dict[str, Any], by: str, now: datetime) ->
             words = line.state.value.replace("_", " ")
             raise UsageError(f"backup job {backup_job_id} is not on copy {copy.name}: {words}")
         upkeep.pin(session, copy.id, backup_job_id, by="" if is_end else by, until=until, now=now)
-    what = "by retention alone" if is_end else "for good" if until is None else f"until {until}"
+    kept = "for good" if until is None else f"until {told(until, scope.time_zone)}"
+    what = "by retention alone" if is_end else kept
     add_event(
         session,
         severity=Severity.INFO,

@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.model.names import shown
 from engine.policy.durations import format_about
+from engine.policy.zones import told
 
 DEFAULT_ATTEMPTS = 3
 DEFAULT_DELAY_S = 4 * 3_600
@@ -254,7 +255,12 @@ class Letter:
 
 
 def letter_of(
-    commcell: str, alert: str, messages: Sequence[Mapping[str, Any]], *, message_id: str
+    commcell: str,
+    alert: str,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    message_id: str,
+    zone: str,
 ) -> Letter:
     """One delivery of the messages of an alert that wait: a storm becomes one letter.
 
@@ -263,6 +269,7 @@ def letter_of(
         alert: name of the alert.
         messages: contents with `step`, oldest first.
         message_id: identity of the delivery.
+        zone: of the CommCell, for the times in the text; the document has ISO 8601.
     """
     if len(messages) == 1:
         first = messages[0]
@@ -271,7 +278,7 @@ def letter_of(
         subject = f"[{commcell}] {len(messages)} alerts: {_headline(messages[0])} ..."
     lines: list[str] = []
     for message in messages[:_PER_MAIL]:
-        lines += [*_paragraph(message), ""]
+        lines += [*_paragraph(message, zone), ""]
     if len(messages) > _PER_MAIL:
         lines.append(f"... and {len(messages) - _PER_MAIL} more: auxtui alert list")
     return Letter(
@@ -299,11 +306,11 @@ def _headline(message: Mapping[str, Any]) -> str:
     return f"{step}{message['kind']}{about}"
 
 
-def _paragraph(message: Mapping[str, Any]) -> list[str]:
+def _paragraph(message: Mapping[str, Any], zone: str) -> list[str]:
     lines = [_headline(message), f"  {message['message']}"]
     if message.get("hint"):
         lines.append(f"  -> {message['hint']}")
-    facts = [f"at {message['at']}"]
+    facts = [f"at {told(datetime.fromisoformat(message['at']), zone)}"]
     if message.get("job_id"):
         facts.append(f"job {message['job_id']}: auxtui job show {message['job_id']}")
     return [*lines, f"  {', '.join(facts)}"]

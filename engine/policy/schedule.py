@@ -6,14 +6,14 @@ Texts are parsed once and kept; times are aware and come in as parameters.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
 from engine.model.errors import UsageError
 from engine.policy.durations import format_about
 from engine.policy.recurrence import ScheduleKind
 from engine.policy.schedule_text import parse_schedule
-from engine.policy.zones import wall_of, zone_of
+from engine.policy.zones import told
 
 __all__ = [
     "GRACE_S",
@@ -104,7 +104,7 @@ def missed(
         outcome = f"not started: {late} late, more than {format_about(grace_s)}"
     else:
         outcome = "reported only, as chosen"
-    first = f"{wall_of(runs[0], zone_of(zone)):%Y-%m-%d %H:%M}"
+    first = told(runs[0], zone)
     return Missed(runs=runs, start_now=start_now, sentence=f"{what} since {first}; {outcome}")
 
 
@@ -118,10 +118,9 @@ def refuse_never(spec: str, zone: str, now: datetime) -> None:
     if schedule.kind is ScheduleKind.AFTER_BACKUP:
         return
     if schedule.next_after(now) is None:
-        here = wall_of(now.astimezone(UTC), zone_of(zone))
         raise UsageError(
             f"the schedule {schedule.text!r} never runs: its last time is past",
-            hint=f"it is {here:%Y-%m-%d %H:%M} in {zone}",
+            hint=f"it is {told(now, zone)}",
         )
 
 

@@ -78,6 +78,11 @@ def wall_of(instant: datetime, zone: ZoneInfo) -> datetime:
     return instant.astimezone(zone).replace(tzinfo=None)
 
 
+def told(at: datetime, zone: str) -> str:
+    """An instant for a person, with the zone in which it is told: `2026-01-02 14:05 Europe/Berlin`."""
+    return f"{at.astimezone(zone_of(zone)):%Y-%m-%d %H:%M} {zone}"
+
+
 class LocalClock:
     """Wall times of many instants in one zone, fast: the offset is looked up once for each UTC day.
 

@@ -341,7 +341,7 @@ def letter(**columns):
         "hint": "",
         "at": NOW.isoformat(),
     } | columns
-    return letter_of("hq", "mail", [content], message_id="auxtui.mail.7")
+    return letter_of("hq", "mail", [content], message_id="auxtui.mail.7", zone="Europe/Berlin")
 
 
 def test_mail_reaches_its_recipients():

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
+from engine.catalog.live import LiveCatalog
+from engine.control import frontdoor
+from engine.model.errors import UsageError
 from tests.cell import Cell
 from tests.cli.conftest import Program
 
@@ -92,6 +96,22 @@ def test_a_time_that_is_past_is_refused_in_the_words_it_was_typed_in(estate, com
     said = estate.within(*command.split(), "2020-06-01 18:00")
     assert said.code == 2
     assert f"2020-06-01 18:00 {ZONE} is past" in said.err
+
+
+def test_the_engine_refuses_in_the_same_words(estate):
+    home, past = estate.cell.home, datetime(2020, 6, 1, 22, tzinfo=UTC)
+    words = f"2020-06-01 18:00 {ZONE}"
+
+    with pytest.raises(UsageError, match=f"{words} is past"):
+        frontdoor.switch_activity(home, "commcell", on=False, by="test", off_until=past)
+    with pytest.raises(UsageError, match=f"{words} is past"):
+        frontdoor.retain(home, "databases", "offsite", [1], by="test", until=past)
+    assert (
+        estate.within("retain", "databases/offsite", "1", "--until", "2030-06-01 18:00").code == 0
+    )
+    with LiveCatalog(home.catalog) as live:
+        kept = [event.message for event in live.events() if event.code == "retention.pinned"]
+    assert kept[0].endswith(f"on copy offsite until 2030-06-01 18:00 {ZONE}")
 
 
 def test_schedules_are_told_in_their_own_zone(estate):

@@ -98,17 +98,20 @@ def message(number=1, **columns):
 
 
 def test_one_message_is_one_letter():
-    letter = letter_of("hq", "mail", [message()], message_id="x")
+    letter = letter_of("hq", "mail", [message()], message_id="x", zone="Europe/Berlin")
 
     assert letter.subject == "[hq] failed: auxcopy of p1"
     assert "failed: reason 1" in letter.text
     assert "-> do it" in letter.text
+    assert "at 2026-03-09 13:00 Europe/Berlin, job 1" in letter.text
     assert letter.document["messages"][0]["about"] == "auxcopy of p1"
     assert not letter.is_well
 
 
 def test_a_storm_is_one_letter_that_says_how_many():
-    letter = letter_of("hq", "mail", [message(n) for n in range(300)], message_id="x")
+    letter = letter_of(
+        "hq", "mail", [message(n) for n in range(300)], message_id="x", zone="Europe/Berlin"
+    )
 
     assert letter.subject.startswith("[hq] 300 alerts: ")
     assert "and 250 more" in letter.text
@@ -116,7 +119,9 @@ def test_a_storm_is_one_letter_that_says_how_many():
 
 
 def test_a_hostile_name_does_not_reach_the_head_of_a_mail():
-    letter = letter_of("hq", "m", [message(about="a\nBcc: x@y\x1b[2J")], message_id="x")
+    letter = letter_of(
+        "hq", "m", [message(about="a\nBcc: x@y\x1b[2J")], message_id="x", zone="Europe/Berlin"
+    )
 
     assert "\n" not in letter.subject
     assert "\x1b" not in letter.subject
@@ -126,8 +131,10 @@ def test_cleared_and_success_are_good_news():
     cleared = message(step="cleared")
     success = message(kind="succeeded", step="told")
 
-    assert letter_of("hq", "m", [cleared, success], message_id="x").is_well
-    assert not letter_of("hq", "m", [cleared, message()], message_id="x").is_well
+    assert letter_of("hq", "m", [cleared, success], message_id="x", zone="Europe/Berlin").is_well
+    assert not letter_of(
+        "hq", "m", [cleared, message()], message_id="x", zone="Europe/Berlin"
+    ).is_well
 
 
 @pytest.mark.parametrize(

@@ -381,7 +381,10 @@ def test_one_late_run_stands_for_all_that_were_missed():
 
     assert found.runs == tuple(utc(f"2026-03-0{day} 22:00") for day in (1, 2, 3))
     assert found.start_now
-    assert found.sentence == "3 runs were missed since 2026-03-01 22:00; one is started now for all"
+    assert (
+        found.sentence
+        == "3 runs were missed since 2026-03-01 22:00 UTC; one is started now for all"
+    )
 
 
 def test_a_run_that_is_too_late_is_reported():
@@ -392,7 +395,7 @@ def test_a_run_that_is_too_late_is_reported():
     assert not found.start_now
     assert (
         found.sentence
-        == "one run was missed since 2026-03-01 22:00; not started: 8 h late, more than 1 h"
+        == "one run was missed since 2026-03-01 22:00 UTC; not started: 8 h late, more than 1 h"
     )
 
 
