@@ -31,6 +31,7 @@ class TarStream:
         self._view = memoryview(self._buffer)
         self._at = 0
         self._before = 0
+        self._offered = 0
 
     @property
     def position(self) -> int:
@@ -50,6 +51,30 @@ class TarStream:
             self._view[self._at : self._at + len(some)] = some
             self._advance(len(some))
             rest = rest[len(some) :]
+
+    def offer(self, header: bytes, fd: int, size_bytes: int) -> bool:
+        """Puts a small file behind what is in the stream, where it becomes a member by `accept`.
+
+        Returns:
+            False when it does not go into this frame, or has fewer bytes now.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        start = self._at + len(header)
+        end = start + size_bytes
+        self._offered = end + padding(size_bytes)
+        if self._offered >= self._frame_bytes:
+            return False
+        if size_bytes and os.preadv(fd, [self._view[start:end]], 0) != size_bytes:
+            return False
+        self._buffer[self._at : start] = header
+        self._buffer[end : self._offered] = _ZEROS[: self._offered - end]
+        return True
+
+    def accept(self) -> None:
+        """Makes a member of what was offered last."""
+        self._at = self._offered
 
     def fill(self, fd: int, offset: int, length: int) -> int:
         """Appends bytes of a file; returns how many there were, fewer at its end.

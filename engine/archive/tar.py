@@ -10,6 +10,8 @@ import struct
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
+from typing import NamedTuple
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -23,7 +25,9 @@ BLOCK_DEVICE = b"4"
 DIRECTORY = b"5"
 FIFO = b"6"
 
-_HALF = BLOCK // 2
+_SECOND_NS = 1_000_000_000
+_STAMP_DIGITS = 20  # of a time between 2001 and 2286, with its point
+_BLANK_SUM = 8 * ord(" ")  # a block is summed with spaces in place of its sum
 _MAX_OCTAL_7 = 0o7777777
 _MAX_OCTAL_11 = 0o77777777777
 _MAX_NAME = 100
@@ -74,9 +78,10 @@ def header(
         records: further records of the extended header, by keyword.
     """
     extended = list(records)
-    seconds, ns = divmod(mtime_ns, 1_000_000_000)
+    seconds, ns = divmod(mtime_ns, _SECOND_NS)
+    stamp = b""
     if ns or not 0 <= seconds <= _MAX_OCTAL_11:
-        extended.append((b"mtime", _time(mtime_ns)))
+        stamp = _stamp(mtime_ns)
         seconds = min(max(seconds, 0), _MAX_OCTAL_11)
     prefix, short = b"", name
     if len(name) > _MAX_NAME:
@@ -87,19 +92,19 @@ def header(
     if len(link) > _MAX_NAME:
         extended.append((b"linkpath", link))
         link = link[:_MAX_NAME]
+    stated = size_bytes
     if size_bytes > _MAX_OCTAL_11:
         extended.append((b"size", b"%d" % size_bytes))
         stated = 0
-    else:
-        stated = size_bytes
     if uid > _MAX_OCTAL_7:
         extended.append((b"uid", b"%d" % uid))
         uid = 0
     if gid > _MAX_OCTAL_7:
         extended.append((b"gid", b"%d" % gid))
         gid = 0
-    block = _block(short, kind, mode, uid, gid, stated, seconds, link, device, prefix)
-    return _pax(extended) + block if extended else block
+    body = b"".join([_record(keyword, value) for keyword, value in extended]) if extended else b""
+    block = _block(short, kind, (mode, uid, gid), stated, seconds, _tail(link, device, prefix))
+    return _pax(body + stamp) + block if body or stamp else block
 
 
 def sparse_records(name: bytes, size_bytes: int) -> list[tuple[bytes, bytes]]:
@@ -166,14 +171,16 @@ def _split(name: bytes) -> tuple[bytes, bytes]:
     return name[:cut], rest
 
 
-def _time(ns: int) -> bytes:
-    seconds, rest = divmod(abs(ns), 1_000_000_000)
-    return b"%s%d.%09d" % (b"-" if ns < 0 else b"", seconds, rest)
+def _stamp(ns: int) -> bytes:
+    """The record of a modification time."""
+    seconds, rest = divmod(abs(ns), _SECOND_NS)
+    if ns >= 0 and len(text := b"%d.%09d" % (seconds, rest)) == _STAMP_DIGITS:
+        return b"30 mtime=%b\n" % text
+    return _record(b"mtime", b"%b%d.%09d" % (b"-" if ns < 0 else b"", seconds, rest))
 
 
-def _pax(records: Sequence[tuple[bytes, bytes]]) -> bytes:
-    body = b"".join(_record(keyword, value) for keyword, value in records)
-    return _pax_block(len(body)) + body + bytes(padding(len(body)))
+def _pax(body: bytes) -> bytes:
+    return b"".join((_pax_block(len(body)), body, bytes(-len(body) % BLOCK)))
 
 
 def _record(keyword: bytes, value: bytes) -> bytes:
@@ -185,43 +192,53 @@ def _record(keyword: bytes, value: bytes) -> bytes:
     return b"%d %b=%b\n" % (length, keyword, value)
 
 
-_pax_blocks: dict[int, bytes] = {}
-
-
+@lru_cache(maxsize=512)
 def _pax_block(size_bytes: int) -> bytes:
     """The header of an extended header; nearly all are of a few sizes."""
-    found = _pax_blocks.get(size_bytes)
-    if found is None:
-        found = _block(_PAX_NAME, b"x", 0o600, 0, 0, size_bytes, 0, b"", (0, 0), b"")
-        if size_bytes < BLOCK:
-            _pax_blocks[size_bytes] = found
-    return found
+    return _block(_PAX_NAME, b"x", (0o600, 0, 0), size_bytes, 0, _tail(b"", (0, 0), b""))
 
 
-def _block(
-    name: bytes,
-    kind: bytes,
-    mode: int,
-    uid: int,
-    gid: int,
-    size_bytes: int,
-    seconds: int,
-    link: bytes,
-    device: tuple[int, int],
-    prefix: bytes,
-) -> bytes:
-    block = b"".join(
+class _Part(NamedTuple):
+    """A part of a block that many members share, and the sum of its bytes."""
+
+    text: bytes
+    total: int
+
+
+@lru_cache(maxsize=1024)
+def _tail(link: bytes, device: tuple[int, int], prefix: bytes) -> _Part:
+    """What follows the type flag."""
+    text = b"".join(
         (
-            name.ljust(100, b"\0"),
-            b"%07o\0%07o\0%07o\0%011o\0%011o\0        %b"
-            % (mode, uid, gid, size_bytes, seconds, kind),
             link.ljust(100, b"\0"),
             b"ustar\x0000".ljust(72, b"\0"),
             b"%07o\0%07o\0" % device,
             prefix.ljust(167, b"\0"),
         )
     )
-    # The sum of all bytes; adler32 gives that of a half, which is below its modulus, at once.
-    low, high = zlib.adler32(block[:_HALF]), zlib.adler32(block[_HALF:])
-    total = (low & 0xFFFF) + (high & 0xFFFF) - 2
-    return b"%b%06o\0 %b" % (block[:148], total, block[156:])
+    return _Part(text, sum(text))
+
+
+@lru_cache(maxsize=1024)
+def _rights(mode: int, uid: int, gid: int) -> _Part:
+    text = b"%07o\0%07o\0%07o\0" % (mode, uid, gid)
+    return _Part(text, sum(text))
+
+
+def _block(
+    name: bytes,
+    kind: bytes,
+    rights: tuple[int, int, int],
+    size_bytes: int,
+    seconds: int,
+    tail: _Part,
+) -> bytes:
+    """One block: name, rights, size and time, the sum of all bytes, the type flag, the rest."""
+    shared = _rights(*rights)
+    numbers = b"%011o\0%011o\0" % (size_bytes, seconds)
+    # The sum of few bytes is the low half of their adler32, less the one that it begins with.
+    total = (zlib.adler32(name) & 0xFFFF) + (zlib.adler32(numbers) & 0xFFFF) - 2
+    total += shared.total + tail.total + _BLANK_SUM + kind[0]
+    return b"".join(
+        (name.ljust(100, b"\0"), shared.text, numbers, b"%06o\0 " % total, kind, tail.text)
+    )
