@@ -26,6 +26,9 @@ class Child(NamedTuple):
     found: os.stat_result
 
 
+Settled = Callable[[Child], bool]
+
+
 @dataclass(slots=True)
 class Listing:
     """What is in a directory, by name."""
@@ -51,8 +54,8 @@ class Lister:
         self._left_out = left_out
         self._note = note
 
-    def every(self, fd: int, path: bytes) -> Listing:
-        """All of a directory that belongs to the content.
+    def every(self, fd: int, path: bytes, is_settled: Settled | None = None) -> Listing:
+        """All of a directory that belongs to the content; see `named`.
 
         Raises:
             OSError: it cannot be listed.
@@ -64,19 +67,21 @@ class Lister:
                 self._left_out["excluded"] += 1
             else:
                 names.append(os.fsencode(name))
-        return self.named(fd, path, sorted(names), missing=None)
+        return self.named(fd, path, sorted(names), is_settled, missing=None)
 
     def named(
         self,
         fd: int,
         path: bytes,
         names: Iterable[bytes],
+        is_settled: Settled | None,
         *,
         missing: Callable[[bytes], None] | None,
     ) -> Listing:
         """These names of a directory.
 
         Args:
+            is_settled: told of each that is no directory; what it settles is not listed.
             missing: told of a name that is not there; None: it has vanished, which may be.
         """
         listing = Listing()
@@ -101,5 +106,7 @@ class Lister:
             elif stat.S_ISSOCK(found.st_mode):
                 self._left_out["sockets"] += 1
             else:
-                listing.children.append(Child(name, full, found))
+                child = Child(name, full, found)
+                if is_settled is None or not is_settled(child):
+                    listing.children.append(child)
         return listing

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from engine.archive import tar
 from engine.archive.base import BaseWalk
@@ -26,7 +27,7 @@ from engine.archive.index import (
     IndexEntry,
 )
 from engine.archive.index_file import IndexFile, IndexWriter
-from engine.archive.listing import Child, Lister, Listing
+from engine.archive.listing import Child, Lister, Listing, Settled
 from engine.archive.reading import FileIntoTar, xattrs_of
 from engine.archive.stream import TarStream
 from engine.model.errors import SourceRead
@@ -149,8 +150,10 @@ class Packer:
         """
         self._pulse(path)
         before = self._base.at(path)
+        entries: list[IndexEntry] = []
+        settled = partial(_is_settled, before, entries) if before else None
         try:
-            listing = self._listed(fd, path, device)
+            listing = self._listed(fd, path, device, settled)
         except OSError as err:
             self.result.note(path, f"cannot be listed: {(err.strerror or '').lower()}")
             if own is not None and own.is_new:
@@ -161,11 +164,7 @@ class Packer:
         changed = [_is_changed(child, before.get(child.path)) for child in listing.children]
         if own is not None and (own.is_new or any(changed)):
             self._add_directory(own.entry)
-        entries: list[IndexEntry] = []
-        for child, is_changed in zip(listing.children, changed, strict=True):
-            entry = self._entry(fd, child, before.get(child.path), is_changed=is_changed)
-            if entry is not None:
-                entries.append(entry)
+        self._children(fd, listing, changed, before, entries)
         deeper: list[_Below] = []
         for child in listing.directories:
             entry = self._directory_entry(fd, child)
@@ -179,12 +178,36 @@ class Packer:
         for below in sorted(deeper, key=lambda one: one.entry.path):
             self._enter(fd, below, device)
 
+    def _children(
+        self,
+        fd: int,
+        listing: Listing,
+        changed: list[bool],
+        before: Mapping[bytes, IndexEntry],
+        entries: list[IndexEntry],
+    ) -> None:
+        """What is listed besides directories; each is let go when its entry is there.
+
+        So of a large directory one of the two is in memory.
+        """
+        listing.children.reverse()
+        changed.reverse()
+        while listing.children:
+            child = listing.children.pop()
+            entry = self._entry(fd, child, before.get(child.path), is_changed=changed.pop())
+            if entry is not None:
+                entries.append(entry)
+            else:
+                listing.unreadable.append(child.path)
+
     def _settle_gone(
         self, before: dict[bytes, IndexEntry], entries: list[IndexEntry], listing: Listing
     ) -> list[_Below]:
         """What was there before and is not: deleted, or kept because nothing can be said of it."""
+        if not before:
+            return []
         here = {entry.path: entry.kind for entry in entries}
-        unclear = {child.path for child in listing.children}.union(listing.unreadable)
+        unclear = frozenset(listing.unreadable)
         kept: list[_Below] = []
         for gone in before.values():
             kind = here.get(gone.path)
@@ -200,10 +223,17 @@ class Packer:
                 kept.append(_Below(None, stays, is_new=False))
         return kept
 
-    def _listed(self, fd: int, path: bytes, device: int | None) -> Listing:
+    def _listed(
+        self,
+        fd: int,
+        path: bytes,
+        device: int | None,
+        settled: Settled | None,
+    ) -> Listing:
         if device is not None:
-            return self._lister.every(fd, path)
-        return self._lister.named(fd, path, self._roots.names_below(path), missing=self._missing)
+            return self._lister.every(fd, path, settled)
+        names = self._roots.names_below(path)
+        return self._lister.named(fd, path, names, settled, missing=self._missing)
 
     def _missing(self, path: bytes) -> None:
         roots = [root for root in self._roots.paths if root == path or root.startswith(path + b"/")]
@@ -363,6 +393,17 @@ class Packer:
                 records=[tar.xattr_record(name, value) for name, value in entry.xattrs],
             )
         )
+
+
+def _is_settled(
+    before: Mapping[bytes, IndexEntry], entries: list[IndexEntry], child: Child
+) -> bool:
+    """Most of an incremental: what is as it was, and has no other name, needs no more thought."""
+    was = before.get(child.path)
+    if was is None or child.found.st_nlink > 1 or was.kind == HARDLINK or _is_changed(child, was):
+        return False
+    entries.append(was)
+    return True
 
 
 def _is_changed(child: Child, was: IndexEntry | None) -> bool:
