@@ -39,6 +39,7 @@ from auxtui.present import Cell, Look, Tone
 from auxtui.profile import Profile, terminal_profile
 from auxtui.screens.base import FLASH_S, ConsoleScreen
 from auxtui.screens.home import HomeScreen
+from auxtui.typing_ahead import TypingAhead
 from auxtui.zone import in_zone, zoned
 from engine.catalog.home import Home
 from engine.catalog.live import LiveCatalog
@@ -71,7 +72,7 @@ def _screen(module: str, name: str) -> Callable[[], Screen[Any]]:
     return make
 
 
-class ConsoleApp(App[None]):
+class ConsoleApp(TypingAhead):
     """The console."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -112,7 +113,7 @@ class ConsoleApp(App[None]):
         is_alive: whether a service runs; None: what its lock says.
         """
         self.profile = profile or Profile()
-        super().__init__(ansi_color=None)
+        super().__init__()
         self._home = home
         self.door: Door = door or FrontDoor(home)
         glyphs = SETS[cast("GlyphName", self.profile.glyphs)]

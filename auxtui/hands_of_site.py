@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auxtui.action_values import Action, Target
@@ -54,7 +54,8 @@ def _form(screen: ConsoleScreen, kind: str, **given: Any) -> None:
             screen.console.feed.refresh()
             screen.flash(f"{kind_word(kind)} {safe(name)} is applied", Tone.OK)
 
-    screen.app.push_screen(SiteFormScreen(kind, **given), applied)
+    loaded = screen.console.hold_keys()
+    screen.app.push_screen(SiteFormScreen(kind, loaded=loaded, **given), applied)
 
 
 def _edit(screen: ConsoleScreen, targets: Targets) -> None:
@@ -132,7 +133,7 @@ async def _plan(screen: ConsoleScreen, policy: str) -> None:
 
 def _delete(screen: ConsoleScreen, targets: Targets) -> None:
     target = targets[0]
-    screen.console.run_worker(_ask_delete(screen, target), name="Delete", exit_on_error=False)
+    _soon(screen, "Delete", _ask_delete(screen, target))
 
 
 async def _ask_delete(screen: ConsoleScreen, target: Target) -> None:
@@ -166,7 +167,7 @@ async def _ask_delete(screen: ConsoleScreen, target: Target) -> None:
 
 def _toml(screen: ConsoleScreen, targets: Targets) -> None:
     target = targets[0]
-    screen.console.run_worker(_show_toml(screen, target), name="TOML", exit_on_error=False)
+    _soon(screen, "TOML", _show_toml(screen, target))
 
 
 async def _show_toml(screen: ConsoleScreen, target: Target) -> None:
@@ -186,6 +187,19 @@ async def _show_toml(screen: ConsoleScreen, target: Target) -> None:
         return item_text(dict(document), place)
 
     screen.app.push_screen(TextScreen(f"{target.name} as TOML", toml_facts(await in_thread(text))))
+
+
+def _soon(screen: ConsoleScreen, name: str, opening: Coroutine[Any, Any, None]) -> None:
+    """Opens what has to read the configuration first; what is typed meanwhile is for that."""
+    release = screen.console.hold_keys()
+
+    async def opened() -> None:
+        try:
+            await opening
+        finally:
+            release()
+
+    screen.console.run_worker(opened(), name=name, exit_on_error=False)
 
 
 def _table(document: Mapping[str, Any], place: Place) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from engine.catalog.home import Home
 from engine.model.errors import UsageError
 
+SWITCH_S = 0.001  # so long a key waits at most for the thread that reads the catalog
 _FLAGS = {
     "--read-only": ("read_only", True),
     "--slow": ("slow", True),
@@ -81,6 +82,7 @@ def open_console(home: Home, settings: Mapping[str, str | None]) -> int:
         )
     # Nothing of a start is garbage; the collector would walk through all of it several times.
     gc.disable()
+    sys.setswitchinterval(SWITCH_S)
     os.environ.update({name: value for name, value in settings.items() if value is not None})
     from auxtui.profile import set_terminal_profile
 

@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, Label, Static
 
 from auxtui.asking import error_text
 from auxtui.screens.dialog import Dialog
+from auxtui.widgets.text_field import TextField
 from engine.model.errors import UsageError
 
 T = TypeVar("T")
@@ -71,9 +72,7 @@ class TypeNameScreen(Dialog[bool]):
     def compose_box(self) -> Iterator[Widget]:
         yield Static(self._text, classes="said", markup=False)
         yield Label(f"Type {self._name_wanted} to go on", markup=False)
-        field = Input(compact=True)
-        field.cursor_blink = False
-        yield field
+        yield TextField()
         yield Static("", classes="wrong", markup=False)
 
     def on_mount(self) -> None:
@@ -113,9 +112,7 @@ class PromptScreen(Dialog[T], Generic[T]):
         if self._said:
             yield Static(self._said, classes="said", markup=False)
         yield Label(self._label, markup=False)
-        field = Input(self._value, compact=True)
-        field.cursor_blink = False
-        yield field
+        yield TextField(self._value)
         yield Static("", classes="wrong", markup=False)
 
     def on_mount(self) -> None:

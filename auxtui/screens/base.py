@@ -177,10 +177,9 @@ class ConsoleScreen(Screen[None]):
         app = self.console
         self.query_one("#title", OneLine).say(*title_cells(self.crumbs(), app.state, self.look))
         self.query_one("#status", OneLine).say(*status_cells(app.state, self.look))
+        target, world = self._first_target(), app.world
         chosen = [
-            action
-            for action in self.applicable()
-            if not action.disabled_because(self._first_target(), app.world)
+            action for action in self.applicable() if not action.disabled_because(target, world)
         ]
         self.query_one("#hints", OneLine).say(hint_cells(chosen, self.size.width))
 

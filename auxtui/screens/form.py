@@ -24,6 +24,7 @@ from auxtui.widgets.check import Check
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.one_line import OneLine
 from auxtui.widgets.tab_strip import TabStrip
+from auxtui.widgets.text_field import TextField
 from engine.model.errors import AuxError
 
 if TYPE_CHECKING:
@@ -148,9 +149,7 @@ class FormScreen(ModalScreen[R | None]):
             if str(one.value) not in known:
                 choices.insert(0, (Content(safe(str(one.value)) or "choose one"), str(one.value)))
             return Select(choices, allow_blank=False, value=str(one.value), id=name, compact=True)
-        text = Input(str(one.value), id=name, compact=True)
-        text.cursor_blink = False
-        return text
+        return TextField(str(one.value), id=name)
 
     def on_mount(self) -> None:
         self._title()

@@ -17,6 +17,7 @@ from auxtui.present import Cell, Row, Tone
 from auxtui.screens.dialog import Dialog
 from auxtui.targets import job_target
 from auxtui.widgets.line_table import LineTable
+from auxtui.widgets.text_field import TextField
 from engine.catalog.live_values import Estate
 
 if TYPE_CHECKING:
@@ -60,9 +61,7 @@ class PaletteScreen(Dialog[Action | Target]):
         self._found: list[Candidate] = []
 
     def compose_box(self) -> Iterator[Widget]:
-        field = Input(compact=True)
-        field.cursor_blink = False
-        yield field
+        yield TextField()
         table = LineTable(_COLUMNS, header=False, empty="nothing with these letters")
         table.styles.height = LINES
         table.can_focus = False

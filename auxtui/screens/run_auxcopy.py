@@ -50,6 +50,7 @@ from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.one_line import OneLine
 from auxtui.widgets.tab_strip import TabStrip
+from auxtui.widgets.text_field import TextField
 from engine.catalog.live_values import Estate, LivePolicy
 from engine.model.errors import AuxError
 from engine.policy.values import RunOptions
@@ -180,9 +181,7 @@ class RunAuxiliaryCopyScreen(ModalScreen[str | None]):
             options = [("any", ANY_AGENT), *((name, name) for name in agents)]
             value = str(field.value) if field.value in agents else ANY_AGENT
             return _select(field, options, value, disabled=not agents)
-        text = Input(str(field.value), id=field.name, compact=True)
-        text.cursor_blink = False
-        return text
+        return TextField(str(field.value), id=field.name)
 
     def on_mount(self) -> None:
         path = f"{self._estate.commcell} / {self._policy.name} / Run Auxiliary Copy"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -91,15 +91,25 @@ class SiteFormScreen(FormScreen[str]):
     DO = "Apply"
     MORE = (("f3", "Show as TOML", "toml"),)
 
-    def __init__(self, kind: str, *, name: str = "", owner: str = "", is_new: bool = False) -> None:
+    def __init__(
+        self,
+        kind: str,
+        *,
+        loaded: Callable[[], None],
+        name: str = "",
+        owner: str = "",
+        is_new: bool = False,
+    ) -> None:
         """Args:
         kind: of the item.
+        loaded: called when the fields are there, or will not be.
         name: of the item; of a new one, a proposal.
         owner: the policy of a copy, the client of a subclient.
         is_new: it is to be made.
         """
         what = f"New {kind_word(kind)}" if is_new else f"{kind_word(kind)} {name}"
         super().__init__((*filter(None, [owner]), what), ())
+        self._loaded = loaded
         self._kind, self._name_given, self._owner, self._is_new = kind, name, owner, is_new
         self._document: Document = {}
         self._item = Item(kind=kind, place=place_of(kind, name, owner), before=None)
@@ -109,6 +119,9 @@ class SiteFormScreen(FormScreen[str]):
         super().on_mount()
         self.say(Cell(f"reading the configuration {self.console.look.glyphs.ellipsis}"))
         self.run_worker(self._load(), exclusive=True, group="load")
+
+    def on_unmount(self) -> None:
+        self._loaded()
 
     def action_toml(self) -> None:
         """Shows the item as it stands in a site file."""
@@ -146,6 +159,12 @@ class SiteFormScreen(FormScreen[str]):
         return filled.place[-1]
 
     async def _load(self) -> None:
+        try:
+            await self._read()
+        finally:
+            self._loaded()
+
+    async def _read(self) -> None:
         door = self.console.door
         try:
             self._document = dict(await in_thread(door.site))

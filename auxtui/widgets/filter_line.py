@@ -7,6 +7,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from auxtui.widgets.text_field import TextField
+
 
 class FilterLine(Horizontal):
     """Hidden until it is opened; stays while it has text."""
@@ -29,9 +31,7 @@ class FilterLine(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("Filter", markup=False)
-        field = Input(compact=True, select_on_focus=False)
-        field.cursor_blink = False
-        yield field
+        yield TextField(select=False)
 
     @property
     def is_open(self) -> bool:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import tomllib
+from types import SimpleNamespace
+
+from textual.widgets import Input
+
 from engine.model.states import RequestKind
-from tests.console.driving import sees, type_ahead, until
+from tests.console.driving import lacks, sees, type_ahead, until
 from tests.console.test_list_screens import LEDGER
+from tests.console.test_site_forms import WHOLE
 
 DOWN_TO_POLICY = ["down"] * 4
 
@@ -88,3 +95,59 @@ async def test_what_follows_enter_in_a_filter_is_for_the_list(home, make_console
         await sees(pilot, "3 backup jobs")
         type_ahead(app, "enter", "w")
         await sees(pilot, "on every copy")
+
+
+class SlowSite:
+    """Lets the configuration be read when the test says so."""
+
+    def __init__(self, door):
+        self.opened = threading.Event()
+        door.site = self
+        door.edit = lambda *given, **options: SimpleNamespace(changes=(), text="")
+
+    def __call__(self):
+        assert self.opened.wait(20)
+        return tomllib.loads(WHOLE)
+
+
+async def test_a_form_that_is_still_read_gets_every_key_in_order(home, make_console, door):
+    app, site = make_console(home), SlowSite(door)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Client Computers")
+
+        type_ahead(app, "down", "n", *"web")
+        await sees(pilot, "reading the configuration")
+        type_ahead(app, "8", "backspace", "9")
+        site.opened.set()
+
+        await until(pilot, lambda: not app._typed_ahead and bool(app.screen.query("#field-name")))
+        await until(pilot, lambda: app.screen.query_one("#field-name", Input).value == "web9")
+        assert door.calls == []
+
+
+async def test_the_question_before_a_deletion_gets_the_name_typed_ahead(home, make_console, door):
+    app, site = make_console(home), SlowSite(door)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+
+        type_ahead(app, *DOWN_TO_POLICY, "delete", *"data")
+        await pilot.pause()
+        site.opened.set()
+
+        await sees(pilot, "Delete")
+        await until(pilot, lambda: [one.value for one in app.screen.query(Input)] == ["data"])
+
+
+async def test_escape_leaves_a_form_that_is_still_read(home, make_console, door):
+    app, site = make_console(home), SlowSite(door)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Client Computers")
+        type_ahead(app, "down", "n", *"web9")
+        await sees(pilot, "reading the configuration")
+
+        await pilot.press("escape")
+
+        await lacks(pilot, "reading the configuration")
+        site.opened.set()
+        type_ahead(app, "2")
+        await sees(pilot, "Job controller")
