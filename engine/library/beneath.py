@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from engine.model.names import RelPath, parts_of, rel_path
+from engine.model.names import MAX_PATH_BYTES, RelPath, is_component, parts_of, rel_path
 
 OWN_DIRECTORY_MODE = 0o700
 OWN_FILE_MODE = 0o600
@@ -96,11 +96,16 @@ def open_for_reading(name: bytes, *, parent: int) -> int:
     Raises:
         OSError: it cannot be opened, or is not a regular file (EINVAL).
     """
+    return open_and_look(name, parent=parent)[0]
+
+
+def open_and_look(name: bytes, *, parent: int) -> tuple[int, os.stat_result]:
+    """`open_for_reading`, with what was found of the file."""
     try:
         fd = os.open(name, _READ | os.O_NOATIME, dir_fd=parent)
     except PermissionError:  # the access time may be left by the owner alone
         fd = os.open(name, _READ, dir_fd=parent)
-    return _only_regular(fd)
+    return fd, _regular(fd)
 
 
 def open_own_file(name: bytes, *, parent: int, write: bool) -> int:
@@ -111,7 +116,8 @@ def open_own_file(name: bytes, *, parent: int, write: bool) -> int:
     except PermissionError:
         _make_usable(name, parent)
         fd = os.open(name, flags, dir_fd=parent)
-    return _only_regular(fd)
+    _regular(fd)
+    return fd
 
 
 def create_file(name: bytes, *, parent: int) -> int:
@@ -232,6 +238,9 @@ class Parents:
             UnsafeName: the path would lead out; a second look, whoever made it.
             OSError: a directory on the way cannot be opened.
         """
+        directory_path, _, name = path.rpartition(b"/")
+        if directory_path == self._path and len(path) <= MAX_PATH_BYTES and is_component(name):
+            return self._fd, name  # the directories on the way were checked when it was opened
         directory_path, _, name = rel_path(path).rpartition(b"/")
         return self.at(directory_path), name
 
@@ -272,14 +281,58 @@ class Parents:
         return fd
 
 
-def _only_regular(fd: int) -> int:
+class SharedParents:
+    """`Parents` for a reader that several threads use: each call has one for itself.
+
+    They are kept open between calls, because files of one directory come one after the other.
+
+    Args:
+        root: as of `Parents`.
+    """
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._idle: list[Parents] = []
+        self._is_closed = False
+
+    def open_file(self, path: RelPath) -> tuple[int, os.stat_result]:
+        """Opens a regular file to read, as `open_and_look` does.
+
+        Raises:
+            UnsafeName, OSError: as `Parents.of` and `open_and_look`.
+        """
+        try:
+            parents = self._idle.pop()
+        except IndexError:
+            parents = Parents(self._root)
+        try:
+            parent, name = parents.of(path)
+            return open_and_look(name, parent=parent)
+        finally:
+            self._idle.append(parents)
+            if self._is_closed:
+                self.close()
+
+    def close(self) -> None:
+        """Closes what is open; what a call uses is closed at its end."""
+        self._is_closed = True
+        while self._idle:
+            try:
+                self._idle.pop().close()
+            except IndexError:  # a call took it
+                return
+
+
+def _regular(fd: int) -> os.stat_result:
+    """What an open file is; one that is not regular is closed and refused."""
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
     except OSError:
         os.close(fd)
         raise
-    return fd
+    return found
 
 
 def _make_usable(name: bytes, parent: int) -> None:

@@ -6,8 +6,8 @@ A failed read of a source may skip a backup job; a failed write never skips anyt
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 
 from engine.model.errors import (
     DestinationFull,
@@ -72,19 +72,45 @@ def source_error(err: OSError, doing: str, where: bytes | str) -> StorageError:
     return SourceRead(message, hint=_SOURCE_HINTS.get(err.errno or 0, ""))
 
 
-@contextmanager
-def on_destination(doing: str, where: bytes | str) -> Iterator[None]:
+class Blamed:
+    """A block whose `OSError` gets a name. A class, as a generator costs ten times as much, per file.
+
+    Args:
+        error: makes the error from what the system said, `doing` and `where`.
+        doing: verb of what the block does.
+        where: file or directory that it does it to.
+    """
+
+    __slots__ = ("_doing", "_error", "_where")
+
+    def __init__(
+        self,
+        error: Callable[[OSError, str, bytes | str], StorageError],
+        doing: str,
+        where: bytes | str,
+    ) -> None:
+        self._error = error
+        self._doing = doing
+        self._where = where
+
+    def __enter__(self) -> None:
+        """Begins the block."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        err: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(err, OSError):
+            raise self._error(err, self._doing, self._where) from err
+
+
+def on_destination(doing: str, where: bytes | str) -> Blamed:
     """Raises every `OSError` of the block as `destination_error`."""
-    try:
-        yield
-    except OSError as err:
-        raise destination_error(err, doing, where) from err
+    return Blamed(destination_error, doing, where)
 
 
-@contextmanager
-def on_source(doing: str, where: bytes | str) -> Iterator[None]:
+def on_source(doing: str, where: bytes | str) -> Blamed:
     """Raises every `OSError` of the block as `source_error`."""
-    try:
-        yield
-    except OSError as err:
-        raise source_error(err, doing, where) from err
+    return Blamed(source_error, doing, where)

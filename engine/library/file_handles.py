@@ -18,13 +18,7 @@ _ZEROS = bytes(HOLE_BYTES)
 
 def identity_of(found: os.stat_result) -> Identity:
     """What tells that a file is still the same."""
-    return Identity(
-        device=found.st_dev,
-        inode=found.st_ino,
-        size=found.st_size,
-        mtime_ns=found.st_mtime_ns,
-        ctime_ns=found.st_ctime_ns,
-    )
+    return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 class FileReader:
@@ -33,12 +27,13 @@ class FileReader:
     Args:
         fd: the file; the handle closes it.
         path: for messages.
+        found: what was found of it when it was opened; None: it is looked at.
     """
 
-    def __init__(self, fd: int, path: RelPath) -> None:
+    def __init__(self, fd: int, path: RelPath, found: os.stat_result | None = None) -> None:
         self._fd = fd
         self._path = path
-        self.identity = identity_of(os.fstat(fd))
+        self.identity = identity_of(os.fstat(fd) if found is None else found)
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """See `ReadHandle`."""

@@ -158,11 +158,14 @@ class JobWriter(Protocol):
         ...
 
     def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
-        """Writes many small files whole, with one sync for all."""
+        """Writes many small files whole; durable when they are recorded, with one sync for many."""
         ...
 
     def record(self, done: Iterable[Done]) -> None:
-        """Appends to the journal, durable on return. Only for what was synced and hashed."""
+        """Appends to the journal, durable on return; batches that were written are synced before.
+
+        Only for what was hashed, and synced or written by `write_batch`.
+        """
         ...
 
     def read_back(self, entry: FileEntry) -> ReadHandle:

@@ -28,6 +28,7 @@ FORMAT = 1
 _MAX_LINE_BYTES = 32 * 1024  # a path of 4,000 bytes is at most 24,000 as JSON
 _ENDS_PER_LINE = 64  # 84 bytes each
 _CHECK_BYTES = 8
+_JSON = json.JSONEncoder(separators=(",", ":"))  # made once: `dumps` makes one for each line
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 ChunksByOffset = dict[int, Chunk]
@@ -278,7 +279,7 @@ def _note_line(header: JournalHeader, note: dict[str, Any]) -> bytes:
 
 
 def _line(nonce: str, record: dict[str, Any]) -> bytes:
-    body = json.dumps(record, separators=(",", ":")).encode("ascii")
+    body = _JSON.encode(record).encode("ascii")
     return _checksum(nonce, body) + b" " + body + b"\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from engine.library.beneath import Parents, open_for_reading, open_root
+from engine.library.beneath import SharedParents, open_root
 from engine.library.blame import on_source
 from engine.library.file_handles import FileReader
 from engine.model.entries import Entry, FileEntry, Identity, ManifestHeader
@@ -54,6 +54,7 @@ class LandingReader:
         self._entries = tuple(entries)
         self._has_digests = has_digests
         self._fd = open_landing(landing)
+        self._parents = SharedParents(self._fd)
 
     @property
     def header(self) -> ManifestHeader:
@@ -76,9 +77,9 @@ class LandingReader:
         so all of it must agree; afterwards the digests do, and a change of mode or a new hard
         link (which change ctime) must not make a backup job bad.
         """
-        with on_source("open", entry.path), Parents(self._fd) as parents:
-            parent, name = parents.of(entry.path)
-            handle = FileReader(open_for_reading(name, parent=parent), entry.path)
+        with on_source("open", entry.path):
+            fd, found = self._parents.open_file(entry.path)
+        handle = FileReader(fd, entry.path, found)
         changed = _what_changed(entry, handle.identity, is_strict=not self._has_digests)
         if changed:
             handle.close()
@@ -90,6 +91,7 @@ class LandingReader:
 
     def close(self) -> None:
         """Closes the landing directory; files that are open stay open."""
+        self._parents.close()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

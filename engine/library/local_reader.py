@@ -6,7 +6,12 @@ import os
 from collections.abc import Iterator
 
 from engine.library import layout
-from engine.library.beneath import Parents, open_directory, open_for_reading
+from engine.library.beneath import (
+    Parents,
+    SharedParents,
+    open_directory,
+    open_for_reading,
+)
 from engine.library.blame import on_source
 from engine.library.file_handles import FileReader
 from engine.library.manifest import is_proven, read_manifest
@@ -37,6 +42,7 @@ class LocalJobReader:
         self._header = checked_header(job_fd, where)
         with on_source("open", where):
             self._data_fd = open_directory(layout.DATA, parent=job_fd)
+        self._parents = SharedParents(self._data_fd)
 
     @property
     def header(self) -> ManifestHeader:
@@ -54,9 +60,9 @@ class LocalJobReader:
 
     def open_file(self, entry: FileEntry) -> FileReader:
         """See `JobReader`."""
-        with on_source("open", entry.path), Parents(self._data_fd) as parents:
-            parent, name = parents.of(entry.path)
-            handle = FileReader(open_for_reading(name, parent=parent), entry.path)
+        with on_source("open", entry.path):
+            fd, found = self._parents.open_file(entry.path)
+        handle = FileReader(fd, entry.path, found)
         if handle.identity.size != entry.size:
             handle.close()
             raise SourceCorrupt(
@@ -90,6 +96,7 @@ class LocalJobReader:
 
     def close(self) -> None:
         """Closes the job copy; files that are open stay open."""
+        self._parents.close()
         for fd in (self._data_fd, self._job_fd):
             if fd >= 0:
                 os.close(fd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from engine.library.beneath import (
@@ -18,6 +19,7 @@ from engine.library.interface import Done
 from engine.library.journal import Journal, JournalHeader, all_done, read_journal
 from engine.library.local_partial import PartialJob
 from engine.library.local_publish import Publication
+from engine.library.metadata import preset_metadata
 from engine.library.proof import AFRESH, Proof, ProvingWriter, Resumption, resumption, says_the_same
 from engine.library.resuming import proven_chunks
 from engine.library.syscalls import has_honest_syncfs, sync_file_system
@@ -42,6 +44,9 @@ class LocalJobWriter(ProvingWriter):
         self._partial = partial
         self._journal = journal
         self._unsynced_directories: set[bytes] = set()
+        self._watch_fd = -1
+        self._has_unsynced_batch = False
+        self._syncing = threading.Lock()
 
     def open_file(self, entry: FileEntry) -> FileWriter:
         """See `JobWriter`."""
@@ -89,21 +94,19 @@ class LocalJobWriter(ProvingWriter):
         """See `JobWriter`."""
         at_once = has_honest_syncfs() and len(files) > _SYNC_EACH_AT_MOST
         with on_destination("write a batch of files to", self._partial.where):
-            # Its own descriptor: it reports every write-back error from here on, to nobody else.
-            watch_fd = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._partial.data_fd)
-            try:
-                made = None if at_once else self._note_directory
-                with Parents(self._partial.data_fd, make=True, made=made) as parents:
-                    for entry, content in files:
-                        self._write_small(entry, content, parents, sync=not at_once)
-                if at_once:
-                    sync_file_system(watch_fd)
-            finally:
-                os.close(watch_fd)
+            if at_once:
+                self._watch()
+            made = None if at_once else self._note_directory
+            with Parents(self._partial.data_fd, make=True, made=made) as parents:
+                for entry, content in files:
+                    self._write_small(entry, content, parents, sync=not at_once)
+            if at_once:
+                self._has_unsynced_batch = True
 
     def record(self, done: Iterable[Done]) -> None:
         """See `JobWriter`."""
         every = list(done)
+        self._sync_batches()
         with self._lock, on_destination("record chunks in", self._partial.where):
             self._proof.refuse_at_end()
             trusted = self._proof.trusted(every)
@@ -151,6 +154,9 @@ class LocalJobWriter(ProvingWriter):
             self._proof.is_at_end = True
             self._journal.close()
             self._partial.close()
+            if self._watch_fd >= 0:
+                os.close(self._watch_fd)
+                self._watch_fd = -1
 
     def _parents(self) -> Parents:
         return Parents(self._partial.data_fd, make=True, made=self._note_directory)
@@ -161,18 +167,44 @@ class LocalJobWriter(ProvingWriter):
         self._proof.refuse_suspects([entry.path])
         with on_destination("write", entry.path):
             parent, name = parents.of(entry.path)
-            _remove_earlier_try(name, parent)
-            fd = create_file(name, parent=parent)
+            fd = _create_anew(name, parent)
             try:
                 write_range(fd, content, 0, sparse=entry.sparse)
-                if os.fstat(fd).st_size != entry.size:  # ends in a hole
+                if entry.sparse:  # it may end in a hole
                     os.ftruncate(fd, entry.size)
                 if sync:
                     os.fdatasync(fd)
+                else:
+                    preset_metadata(fd, entry.meta)
             finally:
                 os.close(fd)
         if sync:
             self._note_directory(entry.path.rpartition(b"/")[0])
+
+    def _watch(self) -> None:
+        """Opens what reports every write-back error from here on, to this writer and nobody else."""
+        with self._lock:
+            self._proof.refuse_at_end()
+            if self._watch_fd < 0:
+                self._watch_fd = os.open(
+                    ".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._partial.data_fd
+                )
+
+    def _sync_batches(self) -> None:
+        """One sync for all batches that were written since the last one.
+
+        Streams write on meanwhile; whoever records meanwhile waits, as its batch may be among them.
+        """
+        with self._syncing, on_destination("sync batches of files in", self._partial.where):
+            if not self._has_unsynced_batch:
+                return
+            self._proof.refuse_at_end()
+            self._has_unsynced_batch = False
+            try:
+                sync_file_system(self._watch_fd)
+            except OSError:
+                self._proof.is_at_end = True
+                raise
 
     def _note_directory(self, path: bytes) -> None:
         """Remembers a directory that has a new name in it, to be synced before that is journaled."""
@@ -235,6 +267,15 @@ def start_writer(
         else:
             journal = Journal.begin(partial.job_fd, wanted, all_done(proven, content.ends))
     return LocalJobWriter(partial, journal, resumption(content, proven))
+
+
+def _create_anew(name: bytes, parent: int) -> int:
+    """Creates a file, in place of what an earlier try left."""
+    try:
+        return create_file(name, parent=parent)
+    except FileExistsError:
+        _remove_earlier_try(name, parent)
+        return create_file(name, parent=parent)
 
 
 def _remove_earlier_try(name: bytes, parent: int) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 
 from engine.model.entries import Metadata
 from engine.model.names import shown
@@ -34,6 +36,33 @@ def apply_metadata(fd: int, meta: Metadata, *, warn: Callable[[str], None]) -> N
     mode = meta.mode if is_owned else meta.mode & ~_SET_ID_BITS  # no rights of somebody else
     _try("mode", warn, os.fchmod, fd, mode)
     os.utime(fd, ns=(meta.mtime_ns, meta.mtime_ns))
+
+
+def preset_metadata(fd: int, meta: Metadata) -> None:
+    """Sets what needs no thought while the file is open anyway; the publication sets what is missing."""
+    if not _is_simple(meta):
+        return
+    mine = os.geteuid(), os.getegid()
+    with suppress(OSError):  # what is not kept is seen, tried again and told at the publication
+        if mine[0] == 0 and (meta.uid, meta.gid) != mine:
+            os.fchown(fd, meta.uid, meta.gid)
+        os.fchmod(fd, meta.mode)
+        os.utime(fd, ns=(meta.mtime_ns, meta.mtime_ns))
+
+
+def has_metadata(found: os.stat_result, meta: Metadata) -> bool:
+    """True when nothing that `apply_metadata` sets is missing; False also where it cannot be seen."""
+    return (
+        _is_simple(meta)
+        and stat.S_IMODE(found.st_mode) == meta.mode
+        and found.st_mtime_ns == meta.mtime_ns
+        and (os.geteuid() != 0 or (found.st_uid, found.st_gid) == (meta.uid, meta.gid))
+    )
+
+
+def _is_simple(meta: Metadata) -> bool:
+    """No extended attributes, and no rights that depend on whose the file becomes."""
+    return not meta.xattrs and not meta.mode & _SET_ID_BITS
 
 
 def apply_link_metadata(

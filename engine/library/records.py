@@ -38,6 +38,7 @@ FORMAT_ENCODED = 2
 MAX_INT = 2**63 - 1
 _MAX_TIME_NS = 2**63 * 10**9 - 1  # a file system tells seconds of 64 bits
 _MAX_TARGET_BYTES = 4095  # PATH_MAX without the NUL
+_JSON = json.JSONEncoder(separators=(",", ":"))  # made once: `dumps` makes one for each line
 _PATH = frozenset({"path", "path_base64"})
 _META = frozenset({"mode", "mtime_ns", "uid", "gid", "xattrs"})
 _KEYS: Mapping[str, frozenset[str]] = {
@@ -437,4 +438,4 @@ def _only(record: dict[str, Any], known: frozenset[str]) -> None:
 
 
 def _line(record: dict[str, Any]) -> bytes:
-    return json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
+    return _JSON.encode(record).encode("ascii") + b"\n"

@@ -132,6 +132,22 @@ class HardlinkEntry:
 Entry = FileEntry | DirectoryEntry | SymlinkEntry | HardlinkEntry
 
 
+def with_chunks(
+    entry: FileEntry, chunks: tuple[Chunk, ...], identity: Identity | None
+) -> FileEntry:
+    """A file with other chunks and identity; `replace` takes half as long again, per file."""
+    return FileEntry(
+        path=entry.path,
+        size=entry.size,
+        meta=entry.meta,
+        sparse=entry.sparse,
+        chunks=chunks,
+        identity=identity,
+        plain=entry.plain,
+        stored=entry.stored,
+    )
+
+
 def original(entry: Entry) -> Entry:
     """An entry as it is in the backup job: of an encoded file the names, size and chunks before."""
     match entry:

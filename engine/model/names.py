@@ -34,9 +34,19 @@ def rel_path(raw: bytes) -> RelPath:
     if len(parts) > MAX_DEPTH:
         raise UnsafeName(f"unsafe path, {len(parts)} levels deep: {shown(raw[:80])}")
     for part in parts:
-        if part in (b"", b".", b"..") or b"\0" in part or len(part) > MAX_COMPONENT_BYTES:
+        if not is_component(part):
             raise UnsafeName(f"unsafe path component {shown(part[:80])!r} in {shown(raw[:80])}")
     return RelPath(raw)
+
+
+def is_component(part: bytes) -> bool:
+    """True for what may stand between two slashes of a `RelPath`."""
+    return (
+        part not in (b"", b".", b"..")
+        and b"/" not in part
+        and b"\0" not in part
+        and len(part) <= MAX_COMPONENT_BYTES
+    )
 
 
 def parts_of(path: RelPath) -> list[bytes]:

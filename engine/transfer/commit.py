@@ -13,6 +13,7 @@ Spawn = Callable[[Coroutine[object, object, None]], object]
 """Starts a task that the run owns."""
 
 MAX_WAITING = 4  # written and not yet journaled: what a crash makes a restart read again
+BATCHES_AS_ONE = 4  # batches are smaller than chunks, and one sync is for all that wait
 
 
 class Committer:
@@ -39,7 +40,11 @@ class Committer:
             self._is_busy = True
             self._spawn(self._work_off())
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._waiting) < MAX_WAITING)
+            await self._changed.wait_for(lambda: self._weight() < MAX_WAITING)
+
+    def _weight(self) -> float:
+        batches = sum(written.target is None for written in self._waiting)
+        return len(self._waiting) - batches + batches / BATCHES_AS_ONE
 
     async def idle(self) -> None:
         """Waits until all that was handed over is durable, or has failed."""

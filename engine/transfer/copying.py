@@ -117,7 +117,7 @@ def _encoded_sink(dest: OpenDestination, file: EncodedFile) -> Sink:
 
 
 def copy_batch(work: BatchWork, lane: Lane, throttle: Throttle, moved: Moved) -> list[Written]:
-    """Copies small files whole; what is returned is synced already.
+    """Copies small files whole; what is returned is synced when it is recorded.
 
     Raises:
         SourceFailed: unreadable, changed, or not what its digest says.

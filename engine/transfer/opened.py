@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import overload
 
 from engine.library.interface import Done, JobReader, JobWriter, WriteHandle
-from engine.model.entries import DIGEST_BYTES, Chunk, Entry, FileEntry, chunk_bytes_for
+from engine.model.entries import (
+    DIGEST_BYTES,
+    Chunk,
+    Entry,
+    FileEntry,
+    chunk_bytes_for,
+    with_chunks,
+)
 from engine.model.errors import AuxError
 from engine.transfer.cancel import CancelToken
 from engine.transfer.direct import DirectFile, reserve
@@ -242,7 +248,7 @@ class Written:
 
     Args:
         destination: where.
-        target: the file to sync; None for a batch, which is synced already.
+        target: the file to sync; None for a batch, which is synced when it is recorded.
         done: the chunks.
         counts: chunks of the original that are there with them; None: they are the same.
     """
@@ -389,12 +395,13 @@ class EntriesWithDigests(Sequence[Entry]):
                 yield entry
                 continue
             spans = spans_of(entry)
-            yield replace(
+            yield with_chunks(
                 entry,
-                chunks=tuple(
-                    span._replace(digest=self._order.digest_of(number + at))
+                tuple(
+                    Chunk(span.offset, span.length, self._order.digest_of(number + at))
                     for at, span in enumerate(spans)
                 ),
+                entry.identity,
             )
             number += len(spans)
 

@@ -16,7 +16,7 @@ from engine.transfer.opened import CopiedFile, OpenDestination, OpenOrder, spans
 from engine.transfer.resume_point import pieces_of
 
 SMALL_BYTES = 1024 * 1024  # a file below this travels in a batch
-BATCH_FILES = 256  # one thread hop, one sync and one journal record for this many
+BATCH_FILES = 256  # one thread hop for this many; several batches share a sync and a record
 
 Needs = tuple[OpenDestination, ...]
 
