@@ -5,6 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+NEAR_S = 0.005
+FAR_S = 0.020
+_JOBS_NEAR, _JOBS_BETWEEN, _JOBS_FAR = 8, 24, 64
+
+
+def jobs_at_once(library: object) -> int:
+    """Small job copies that are best under way at once to or from a library: a long line wants many."""
+    latency_s: float = getattr(library, "latency_s", 0.0)
+    if latency_s < NEAR_S:
+        return _JOBS_NEAR
+    return _JOBS_BETWEEN if latency_s < FAR_S else _JOBS_FAR
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineState:

@@ -12,6 +12,7 @@ import aiofiles.os
 from engine.catalog import config, decisions, ledger
 from engine.catalog.values import BackupJobValue, SubclientValue
 from engine.library.interface import JobWriter, Library, Place
+from engine.library.line import jobs_at_once
 from engine.library.locking import locked_until
 from engine.model.encoding import Encoding, encoding_from_text
 from engine.model.entries import encoded_header
@@ -231,7 +232,13 @@ class OrderQueue:
             destinations=tuple(destinations),
             remember=source.remember if source.is_landing else None,
             cancel=flight.token,
+            at_once=max(map(jobs_at_once, self._libraries_of(flight.planned))),
         )
+
+    def _libraries_of(self, planned: PlannedOrder) -> list[Library | None]:
+        copies = (planned.source_copy_id, *planned.copy_ids)
+        ids = [self.scope.copies[copy_id].library_id for copy_id in copies]
+        return [self._libraries.get(one) if one is not None else None for one in ids]
 
     def ended(self, pair: Pair, *, is_cut: bool) -> None:
         """A pair has its outcome; its room on the destination is accounted by the disk again.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import aiofiles.os
 
-from engine.library.interface import Library, Place
+from engine.library.interface import Library, Place, Probe
 from engine.library.space import keep_free_bytes
 from engine.model.errors import AuxError, DestinationFull, LibraryOffline
 from engine.operations.planning import Scope
@@ -14,6 +16,19 @@ from engine.policy.durations import format_size
 
 Pair = tuple[int, int]
 """A copy id and a backup job id."""
+
+
+_LOOK_S = 5.0
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look at a library."""
+
+    probe: Probe
+    at_s: float
+    admitted_bytes: int
+    """Promised when it was taken, and admitted since."""
 
 
 class Room:
@@ -34,15 +49,21 @@ class Room:
         self._scope = scope
         self._libraries = libraries
         self._in_flight = in_flight
+        self._looks: dict[int, _Look] = {}
+        """Of libraries on a line, by id: one look is for all orders of the next moments."""
 
     async def refusal(self, pair: Pair, size_bytes: int) -> AuxError | None:
         """Why a backup job cannot be begun on a copy: too little space, or gone; None: it can."""
         library_id = self._scope.library_id(pair[0])
         library = self._libraries[library_id]
+        if self._fits_by_the_last_look(library_id, size_bytes):
+            return None
         try:
             probe = await aiofiles.os.wrap(library.probe)()
         except LibraryOffline as err:
             return err
+        if probe.line is not None:
+            self._looks[library_id] = _Look(probe, time.monotonic(), self._promised(library_id))
         if probe.free_bytes is None or probe.total_bytes is None:
             return None
         promised_to = {
@@ -66,6 +87,27 @@ class Room:
             f"{format_size(max(0, probe.free_bytes - keep - promised))} to use of "
             f"{format_size(probe.free_bytes)} free ({format_size(keep)} stay free)",
             hint="make room or extend the library; the run continues where it stopped",
+        )
+
+    def _fits_by_the_last_look(self, library_id: int, size_bytes: int) -> bool:
+        """True where a look at a distant library says so that was just taken.
+
+        All that was admitted since counts as written besides what was under way then.
+        """
+        look = self._looks.get(library_id)
+        if look is None or time.monotonic() - look.at_s > _LOOK_S:
+            return False
+        look.admitted_bytes += size_bytes
+        free, total = look.probe.free_bytes, look.probe.total_bytes
+        if free is None or total is None:
+            return True
+        return free - keep_free_bytes(total) >= look.admitted_bytes
+
+    def _promised(self, library_id: int) -> int:
+        return sum(
+            promised
+            for pair, promised in self._in_flight().items()
+            if self._scope.library_id(pair[0]) == library_id
         )
 
     async def _left(self, pair: Pair, size_bytes: int) -> int:

@@ -13,6 +13,8 @@ from engine.model.errors import AuxError
 from engine.transfer.cancel import CancelToken
 from engine.transfer.throttle import Throttle
 
+MANY_HERE = 8  # orders that are open at once where no line is long
+
 
 class OutcomeState(StrEnum):
     """What became of one backup job on one destination."""
@@ -54,6 +56,8 @@ class TransferOrder:
     keeps the digests durably. For the first copy of a landing job."""
     cancel: CancelToken | None = None
     """Stops this order alone, at a piece."""
+    at_once: int = MANY_HERE
+    """How many small orders like this one are best open side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

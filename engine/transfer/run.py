@@ -30,13 +30,13 @@ from engine.transfer.flow import Lane
 from engine.transfer.hops import GRACE_S, Hops
 from engine.transfer.opened import OpenDestination, OpenOrder, Written
 from engine.transfer.orders import TransferOrder, TransferResult
+from engine.transfer.orders_open import Ahead, Slots
 from engine.transfer.progress import RunMeter, RunSnapshot, StreamMeter
 from engine.transfer.queueing import WorkQueue
 from engine.transfer.throttle import Throttle
 from engine.transfer.work import ChunkWork, Step, Work, split, steps_of
 
 MEMORY_BYTES = 192 * 1024 * 1024
-MAX_OPEN_ORDERS = 8  # so that no stream idles while the last chunks of an order are under way
 SPLIT_AT_ONCE = 8  # pieces of work per hop; a batch among them is 256 names
 
 NextOrder = Callable[[], Awaitable[TransferOrder | None]]
@@ -91,7 +91,7 @@ class TransferRun:
         self._meters: dict[int, StreamMeter] = {}
         self._open: dict[OpenOrder, _Progress] = {}
         self._queue: WorkQueue[Work] = WorkQueue(room=2 * streams)
-        self._slots = asyncio.Semaphore(MAX_OPEN_ORDERS)
+        self._slots = Slots()
         self._reporting = asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._failure: Exception | None = None
@@ -164,45 +164,47 @@ class TransferRun:
                 self._spawn(self._stream(number, self._meters[number]))
 
     async def _feed(self, next_order: NextOrder) -> None:
-        """Orders in sequence, the next one opened while this one is split."""
+        """Orders in sequence, those that follow opened while one is split."""
+        ahead = Ahead[OpenOrder | None]()
         try:
-            upcoming = self._opened_next(next_order)
-            while (order := await upcoming) is not None:
-                upcoming = self._opened_next(next_order)
-                await self._dispatch(self._open[order])
+            self._spawn(self._pull(next_order, ahead))
+            while (opening := await ahead.next()) is not None:
+                order = await opening
+                if order is not None:
+                    await self._dispatch(self._open[order])
         finally:
+            ahead.end()
+            while (opening := await ahead.next()) is not None:  # only where this has failed
+                order = await opening
+                if order is not None:
+                    self._open[order].is_split = self._open[order].is_cut = True
+                    self._look_for_end(self._open[order])
             await self._queue.close()
 
-    def _opened_next(self, next_order: NextOrder) -> asyncio.Future[OpenOrder | None]:
-        """The next order that can be opened; None when there is none."""
-        opened: asyncio.Future[OpenOrder | None] = asyncio.get_running_loop().create_future()
+    async def _pull(self, next_order: NextOrder, ahead: Ahead[OpenOrder | None]) -> None:
+        """Gets orders one by one and has them opened; far away many at once."""
+        try:
+            while not self._stop.is_cancelled and not self._ends_because:
+                await ahead.room(self._slots.at_once)
+                await self._slots.take()
+                if ahead.has_ended:
+                    break
+                order = await self._hops.or_cancelled(asyncio.ensure_future(next_order()))
+                if order is None:
+                    break
+                self._slots.note(order)
+                opening = ahead.add()
+                self._spawn(self._open_one(order, opening))
+        finally:
+            ahead.end()
 
-        async def pull() -> None:
-            try:
-                opened.set_result(await self._pull(next_order))
-            finally:
-                if not opened.done():
-                    opened.set_result(None)
-
-        self._spawn(pull())
-        return opened
-
-    async def _pull(self, next_order: NextOrder) -> OpenOrder | None:
-        """Gets and opens the next order; one that cannot be opened is reported at once."""
-        while not self._stop.is_cancelled and not self._ends_because:
-            await self._slots.acquire()
-            asked = asyncio.ensure_future(next_order())
-            order = await self._hops.or_cancelled(asked)
-            if order is None:
-                break
-            started_s = self._clock()
-            try:
-                opened = await open_order(order, self._hops, self._stop)
-            except AuxError as err:
-                await self._report(
-                    result_of_unopened(order, err, seconds=self._clock() - started_s)
-                )
-                continue
+    async def _open_one(
+        self, order: TransferOrder, opening: asyncio.Future[OpenOrder | None]
+    ) -> None:
+        """Opens an order; one that cannot be opened is reported at once."""
+        started_s = self._clock()
+        try:
+            opened = await open_order(order, self._hops, self._stop)
             self._open[opened] = _Progress(
                 order=opened,
                 started_s=started_s,
@@ -210,8 +212,12 @@ class TransferRun:
                     dest: Committer(dest, self._hops, self._spawn) for dest in opened.destinations
                 },
             )
-            return opened
-        return None
+            opening.set_result(opened)
+        except AuxError as err:
+            await self._report(result_of_unopened(order, err, seconds=self._clock() - started_s))
+        finally:
+            if not opening.done():
+                opening.set_result(None)
 
     async def _dispatch(self, progress: _Progress) -> None:
         """Splits an order into the queue."""
@@ -327,4 +333,4 @@ class TransferRun:
             async with self._reporting:
                 await self._on_result(result)
         finally:
-            self._slots.release()
+            self._slots.give_back(result.order)

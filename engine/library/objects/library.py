@@ -91,6 +91,11 @@ class ObjectLibrary:
         locking._lock_until = until
         return locking
 
+    @property
+    def latency_s(self) -> float:
+        """Of the quickest recent answer; 0 before there was one."""
+        return self._connection.store.latency_s or 0.0
+
     def initialise(self, identity: LibraryIdentity) -> LibraryIdentity:
         """See `Library`."""
         return self._root.initialise(identity)

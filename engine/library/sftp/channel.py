@@ -52,10 +52,6 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         self.handles_limit = 0
         """What the server says of itself; 0: nothing."""
         self.is_openssh = False
-        self.boot_id: str | None = None
-        """Of the host, for as long as this connection lasts; None: not asked yet."""
-        self.durable: set[bytes] = set()
-        """Directories whose names were synced on this connection since they were made."""
 
     # What asyncssh calls.
 
@@ -141,7 +137,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         while self._flight and self._flight + weighs > FLIGHT_BYTES and self.error is None:
             turn: asyncio.Future[None] = self._loop.create_future()
             self._room.append(turn)
-            await self._answered(turn)
+            await self.answered(turn)
         if self.error is not None:
             raise self.error
 
@@ -161,7 +157,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
 
     async def ask(self, kind: int, body: bytes) -> Reply:
         """Any request; raises as `status`."""
-        found: Reply = await self._answered(self.request(kind, body))
+        found: Reply = await self.answered(self.request(kind, body))
         return found
 
     def expect(self, reply: Reply, kind: int) -> Reply | None:
@@ -186,22 +182,32 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         raise self.error
 
     async def in_order(self, *requests: tuple[int, bytes]) -> None:
-        """Requests that are answered with a status and build on each other.
-
-        OpenSSH works them off one by one: nothing is waited for in between.
+        """Requests that are answered with a status and build on each other; see `replies`.
 
         Raises:
             OSError: what the first status that is not well says.
         """
-        sent: list[asyncio.Future[Reply]] = []
-        for kind, body in requests:
-            if not self.is_openssh and sent:
-                self.expect(await self._answered(sent.pop()), wire.STATUS)
-            sent.append(self.request(kind, body))
-        for reply in await gathered([self._answered(future) for future in sent]):
+        for reply in await self.replies(*requests):
             self.expect(reply, wire.STATUS)
 
-    async def _answered(self, future: asyncio.Future[Any]) -> Any:
+    async def replies(self, *requests: tuple[int, bytes]) -> list[Reply]:
+        """The replies to requests that build on each other.
+
+        OpenSSH works them off one by one, each whatever became of those before it: nothing is
+        waited for in between. Another server gets each of them after the reply to the one before,
+        and none after a status that is not well: the list is shorter then.
+        """
+        if self.is_openssh:
+            sent = [self.request(kind, body) for kind, body in requests]
+            return await gathered([self.answered(future) for future in sent])
+        found: list[Reply] = []
+        for kind, body in requests:
+            found.append(await self.ask(kind, body))
+            if found[-1].is_refusal:
+                break
+        return found
+
+    async def answered(self, future: asyncio.Future[Any]) -> Any:
         """Waits for a reply; a server that stays silent for too long has lost the session."""
         try:
             async with asyncio.timeout(ANSWER_S):

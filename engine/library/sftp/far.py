@@ -23,6 +23,7 @@ from engine.library.sftp.together import bounded, gathered
 from engine.library.sftp.wire import Attributes, FailureError
 from engine.model.errors import StorageError
 
+NEW_FILE = wire.WRITING | wire.READING | wire.CREATING | wire.EXCLUSIVE
 _ODD_FREE_BYTES = 1024**2  # less than this free, and a failed write is taken for a full disk
 
 
@@ -89,7 +90,7 @@ class FarSide:
             if found.mode & OWN_DIRECTORY_MODE != OWN_DIRECTORY_MODE:
                 await self.set_attributes(path, mode=found.mode & 0o7777 | OWN_DIRECTORY_MODE)
             return False
-        session.durable.discard(path)
+        self.link.known.durable.discard(path)
         return True
 
     async def make_durable_directory(self, *paths: bytes) -> None:
@@ -98,16 +99,16 @@ class FarSide:
         Args:
             paths: each below the one before it, or beside it.
         """
-        session = await self.link.session()
+        durable = self.link.known.durable
         for path, found in zip(paths, await gathered([self.look(p) for p in paths]), strict=True):
             if found is None or found.mode & OWN_DIRECTORY_MODE != OWN_DIRECTORY_MODE:
                 await self.make_directory(path)
             else:
                 require_directory(found)
-        unsynced = [path for path in paths if path not in session.durable]
+        unsynced = [path for path in paths if path not in durable]
         above = dict.fromkeys(os.path.dirname(path) for path in unsynced)
         await gathered([self.sync_directory(path) for path in above])
-        session.durable.update(unsynced)
+        durable.update(unsynced)
 
     async def set_attributes(
         self, path: bytes, *, mode: int | None = None, mtime_s: int | None = None
@@ -137,6 +138,13 @@ class FarSide:
             self.link.syncs_directories = False
             return
         self.link.syncs_directories = True
+
+    def is_in_order(self, session: SftpSession) -> bool:
+        """True where requests that build on each other may go out together, syncs among them.
+
+        Known only after the first directory was synced.
+        """
+        return bool(self.link.syncs_directories) and session.is_openssh
 
     @asynccontextmanager
     async def reading(self, path: bytes) -> AsyncIterator[tuple[SftpSession, bytes, Attributes]]:
@@ -190,9 +198,8 @@ class FarSide:
             FileExistsError: something has its name.
             OSError: it cannot be made.
         """
-        flags = wire.WRITING | wire.READING | wire.CREATING | wire.EXCLUSIVE
         try:
-            return await session.open(path, flags, OWN_FILE_MODE)
+            return await session.open(path, NEW_FILE, OWN_FILE_MODE)
         except OSError as err:
             if await self.is_there(path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from err
@@ -202,11 +209,7 @@ class FarSide:
         """Writes a whole file beside its place, synced; returns the name that it has for now."""
         session, handle, aside = await self.open_aside(path)
         try:
-            at = 0
-            for block in blocks:
-                await session.write(handle, at, block)
-                at += len(block)
-            await session.sync_and_close(handle)
+            await session.put(handle, blocks)
         except OSError as err:
             raise await self.explained(err) from err
         return aside

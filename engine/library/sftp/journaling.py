@@ -24,7 +24,9 @@ from engine.library.journal import (
 )
 from engine.library.sftp import wire
 from engine.library.sftp.far import FarSide
+from engine.library.sftp.partial import FarPartial
 from engine.library.sftp.session import SftpSession
+from engine.library.sftp.together import gathered
 from engine.model.errors import DestinationWrite
 from engine.model.names import RelPath
 
@@ -63,6 +65,33 @@ class FarJournal:
         await journal._append(b"".join(journal_lines(header, chunks)))
         await far.replace(aside, path)
         await far.sync_directory(directory)
+        return journal
+
+    @classmethod
+    async def begin_in(cls, far: FarSide, partial: FarPartial, header: JournalHeader) -> FarJournal:
+        """Begins the first journal of a directory, durable with the directory on return.
+
+        One that is cut off before that is trusted by nobody: there is nothing in it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        opened, partial.opened = partial.opened, None
+        if opened is None:
+            return await cls.begin(far, partial.job, header)
+        session, handle, *directories = opened
+        journal = cls(far, partial.job + b"/" + layout.JOURNAL, header, session, handle)
+        try:
+            data = b"".join(journal_lines(header, ()))
+            await gathered(
+                [
+                    journal._append(data),
+                    *(session.sync_and_close(directory) for directory in directories),
+                ]
+            )
+        except OSError as err:
+            await journal.close()
+            raise await far.explained(err) from err
         return journal
 
     @classmethod
@@ -162,9 +191,10 @@ async def far_boot_id(far: FarSide) -> str:
     Empty means that no chunk is believed by its journal alone.
     """
     session = await far.link.session()
-    if session.boot_id is None:
-        session.boot_id = await _asked_boot_id(session)
-    return session.boot_id
+    known = far.link.known
+    if known.boot_id is None:
+        known.boot_id = await _asked_boot_id(session)
+    return known.boot_id
 
 
 async def _asked_boot_id(session: SftpSession) -> str:

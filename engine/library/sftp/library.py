@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import secrets
 from collections.abc import Callable, Coroutine, Iterator
@@ -23,7 +24,7 @@ from engine.library.sftp.journaling import downloaded, read_far_journal
 from engine.library.sftp.link import link_to
 from engine.library.sftp.partial import FarMarker, FarPartial
 from engine.library.sftp.reading import SftpJobReader
-from engine.library.sftp.together import gathered
+from engine.library.sftp.together import bounded, gathered
 from engine.library.sftp.trust import OfferedKey
 from engine.library.sftp.trying import try_out
 from engine.library.sftp.writer import SftpJobWriter, start_writer
@@ -71,6 +72,11 @@ class SftpLibrary:
     def name(self) -> str:
         """See `Library`."""
         return self._name
+
+    @property
+    def latency_s(self) -> float:
+        """Of the line to its host; 0 before it was used."""
+        return self.link.latency_s
 
     def initialise(self, identity: LibraryIdentity) -> LibraryIdentity:
         """See `Library`."""
@@ -122,7 +128,7 @@ class SftpLibrary:
     ) -> SftpJobWriter:
         """See `Library`."""
         job_id = header.backup_job_id
-        partial = FarPartial(self.far, self._marker, place, job_id, replace=replace)
+        partial = self._partial_of(place, job_id, replace=replace)
         with on_destination("prepare", partial.where):
             return self.link.call(self._write_job(partial, place, header, source_key, checkpoint))
 
@@ -189,8 +195,7 @@ class SftpLibrary:
         return found
 
     async def _probe(self) -> Probe:
-        identity = await self._marker.require()
-        space = await self.far.free_space()
+        identity, space = await gathered([self._marker.require(), self.far.free_space()])
         if self.link.syncs_directories is None:
             await self.far.sync_directory(self._root)
         await digests_offered(self.far)
@@ -248,7 +253,6 @@ class SftpLibrary:
         source_key: str,
         checkpoint: Callable[[], None],
     ) -> SftpJobWriter:
-        await self._sweep_removed(place)
         try:
             await partial.claim()
             await self._finish(partial, header)
@@ -256,6 +260,9 @@ class SftpLibrary:
         except BaseException:
             await partial.close()
             raise
+
+    def _partial_of(self, place: Place, job_id: int, *, replace: bool = False) -> FarPartial:
+        return FarPartial(self.far, self._marker, place, job_id, replace=replace)
 
     async def _finish(self, partial: FarPartial, header: ManifestHeader) -> None:
         """Publishes what was killed between its manifest and its rename.
@@ -271,13 +278,8 @@ class SftpLibrary:
         with manifest:
             try:
                 found, entries = read_manifest(manifest)
-                is_complete = found == header and all(
-                    [
-                        await self._has(partial.data, entry)
-                        for entry in entries
-                        if isinstance(entry, FileEntry)
-                    ]
-                )
+                files = [entry for entry in entries if isinstance(entry, FileEntry)]
+                is_complete = found == header and await self._has_all(partial.data, files)
             except ManifestError:
                 is_complete = False
         if not is_complete:
@@ -288,12 +290,20 @@ class SftpLibrary:
         await partial.commit()
         raise partial.taken()
 
-    async def _has(self, data: bytes, entry: FileEntry) -> bool:
-        found = await self.far.look(data + b"/" + entry.path)
-        return found is not None and found.is_file and found.size == entry.size
+    async def _has_all(self, data: bytes, files: list[FileEntry]) -> bool:
+        lacking: list[FileEntry] = []
+
+        async def look(entry: FileEntry) -> None:
+            found = await self.far.look(data + b"/" + entry.path)
+            if found is None or not found.is_file or found.size != entry.size:
+                lacking.append(entry)
+
+        await bounded(self.link.files_at_once, [functools.partial(look, entry) for entry in files])
+        return not lacking
 
     async def _remove(self, place: Place, job_id: int) -> None:
-        await self._sweep_removed(place)
+        await self._marker.require()
+        await self._partial_of(place, job_id).sweep_removed()
         name = layout.job_directory(job_id)
         if not await self.far.is_there(self._at(place, name)):
             raise self._missing(self._where(place, job_id))
@@ -304,13 +314,6 @@ class SftpLibrary:
         await self.far.sync_directory(self._at(place))
         await self.far.sync_directory(removed)
         await self.far.remove_tree(removed + b"/" + name)
-
-    async def _sweep_removed(self, place: Place) -> None:
-        """Finishes removals that were killed on their way."""
-        await self._marker.require()
-        removed = self._at(place, layout.REMOVED)
-        for name in await self.far.names(removed) or {}:
-            await self.far.remove_tree(removed + b"/" + name)
 
     async def _marker_text(self) -> bytes | None:
         return await self.far.content(self.far.at(layout.MARKER), MAX_MARKER_BYTES)

@@ -21,9 +21,10 @@ from engine.library.sftp import wire
 from engine.library.sftp.address import SftpAddress
 from engine.library.sftp.channel import FLIGHT_BYTES
 from engine.library.sftp.connecting import connect, unreachable
-from engine.library.sftp.pacing import connections_for, files_at_once
+from engine.library.sftp.pacing import FILES_ON_A_LINE, connections_for, files_at_once
 from engine.library.sftp.session import SftpSession
 from engine.library.sftp.together import gathered
+from engine.library.sftp.wire import Attributes
 from engine.model.errors import LibraryOffline
 from engine.model.names import shown
 
@@ -58,6 +59,20 @@ def hang_up() -> None:
         link.stop()
 
 
+class Known:
+    """What was seen of a host, and is seen again only when every connection to it was lost."""
+
+    def __init__(self) -> None:
+        self.boot_id: str | None = None
+        """Tells one boot of the host from another; None: not asked yet."""
+        self.durable: set[bytes] = set()
+        """Directories whose names were synced since they were made."""
+        self.places: set[bytes] = set()
+        """Directories of unfinished job copies that are made, and swept of what was left in them."""
+        self.markers: dict[bytes, Attributes] = {}
+        """Of libraries, as they were when they were read and found right."""
+
+
 class SftpLink:
     """Connections to one host; the first error that is not of a file is remembered for a moment.
 
@@ -88,6 +103,9 @@ class SftpLink:
         """Whether BLAKE3 can be computed there; None: not tried yet."""
         self.no_hashes = ""
         """Why not, where it is known."""
+        self.known = Known()
+        self.file_slots = asyncio.Semaphore(FILES_ON_A_LINE)
+        """Small files that are open at once, whatever job copy they are of."""
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on the loop of this line and waits for it."""
@@ -121,6 +139,7 @@ class SftpLink:
         self._used_at = time.monotonic()
         self._sessions = [one for one in self._sessions if one.error is None]
         if not self._sessions:
+            self.known = Known()
             return await self._another()
         return min(self._sessions, key=lambda one: one.flight_bytes)
 

@@ -7,8 +7,10 @@ that many are under way at once where a round trip is long.
 
 from __future__ import annotations
 
-NEAR_S = 0.005
-FAR_S = 0.020
+from engine.library.line import FAR_S, NEAR_S
+
+FILES_ON_A_LINE = 256
+"""Small files that are open at once, of all job copies together: a server has few handles."""
 _FILES_NEAR, _FILES_BETWEEN, _FILES_FAR = 16, 32, 64
 
 
@@ -19,7 +21,7 @@ def connections_for(latency_s: float, most: int) -> int:
 
 
 def files_at_once(latency_s: float) -> int:
-    """Small files under way on a line at once."""
+    """Small files of one batch under way at once."""
     if latency_s < NEAR_S:
         return _FILES_NEAR
     return _FILES_BETWEEN if latency_s < FAR_S else _FILES_FAR

@@ -5,14 +5,20 @@ The layout is that of a local library (docs/format.md); a copy that was made her
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
+from typing import NamedTuple
 
 from engine.library import layout
+from engine.library.beneath import OWN_DIRECTORY_MODE, OWN_FILE_MODE
 from engine.library.interface import LibraryIdentity, Place
 from engine.library.marker import MAX_MARKER_BYTES, Marker
-from engine.library.sftp.far import FarSide
-from engine.library.sftp.holding import HeldLock
+from engine.library.sftp import wire
+from engine.library.sftp.far import NEW_FILE, FarSide, require_directory
+from engine.library.sftp.holding import HeldLock, sweep_locks
+from engine.library.sftp.session import SftpSession
 from engine.library.sftp.together import gathered
+from engine.library.sftp.wire import Attributes
 from engine.model.errors import DestinationExists, LibraryOffline, StorageError
 
 
@@ -45,13 +51,51 @@ class FarMarker:
 
     async def require(self) -> LibraryIdentity:
         """The identity; raises as `read`, also when there is no marker."""
-        identity = await self.read()
+        found = await gathered([self._look(), self.read()])
+        before: Attributes | None = found[0]
+        identity: LibraryIdentity | None = found[1]
         if identity is None:
             raise self.marker.absent()
+        if before is not None:
+            self._far.link.known.markers[self._far.root] = before
         return identity
+
+    async def require_still(self) -> None:
+        """As `require`, but a marker that looks as it did when it was read is not read again."""
+        known = self._far.link.known.markers.get(self._far.root)
+        if known is None or await self._look() != known:
+            await self.require()
+
+    async def _look(self) -> Attributes | None:
+        with suppress(OSError):  # of this, `read` says more
+            return await self._far.look(self._far.at(layout.MARKER))
+        return None
 
 
 _ROOT_HINT = "mount its disk on that host; a new library needs its directory to be made first"
+
+
+class Parents(NamedTuple):
+    """The directories around a job copy, open on one session to be synced."""
+
+    session: SftpSession
+    job: bytes
+    copy: bytes
+    partials: bytes
+
+    def close(self) -> None:
+        """Closes them; nobody waits for that."""
+        for handle in self[1:]:
+            self.session.let_go(handle)
+
+
+class Opened(NamedTuple):
+    """What is open of a directory that was just made."""
+
+    session: SftpSession
+    journal: bytes
+    job: bytes
+    partials: bytes
 
 
 class FarPartial:
@@ -90,6 +134,8 @@ class FarPartial:
         self._is_held = False
         self.is_fresh = False
         """Made by this claim: nothing of an earlier try is in it."""
+        self.opened: Opened | None = None
+        """For the journal that begins in it, which closes it; None: it opens what it needs."""
 
     async def claim(self) -> None:
         """Makes or opens the directory, for this writer alone.
@@ -99,18 +145,85 @@ class FarPartial:
             DestinationWrite: another writer is at work on it.
             OSError, LibraryOffline: it cannot be made.
         """
+        if self._partials in self.far.link.known.places:
+            announced = await self._announce()
+        else:
+            await self._prepare()
+            announced = await self._lock.announce()
+        await self._lock.take(announced)
+        self._is_held = True
+        if self._replace or not await self._make(announced[0]):
+            await self._look_for_published()
+            await self._open_job()
+
+    async def _announce(self) -> tuple[SftpSession, bytes]:
+        """Claims the lock while the library is looked at: both must be well."""
+        above = (self._policy, self._copy, self._partials)
+        looks = [self.far.look(path) for path in above]
+        announcing = asyncio.ensure_future(self._lock.announce())
+        try:
+            _, *found, _ = await gathered([self._marker.require_still(), *looks, announcing])
+            for each in found:
+                require_directory(each or Attributes())
+        except BaseException:
+            self.far.link.known.places.discard(self._partials)
+            if not announcing.exception() and self.far.link.is_open:
+                with suppress(OSError, StorageError):
+                    await self._lock.withdraw()
+            raise
+        return announcing.result()
+
+    async def _prepare(self) -> None:
+        """What the first job copy of a place does on a line: directories, and what was left behind."""
         await self._marker.require()
         await self.far.make_durable_directory(self._policy, self._copy, self._partials)
-        await self._lock.take()
-        self._is_held = True
-        await self._look_for_published()
-        await self._open_job()
+        await gathered([self.sweep_removed(), sweep_locks(self.far, self._partials, self.where)])
+        self.far.link.known.places.add(self._partials)
+
+    async def sweep_removed(self) -> None:
+        """Finishes removals that were killed on their way."""
+        for name in await self.far.names(self._removed) or {}:
+            await self.far.remove_tree(self._removed + b"/" + name)
+
+    async def _make(self, session: SftpSession) -> bool:
+        """Makes the directory and opens what its journal needs, all in one go.
+
+        Each is harmless where one before it has failed: nobody else has the lock.
+
+        Returns:
+            False: that cannot be done at once, or something is there already.
+        """
+        if not self.far.is_in_order(session):
+            return False
+        journal = self.job + b"/" + layout.JOURNAL
+        mode = wire.attributes(mode=OWN_DIRECTORY_MODE)
+        published, *made = await session.replies(
+            (wire.LSTAT, wire.text(self.published)),
+            (wire.MKDIR, wire.text(self.job) + mode),
+            (wire.MKDIR, wire.text(self.data) + mode),
+            session.opening(journal, NEW_FILE, OWN_FILE_MODE),
+            session.opening(self.job, wire.READING),
+            session.opening(self._partials, wire.READING),
+        )
+        handles = [each.text() for each in made[2:] if each.kind == wire.HANDLE]
+        if published.is_refusal and not any(each.is_refusal for each in made):
+            self.is_fresh, self.opened = True, Opened(session, *handles)
+            return True
+        for handle in handles:
+            session.let_go(handle)
+        if not made[0].is_refusal:  # published before the lock was ours, or there is no room
+            await self.far.remove_tree(self.job)
+        return False
 
     async def close(self) -> None:
         """Gives the claim up; what is in the directory stays.
 
         Never raises, and waits for no host that is away: the lock can be taken over.
         """
+        opened, self.opened = self.opened, None
+        if opened is not None:
+            for handle in opened[1:]:
+                opened.session.let_go(handle)
         if self._is_held:
             self._is_held = False
             if self.far.link.is_open:
@@ -159,15 +272,38 @@ class FarPartial:
                 hint="mount it again; the copy then goes on",
             )
 
-    async def commit(self) -> None:
+    async def put_in_place(self, aside: bytes, parents: Parents | None) -> None:
+        """Makes the file that was put aside the manifest, durable on return; raises `OSError`."""
+        place = self.job + b"/" + layout.MANIFEST
+        if parents is None:
+            await self.far.replace(aside, place)
+            await self.far.sync_directory(self.job)
+            return
+        rename = wire.text(wire.POSIX_RENAME) + wire.text(aside) + wire.text(place)
+        await gathered(
+            [
+                parents.session.in_order(
+                    (wire.EXTENDED, rename), parents.session.syncing(parents.job)
+                ),
+                self.check_held(),
+            ]
+        )
+
+    async def commit(self, parents: Parents | None = None) -> None:
         """Publishes: removes the journal, renames the directory, syncs both parents.
 
         Manifest, data and directories must be durable.
+
+        Args:
+            parents: open; None: one step after the other.
 
         Raises:
             DestinationExists: something is there already.
             OSError: it is not published, or not durably.
         """
+        if parents is not None and not self._replace:
+            await self._commit_at_once(parents)
+            return
         await self.far.remove_if_there(self.job + b"/" + layout.JOURNAL)
         await self.far.sync_directory(self.job)
         try:
@@ -179,6 +315,47 @@ class FarPartial:
         await self._sync_parents()
         if self._replace:
             await self._drop_replaced()
+
+    async def _commit_at_once(self, parents: Parents) -> None:
+        """The same steps in the same order, sent together.
+
+        The manifest is in place and durable. So a rename that comes although the journal was not
+        removed publishes a whole job copy with a needless file; a sync that fails is told, and the
+        next writer syncs again; and the lock, which was ours a moment ago, is given up in any case.
+        """
+        journal = self.job + b"/" + layout.JOURNAL
+        removed, *synced = await parents.session.replies(
+            (wire.REMOVE, wire.text(journal)),
+            parents.session.syncing(parents.job),
+            (wire.RENAME, wire.text(self.job) + wire.text(self.published)),
+            parents.session.syncing(parents.copy),
+            parents.session.syncing(parents.partials),
+            self._lock.removal,
+        )
+        self._is_held = False
+        self._lock.forget()
+        if synced[1].is_refusal and await self.far.is_there(self.published):
+            raise self.taken()
+        with suppress(FileNotFoundError):
+            parents.session.expect(removed, wire.STATUS)
+        try:
+            for reply in synced[:-1]:
+                parents.session.expect(reply, wire.STATUS)
+        except OSError as err:
+            raise await self.far.explained(err) from err
+
+    async def open_parents(self) -> Parents | None:
+        """Opens the directories that are synced at the publication; None: they are opened in turn.
+
+        Raises:
+            OSError: one cannot be opened.
+        """
+        session = await self.far.link.session()
+        if not self.far.is_in_order(session) or not session.has(wire.POSIX_RENAME):
+            return None
+        paths = (self.job, self._copy, self._partials)
+        handles = await gathered([session.open(path, wire.READING) for path in paths])
+        return Parents(session, *handles)
 
     async def _change_places(self) -> None:
         """Puts the new one where the old one is; both stay on the media until that is durable."""

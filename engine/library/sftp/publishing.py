@@ -6,6 +6,7 @@ as it shall be is touched.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import stat
@@ -18,6 +19,7 @@ from engine.library import layout
 from engine.library.blame import on_destination
 from engine.library.manifest import TreeCheck, entry_order, write_manifest
 from engine.library.sftp import wire
+from engine.library.sftp.far import open_looked_at
 from engine.library.sftp.keeping import (
     DIRECTORY_MODE,
     FILE_MODE,
@@ -25,8 +27,8 @@ from engine.library.sftp.keeping import (
     kept_mode,
     kept_seconds,
 )
-from engine.library.sftp.partial import FarPartial
-from engine.library.sftp.together import bounded
+from engine.library.sftp.partial import FarPartial, Parents
+from engine.library.sftp.together import bounded, gathered
 from engine.library.sftp.tree import Directories
 from engine.library.sftp.wire import Attributes
 from engine.model.entries import (
@@ -71,10 +73,25 @@ class Publication:
         tree = TreeCheck(is_encoded=not header.encoding.is_plain)
         for entry in ordered:
             tree.add(entry)
-        await self._lay_out(ordered)
-        await self._partial.require_in_place()
-        digest = await self._put_manifest(header, ordered)
-        await self._partial.commit()
+        stream = io.BytesIO()
+        digest = write_manifest(stream, header, (_as_published(entry) for entry in ordered))
+        manifest = self._partial.job + b"/" + layout.MANIFEST
+        # A manifest that is put aside is none yet: it waits until everything else is as it says.
+        opening = asyncio.ensure_future(self._partial.open_parents())
+        try:
+            done = await gathered(
+                [
+                    self._lay_out(ordered),
+                    self._partial.require_in_place(),
+                    self._far.put_aside(manifest, (stream.getvalue(),)),
+                    opening,
+                ]
+            )
+            aside, parents = done[2:]
+            await self._partial.put_in_place(aside, parents)
+            await self._partial.commit(parents)
+        finally:
+            opening.add_done_callback(_let_go)
         for what, count in sorted(self._lacking.items()):
             self._warn(f"{what} ({count} of them)")
         return digest
@@ -87,7 +104,12 @@ class Publication:
             folders[entry.path.rpartition(b"/")[0]].append(entry)
         inside: dict[bytes, _Inside] = {}
         at_once = self._far.link.files_at_once
-        await bounded(at_once, [partial(self._directories.ensure, path) for path in folders])
+        await self._directories.ensure(folders)
+        if (
+            not self._partial.is_fresh
+        ):  # of what an earlier try made it is not known what is durable
+            for path in folders:
+                self._directories.note(path)
 
         async def list_one(path: bytes) -> None:
             inside[path] = await self._far.names(self._directories.at(path)) or {}
@@ -101,12 +123,13 @@ class Publication:
         # What is set of a directory changes nothing of the one above it: any order will do.
         directories = [entry for entry in ordered if isinstance(entry, DirectoryEntry)]
         await bounded(at_once, [partial(self._finish_directory, one) for one in directories])
-        await self._far.sync_directory(self._directories.at(b""))
+        await self._directories.sync()
 
     async def _tidy(self, path: bytes, expected: Sequence[Entry], found: _Inside) -> None:
         """Removes what an earlier try left and the manifest does not have."""
         names = {entry.path.rpartition(b"/")[2] for entry in expected}
         for name in found.keys() - names:
+            self._directories.note(path)
             await self._far.remove_tree(self._directories.at(path) + b"/" + name)
 
     async def _finish_file(self, entry: FileEntry, inside: dict[bytes, _Inside]) -> None:
@@ -133,22 +156,24 @@ class Publication:
         path = self._directories.at(entry.path)
         session = await self._far.link.session()
         if is_there or entry.size:
-            handle, found = await self._far.open_regular(session, path, wire.READING)
+            handle, found = await open_looked_at(session, path)
         else:
             handle, found = await self._far.create(session, path), Attributes()
-        try:
-            if found.size != entry.size:
-                raise DestinationWrite(
-                    f"cannot publish {shown(entry.path)}: it has {found.size} bytes there, "
-                    f"{entry.size} were written",
-                    hint="something else writes into this library: look at it",
-                )
-            body = wire.text(handle) + wire.attributes(mode=mode, mtime_s=seconds)
-            await session.status(wire.FSETSTAT, body)
-            await session.fsync(handle)
-        finally:
-            if session.error is None:
-                await session.close_handle(handle)
+            self._directories.note(entry.path.rpartition(b"/")[0])
+        if found.size != entry.size:
+            session.let_go(handle)
+            raise DestinationWrite(
+                f"cannot publish {shown(entry.path)}: it has {found.size} bytes there, "
+                f"{entry.size} were written",
+                hint="something else writes into this library: look at it",
+            )
+        requests = [
+            (wire.FSETSTAT, wire.text(handle) + wire.attributes(mode=mode, mtime_s=seconds)),
+            (wire.CLOSE, wire.text(handle)),
+        ]
+        if session.has(wire.FSYNC):
+            requests.insert(1, session.syncing(handle))
+        await session.in_order(*requests)
 
     async def _make_link(
         self, entry: SymlinkEntry | HardlinkEntry, inside: dict[bytes, _Inside]
@@ -156,6 +181,7 @@ class Publication:
         with on_destination("publish", entry.path):
             path = self._directories.at(entry.path)
             parent, _, name = entry.path.rpartition(b"/")
+            self._directories.note(parent)
             if name in inside[parent]:
                 await self._far.remove_if_there(path)
             if isinstance(entry, SymlinkEntry):
@@ -197,16 +223,14 @@ class Publication:
         mode, seconds = kept_mode(entry.meta, DIRECTORY_MODE), kept_seconds(entry.meta)
         with on_destination("publish", entry.path):
             await self._far.set_attributes(path, mode=mode, mtime_s=seconds)
-            await self._far.sync_directory(path)
+        self._directories.note(entry.path)
 
-    async def _put_manifest(self, header: ManifestHeader, ordered: Sequence[Entry]) -> bytes:
-        stream = io.BytesIO()
-        digest = write_manifest(stream, header, (_as_published(entry) for entry in ordered))
-        place = self._partial.job + b"/" + layout.MANIFEST
-        aside = await self._far.put_aside(place, (stream.getvalue(),))
-        await self._far.replace(aside, place)
-        await self._far.sync_directory(self._partial.job)
-        return digest
+
+def _let_go(opening: asyncio.Task[Parents | None]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        parents = opening.result()
+        if parents is not None:
+            parents.close()
 
 
 def _as_published(entry: Entry) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Iterable
 
 from engine.library.sftp import wire
 from engine.library.sftp.channel import OLD_REQUEST_BYTES, SftpChannel
@@ -12,6 +13,7 @@ from engine.library.sftp.together import gathered
 from engine.library.sftp.wire import Attributes, Reply
 
 REQUEST_BYTES = 255 * 1024  # what OpenSSH takes at once, measured best
+_FIRST_LISTS, _MOST_LISTS = 2, 16  # parts of a list, about 100 names each, asked for together
 
 
 class SftpSession(SftpChannel):
@@ -24,7 +26,7 @@ class SftpSession(SftpChannel):
             LibraryOffline: nothing that speaks SFTP answers.
         """
         self._send(wire.INIT, wire.number(wire.VERSION))
-        reply: Reply = await self._answered(self._greeting)
+        reply: Reply = await self.answered(self._greeting)
         if reply.number() < wire.VERSION:
             raise self._lost_error("the server speaks an SFTP older than version 3")
         while reply.has_more():
@@ -46,8 +48,15 @@ class SftpSession(SftpChannel):
 
     async def open(self, path: bytes, flags: int, mode: int | None = None) -> bytes:
         """Opens a file; returns its handle."""
-        body = wire.text(path) + wire.number(flags) + wire.attributes(mode=mode)
-        return self._handle(await self.ask(wire.OPEN, body))
+        return self._handle(await self.ask(*self.opening(path, flags, mode)))
+
+    def opening(self, path: bytes, flags: int, mode: int | None = None) -> tuple[int, bytes]:
+        """The request that opens a file."""
+        return wire.OPEN, wire.text(path) + wire.number(flags) + wire.attributes(mode=mode)
+
+    def syncing(self, handle: bytes) -> tuple[int, bytes]:
+        """The request that makes an open file durable, of a server that can."""
+        return wire.EXTENDED, wire.text(wire.FSYNC) + wire.text(handle)
 
     async def close_handle(self, handle: bytes) -> None:
         """Closes a file or a list."""
@@ -62,8 +71,30 @@ class SftpSession(SftpChannel):
         """Makes an open file durable, where the server can, and closes it."""
         requests = [(wire.CLOSE, wire.text(handle))]
         if self.has(wire.FSYNC):
-            requests.insert(0, (wire.EXTENDED, wire.text(wire.FSYNC) + wire.text(handle)))
+            requests.insert(0, self.syncing(handle))
         await self.in_order(*requests)
+
+    async def put(self, handle: bytes, blocks: Iterable[bytes]) -> None:
+        """Writes a new file from its beginning, makes it durable and closes it; raises as `status`."""
+        sent: list[asyncio.Future[Reply]] = []
+        at = 0
+        for block in blocks:
+            view = memoryview(block)
+            for start in range(0, len(view), self.write_bytes):
+                piece = view[start : start + self.write_bytes]
+                sent.append(await self.send_write(handle, at, piece))
+                at += len(piece)
+        written = gathered([self.answered(future) for future in sent])
+        if not self.is_openssh:
+            self._expect_well(await written)
+            await self.sync_and_close(handle)
+            return
+        replies, _ = await gathered([written, self.sync_and_close(handle)])
+        self._expect_well(replies)
+
+    def _expect_well(self, replies: Iterable[Reply]) -> None:
+        for reply in replies:
+            self.expect(reply, wire.STATUS)
 
     async def fsync(self, handle: bytes) -> None:
         """Makes an open file durable, where the server can."""
@@ -79,7 +110,7 @@ class SftpSession(SftpChannel):
         body = wire.text(handle) + wire.big_number(offset) + wire.text(data)
         requests = [(wire.WRITE, body)]
         if self.has(wire.FSYNC):
-            requests.append((wire.EXTENDED, wire.text(wire.FSYNC) + wire.text(handle)))
+            requests.append(self.syncing(handle))
         await self.in_order(*requests)
 
     async def write(self, handle: bytes, offset: int, data: bytes | memoryview) -> None:
@@ -90,7 +121,7 @@ class SftpSession(SftpChannel):
             for at in range(0, len(view), self.write_bytes)
         ]
         for future in sent:
-            self.expect(await self._answered(future), wire.STATUS)
+            self.expect(await self.answered(future), wire.STATUS)
 
     async def send_write(
         self, handle: bytes, offset: int, data: bytes | memoryview
@@ -122,7 +153,7 @@ class SftpSession(SftpChannel):
             wanted = len(into) - count
             await self.room(wanted)
             body = wire.text(handle) + wire.big_number(offset + count) + wire.number(wanted)
-            reply = await self._answered(self.request(wire.READ, body, weighs=wanted))
+            reply = await self.answered(self.request(wire.READ, body, weighs=wanted))
             data = self.expect(reply, wire.DATA)
             if data is None:
                 break
@@ -138,19 +169,30 @@ class SftpSession(SftpChannel):
         handle = self._handle(await self.ask(wire.OPENDIR, wire.text(path)))
         found: dict[bytes, Attributes] = {}
         try:
-            while True:
-                reply = self.expect(await self.ask(wire.READDIR, wire.text(handle)), wire.NAME)
-                if reply is None:
-                    break
-                for _ in range(reply.number()):
-                    name = reply.text()
-                    reply.view()
-                    attributes = reply.attributes()
-                    if name not in (b".", b"..") and b"/" not in name:
-                        found[name] = attributes
+            at_once = _FIRST_LISTS
+            while await self._listed(handle, found, at_once):
+                at_once = min(2 * at_once, _MOST_LISTS)
         finally:
             self.let_go(handle)
         return found
+
+    async def _listed(self, handle: bytes, found: dict[bytes, Attributes], count: int) -> bool:
+        """Takes the next parts of a list, asked for together; False when it was the last one."""
+        is_more = True
+        for answer in await gathered(
+            [self.ask(wire.READDIR, wire.text(handle)) for _ in range(count)]
+        ):
+            reply = self.expect(answer, wire.NAME)
+            if reply is None:
+                is_more = False
+                continue
+            for _ in range(reply.number()):
+                name = reply.text()
+                reply.view()
+                attributes = reply.attributes()
+                if name not in (b".", b"..") and b"/" not in name:
+                    found[name] = attributes
+        return is_more
 
     async def path_of(self, kind: int, path: bytes) -> bytes:
         """The one name that REALPATH or READLINK answers."""

@@ -15,27 +15,48 @@ from engine.library.sftp.together import bounded, gathered
 from engine.library.sftp.tree import Directories
 from engine.model.entries import FileEntry
 
+Sent = list[tuple[FileEntry, SftpSession, asyncio.Future[wire.Reply]]]
+
 
 async def put_small_files(
     far: FarSide, directories: Directories, files: Sequence[tuple[FileEntry, memoryview]]
-) -> None:
-    """Writes files whole, each synced on return; the names in their directories come with `sync`.
+) -> Sent:
+    """Writes files whole; each is synced when `settle` has seen what is returned.
+
+    The names in their directories come with `Directories.sync`. The buffers are free on return.
 
     Raises:
         StorageError: one of them could not be written: none of this batch may be trusted.
     """
-    parents = sorted({entry.path.rpartition(b"/")[0] for entry, _ in files})
+    parents = {entry.path.rpartition(b"/")[0] for entry, _ in files}
+    await directories.ensure(parents)
     for parent in parents:
-        await directories.ensure(parent)
         directories.note(parent)
     sessions = await far.link.sessions_for(sum(len(content) for _, content in files))
+    sent: Sent = []
     await bounded(
         far.link.files_at_once,
         [
-            partial(_put, far, sessions[number % len(sessions)], directories, entry, content)
+            partial(_put, far, sessions[number % len(sessions)], directories, entry, content, sent)
             for number, (entry, content) in enumerate(files)
         ],
     )
+    return sent
+
+
+async def settle(far: FarSide, sent: Sent) -> None:
+    """Waits until all that was sent is durable.
+
+    Raises:
+        StorageError: something is not.
+    """
+    answers = await gathered([session.answered(future) for _, session, future in sent])
+    for (entry, session, _), answer in zip(sent, answers, strict=True):
+        with on_destination("write", entry.path):
+            try:
+                session.expect(answer, wire.STATUS)
+            except OSError as err:
+                raise await far.explained(err) from err
 
 
 async def _put(
@@ -44,45 +65,41 @@ async def _put(
     directories: Directories,
     entry: FileEntry,
     content: memoryview,
+    sent: Sent,
 ) -> None:
     path = directories.at(entry.path)
-    with on_destination("write", entry.path):
-        try:
-            handle = await far.create(session, path)
-        except FileExistsError:
-            found = await far.look(path)
-            if found is None or not found.is_file:
-                raise
-            await far.remove_if_there(path)  # what an earlier try left
-            handle = await far.create(session, path)
-        try:
-            await _fill(session, handle, entry, content)
-        except OSError as err:
-            raise await far.explained(err) from err
+    async with far.link.file_slots:
+        with on_destination("write", entry.path):
+            try:
+                handle = await far.create(session, path)
+            except FileExistsError:
+                found = await far.look(path)
+                if found is None or not found.is_file:
+                    raise
+                await far.remove_if_there(path)  # what an earlier try left
+                handle = await far.create(session, path)
+        mine = await _fill(far, session, handle, entry, content)
+    sent += mine
 
 
-async def _fill(session: SftpSession, handle: bytes, entry: FileEntry, content: memoryview) -> None:
+async def _fill(
+    far: FarSide, session: SftpSession, handle: bytes, entry: FileEntry, content: memoryview
+) -> Sent:
     """Content, mode, time, sync, close. OpenSSH works them off in this order: nothing is waited for."""
-    sent: list[asyncio.Future[wire.Reply]] = []
-
-    async def settle() -> None:
-        answers = await gathered(sent)
-        sent.clear()
-        for answer in answers:
-            session.expect(answer, wire.STATUS)
-
+    sent: Sent = []
     for at in range(0, len(content), session.write_bytes):
         piece = content[at : at + session.write_bytes]
-        sent.append(await session.send_write(handle, at, piece))
+        sent.append((entry, session, await session.send_write(handle, at, piece)))
     mode, seconds = kept_mode(entry.meta, FILE_MODE), kept_seconds(entry.meta)
     following = [
         (wire.FSETSTAT, wire.text(handle) + wire.attributes(mode=mode, mtime_s=seconds)),
         (wire.CLOSE, wire.text(handle)),
     ]
     if session.has(wire.FSYNC):
-        following.insert(1, (wire.EXTENDED, wire.text(wire.FSYNC) + wire.text(handle)))
+        following.insert(1, session.syncing(handle))
     for kind, body in following:
         if not session.is_openssh:
-            await settle()
-        sent.append(session.request(kind, body))
-    await settle()
+            await settle(far, sent)
+            sent.clear()
+        sent.append((entry, session, session.request(kind, body)))
+    return sent

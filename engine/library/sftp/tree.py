@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from functools import partial
 
+from engine.library.beneath import OWN_DIRECTORY_MODE
+from engine.library.sftp import wire
 from engine.library.sftp.far import FarSide
-from engine.library.sftp.together import gathered
+from engine.library.sftp.session import SftpSession
+from engine.library.sftp.together import bounded
+
+_MOST_OPEN = 8  # of one job copy, to be synced without another round trip
 
 
 class Directories:
@@ -14,49 +21,103 @@ class Directories:
     Args:
         far: the library.
         data: directory of the files.
+        is_fresh: made by this try; else links of a stranger may be in it.
     """
 
-    def __init__(self, far: FarSide, data: bytes) -> None:
+    def __init__(self, far: FarSide, data: bytes, *, is_fresh: bool) -> None:
         self._far = far
         self._data = data
-        self._known: dict[bytes, asyncio.Task[None]] = {}
+        self._is_fresh = is_fresh
+        self._known: set[bytes] = {b""}
+        self._making = asyncio.Lock()
         self._unsynced: set[bytes] = set()
+        self._open: dict[bytes, asyncio.Task[tuple[SftpSession, bytes]]] = {}
 
-    async def ensure(self, path: bytes) -> None:
-        """Makes a directory and those above it, once each; none of them may be a link.
+    async def ensure(self, paths: Iterable[bytes]) -> None:
+        """Makes directories and those above them, once each; none of them may be a link.
 
         Raises:
             OSError: something else stands there, or it cannot be made.
         """
-        if not path:
+        wanted: set[bytes] = set()
+        for path in paths:
+            while path not in self._known and path not in wanted:
+                wanted.add(path)
+                path = path.rpartition(b"/")[0]
+        if not wanted:
             return
-        if path not in self._known:
-            self._known[path] = asyncio.create_task(self._make(path))
-        try:
-            await asyncio.shield(self._known[path])
-        except BaseException:
-            self._known.pop(path, None)  # another try may find it better
-            raise
+        async with self._making:
+            missing = sorted(wanted - self._known)  # each behind those above it
+            session = await self._far.link.session()
+            if session.is_openssh and self._is_fresh:
+                await self._make_at_once(session, missing)
+            else:
+                for path in missing:
+                    await self._make(path)
 
     def note(self, path: bytes) -> None:
         """Remembers a directory that has a new name in it, to be synced before that is journaled."""
         self._unsynced.add(path)
+        has_room = len(self._open) < _MOST_OPEN and path not in self._open
+        if has_room and self._far.link.syncs_directories:
+            self._open[path] = asyncio.create_task(self._opened(path))
 
     async def sync(self) -> None:
         """Syncs the directories that have new names in them."""
         paths, self._unsynced = self._unsynced, set()
         try:
-            await gathered([self._far.sync_directory(self.at(path)) for path in sorted(paths)])
+            await bounded(
+                self._far.link.files_at_once, [partial(self._sync, path) for path in sorted(paths)]
+            )
         except BaseException:
             self._unsynced |= paths
             raise
+
+    async def close(self) -> None:
+        """Lets go of what is open; nobody waits for the host."""
+        opening, self._open = self._open, {}
+        for task in opening.values():
+            task.add_done_callback(_let_go)
 
     def at(self, path: bytes) -> bytes:
         """Where a path of the job copy is over there."""
         return self._data + b"/" + path if path else self._data
 
+    async def _make_at_once(self, session: SftpSession, paths: list[bytes]) -> None:
+        """What is refused is looked at: it may be there already."""
+        mode = wire.attributes(mode=OWN_DIRECTORY_MODE)
+        made = await session.replies(
+            *((wire.MKDIR, wire.text(self.at(path)) + mode) for path in paths)
+        )
+        for path, reply in zip(paths, made, strict=True):
+            if reply.is_refusal:
+                await self._make(path)
+            else:
+                self._is_new(path)
+
     async def _make(self, path: bytes) -> None:
-        parent = path.rpartition(b"/")[0]
-        await self.ensure(parent)
         if await self._far.make_directory(self.at(path)):
-            self.note(parent)
+            self._is_new(path)
+        self._known.add(path)
+
+    def _is_new(self, path: bytes) -> None:
+        self._known.add(path)
+        self.note(path.rpartition(b"/")[0])
+
+    async def _opened(self, path: bytes) -> tuple[SftpSession, bytes]:
+        session = await self._far.link.session()
+        return session, await session.open(self.at(path), wire.READING)
+
+    async def _sync(self, path: bytes) -> None:
+        opening = self._open.pop(path, None)
+        if opening is None:
+            await self._far.sync_directory(self.at(path))
+            return
+        session, handle = await opening
+        await session.sync_and_close(handle)
+
+
+def _let_go(opening: asyncio.Task[tuple[SftpSession, bytes]]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        session, handle = opening.result()
+        session.let_go(handle)

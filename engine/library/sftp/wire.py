@@ -135,6 +135,11 @@ class Reply:
         """The next string, not copied."""
         return self._take(self.number())
 
+    @property
+    def is_refusal(self) -> bool:
+        """True for a status that is not well; takes nothing."""
+        return self.kind == STATUS and bytes(self._body[:4]) != _U32.pack(_OK)
+
     def has_more(self) -> bool:
         """True until everything was taken."""
         return self._at < len(self._body)

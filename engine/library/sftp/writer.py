@@ -18,7 +18,7 @@ from engine.library.sftp.proving import proven_chunks
 from engine.library.sftp.publishing import Publication
 from engine.library.sftp.reading import FarReader
 from engine.library.sftp.session import SftpSession
-from engine.library.sftp.small import put_small_files
+from engine.library.sftp.small import Sent, put_small_files, settle
 from engine.library.sftp.together import gathered
 from engine.library.sftp.tree import Directories
 from engine.library.sftp.writing import FarWriter
@@ -48,7 +48,9 @@ class SftpJobWriter(ProvingWriter):
         self._partial = partial
         self._far = partial.far
         self._journal = journal
-        self._directories = Directories(self._far, partial.data)
+        self._unsettled: Sent = []
+        """Of small files: sent, and their answers not seen."""
+        self._directories = Directories(self._far, partial.data, is_fresh=partial.is_fresh)
 
     def open_file(self, entry: FileEntry) -> FarWriter:
         """See `JobWriter`."""
@@ -62,7 +64,9 @@ class SftpJobWriter(ProvingWriter):
         """See `JobWriter`."""
         self._proof.refuse_suspects(entry.path for entry, _ in files)
         with on_destination("write a batch of files to", self._partial.where):
-            self._call(put_small_files(self._far, self._directories, files))
+            sent = self._call(put_small_files(self._far, self._directories, files))
+        with self._lock:
+            self._unsettled += sent
 
     def record(self, done: Iterable[Done]) -> None:
         """See `JobWriter`."""
@@ -70,7 +74,9 @@ class SftpJobWriter(ProvingWriter):
         with self._lock, on_destination("record chunks in", self._partial.where):
             self._proof.refuse_at_end()
             trusted = self._proof.trusted(every)
+            sent, self._unsettled = self._unsettled, []
             try:
+                self._call(settle(self._far, sent))
                 self._call(self._record(trusted))
             except (OSError, StorageError):
                 self._proof.is_at_end = True
@@ -101,6 +107,7 @@ class SftpJobWriter(ProvingWriter):
             # It warns from the loop, while this thread waits for it and holds the lock.
             publication = Publication(self._partial, self._directories, warn=self._proof.warn)
             with on_destination("publish", self._partial.where):
+                self._call(settle(self._far, self._unsettled))
                 digest = self._call(publication.publish(header, every))
             self.close()
             return digest
@@ -117,8 +124,12 @@ class SftpJobWriter(ProvingWriter):
         """See `JobWriter`."""
         with self._lock:
             self._proof.is_at_end = True
-            self._call(self._journal.close())
-            self._call(self._partial.close())
+            self._call(self._close())
+
+    async def _close(self) -> None:
+        await self._journal.close()
+        await self._directories.close()
+        await self._partial.close()
 
     def _writer(self, path: RelPath, size: int, *, most_bytes: int, sparse: bool) -> FarWriter:
         self._proof.refuse_suspects([path])
@@ -138,7 +149,7 @@ class SftpJobWriter(ProvingWriter):
     ) -> tuple[dict[SftpSession, bytes], bool]:
         """A file that is at most this long, made or found, on the sessions for so many bytes."""
         parent = path.rpartition(b"/")[0]
-        await self._directories.ensure(parent)
+        await self._directories.ensure([parent])
         where = self._directories.at(path)
         first, *others = await self._far.link.sessions_for(most_bytes)
         try:
@@ -152,14 +163,18 @@ class SftpJobWriter(ProvingWriter):
         if (is_fresh and sparse) or found_size > size:
             body = wire.text(handle) + wire.attributes(size=size)
             await first.status(wire.FSETSTAT, body)
-        handles = {first: handle}
-        for session in others:
-            handles[session] = await session.open(where, wire.WRITING)
-        return handles, is_fresh
+        more = await gathered([session.open(where, wire.WRITING) for session in others])
+        return {first: handle, **dict(zip(others, more, strict=True))}, is_fresh
 
     async def _record(self, done: Sequence[Done]) -> None:
-        await gathered([self._partial.check_held(), self._directories.sync()])
-        await self._journal.append(done)
+        """All at once: a chunk whose file has no durable name is not believed after a crash."""
+        await gathered(
+            [
+                self._partial.check_held(),
+                self._directories.sync(),
+                self._journal.append(done),
+            ]
+        )
 
     def _drop(self, path: RelPath) -> None:
         """Distrusts a file whose sync failed: never used again here, copied anew by the next try.
@@ -212,7 +227,7 @@ async def start_writer(
     content = None if partial.is_fresh else await read_far_journal(far, partial.job)
     if content is None or not content.header.is_for_same_source(wanted):
         await partial.wipe()
-        journal = await FarJournal.begin(far, partial.job, wanted)
+        journal = await FarJournal.begin_in(far, partial, wanted)
         return SftpJobWriter(partial, journal, AFRESH._replace(warnings=warnings))
     is_same_boot = bool(boot_id) and content.header.boot_id == boot_id
     proven = await proven_chunks(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from engine.library.blame import on_destination
 from engine.library.file_handles import next_run, suspect_error
@@ -12,6 +11,7 @@ from engine.library.sftp import wire
 from engine.library.sftp.channel import ANSWER_S
 from engine.library.sftp.far import FarSide
 from engine.library.sftp.session import SftpSession
+from engine.library.sftp.together import gathered
 from engine.library.sftp.wire import Reply
 from engine.model.errors import DestinationError, DestinationWrite, StorageError
 from engine.model.names import RelPath, shown
@@ -125,17 +125,22 @@ class FarWriter:
         await asyncio.sleep(0)  # the callbacks of the last answers come first
 
     async def _sync(self) -> None:
-        await self._drain()
+        """Behind the writes on each session, where a server keeps their order; else after them all."""
+        if all(session.is_openssh for session in self._handles):
+            syncing = [session.fsync(handle) for session, handle in self._handles.items()]
+            await gathered([*syncing, self._drain()])
+        else:
+            await self._drain()
+            await self._raise_error()
+            session, handle = next(iter(self._handles.items()))
+            await session.fsync(handle)
         await self._raise_error()
-        session, handle = next(iter(self._handles.items()))
-        await session.fsync(handle)
 
     async def _close(self) -> None:
+        """Nobody waits for the answer: it was synced before, or is not believed anyway."""
         await self._drain()
         for session, handle in self._handles.items():
-            if session.error is None:
-                with suppress(OSError, StorageError):  # synced before, or not believed anyway
-                    await session.close_handle(handle)
+            session.let_go(handle)
 
     async def _raise_error(self) -> None:
         if isinstance(self._error, OSError):
