@@ -275,6 +275,10 @@ class Parents:
     def _step(self, part: bytes, parent: int, walked: bytes) -> int:
         if not self._make:
             return open_directory(part, parent=parent)
+        try:
+            return open_own_directory(part, parent=parent)
+        except FileNotFoundError:
+            pass
         fd, is_new = make_directory(part, parent=parent)
         if is_new and self._made is not None:
             self._made(walked)

@@ -39,7 +39,7 @@ from engine.transfer.reading import (
 from engine.transfer.target import RestoredFile, RestoreTarget
 from engine.transfer.throttle import Throttle
 
-UNNAMED_AT_ONCE = 64  # small files that one stream holds open, for one sync
+UNNAMED_AT_ONCE = 256  # small files that one stream holds open, for one sync
 
 Only = Callable[[RelPath], bool]
 Beside = Callable[[RestoreTarget], None]
@@ -172,6 +172,7 @@ class Restoration:
         self._directories: list[DirectoryEntry] = []
         self._stand_ins: dict[RelPath, RelPath] = {}
         self._lock = threading.Lock()
+        self._small = threading.Lock()
         self._large: dict[RelPath, _LargeFile] = {}
         self._failed: dict[RelPath, AuxError] = {}
         self._file_count = self._link_count = self._size_bytes = 0
@@ -328,12 +329,16 @@ class Restoration:
             return self._large[entry.path]
 
     def _keep_small(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
+        """Small files, as many at a time as may be open, with one sync for all of them."""
         for at in range(0, len(files), UNNAMED_AT_ONCE):
             made: list[RestoredFile] = []
             try:
-                for entry, view in files[at : at + UNNAMED_AT_ONCE]:
-                    made.append(self._target.new_file(entry, self._name_of(entry.path)))
-                    made[-1].write(view, 0)
+                # One thread at a time: this is many short calls, and the other one may sync meanwhile.
+                with self._small, self._target.making() as parents:
+                    for entry, view in files[at : at + UNNAMED_AT_ONCE]:
+                        name = self._name_of(entry.path)
+                        made.append(self._target.new_file(entry, name, parents))
+                        made[-1].fill(view)
             except AuxError:
                 for file in made:
                     self._target.drop(file)

@@ -12,7 +12,7 @@ import stat
 import threading
 from collections.abc import Callable, Sequence
 
-from engine.library.beneath import Parents, open_root
+from engine.library.beneath import Parents, open_root, write_all
 from engine.library.blame import on_destination
 from engine.library.file_handles import write_range
 from engine.library.metadata import (
@@ -53,6 +53,21 @@ class RestoredFile:
         self.entry = entry
         self.path = path
         self.aside = aside
+        self._has_size = False
+
+    def fill(self, content: memoryview) -> None:
+        """Writes all of a small file."""
+        with on_destination("write", self.path):
+            if self.entry.sparse:
+                write_range(self.aside.fd, content, 0, sparse=True)
+            else:
+                write_all(self.aside.fd, content, 0)
+                self._has_size = True
+
+    def resize(self) -> None:
+        """Gives it the size that it must have, where writing has not done that."""
+        if not self._has_size:
+            os.ftruncate(self.aside.fd, self.entry.size)
 
     def write(self, view: memoryview, offset: int) -> None:
         """A sink of a flow."""
@@ -127,22 +142,32 @@ class RestoreTarget:
             return stat.S_ISDIR(found.st_mode)
         return (self._overwrite or overwriting) and not stat.S_ISDIR(found.st_mode)
 
-    def new_file(self, entry: FileEntry, path: RelPath) -> RestoredFile:
-        """A file without a name yet, in the directory where it will have one."""
-        with on_destination("create", path), self._making() as parents:
-            parent, _ = parents.of(path)
-            return RestoredFile(entry, path, Aside(parent))
+    def new_file(
+        self, entry: FileEntry, path: RelPath, parents: Parents | None = None
+    ) -> RestoredFile:
+        """A file without a name yet, in the directory where it will have one.
+
+        Args:
+            entry: as the manifest has it.
+            path: its name in the target.
+            parents: of `making`, for several files; None: its directory is opened for it alone.
+        """
+        with on_destination("create", path):
+            if parents is not None:
+                return RestoredFile(entry, path, Aside(parents.of(path)[0]))
+            with self.making() as own:
+                return RestoredFile(entry, path, Aside(own.of(path)[0]))
 
     def keep(self, files: Sequence[RestoredFile]) -> None:
         """Metadata, one sync for all, then the names. What cannot be kept is gone."""
-        unnamed = list(files)
+        unnamed = list(reversed(files))
         try:
             for file in files:
                 with on_destination("restore", file.path):
-                    os.ftruncate(file.aside.fd, file.entry.size)
+                    file.resize()
                     apply_metadata(file.aside.fd, file.entry.meta, warn=self._warner(file.path))
             self._sync(files)
-            with self._making() as parents:
+            with self.making() as parents:
                 while unnamed:
                     file = unnamed.pop()
                     with on_destination("restore", file.path):
@@ -157,12 +182,12 @@ class RestoreTarget:
 
     def drop(self, file: RestoredFile) -> None:
         """Lets a file go that shall not be kept."""
-        with on_destination("drop", file.path), self._making() as parents:
+        with on_destination("drop", file.path), self.making() as parents:
             file.aside.drop(parent=parents.of(file.path)[0])
 
     def make_symlink(self, entry: SymlinkEntry) -> None:
         """A symbolic link, whatever it points to."""
-        with on_destination("restore", entry.path), self._making() as parents:
+        with on_destination("restore", entry.path), self.making() as parents:
             parent, name = parents.of(entry.path)
             put_name(
                 lambda new: os.symlink(entry.target, new, dir_fd=parent),
@@ -178,7 +203,7 @@ class RestoreTarget:
         """A further name of a file that was restored."""
         with (
             on_destination("restore", path),
-            self._making() as parents,
+            self.making() as parents,
             Parents(self._root) as others,
         ):
             parent, name = parents.of(path)
@@ -203,7 +228,7 @@ class RestoreTarget:
         """
         warn = self._warner(path)
         try:
-            with on_destination("restore", path), self._making() as parents:
+            with on_destination("restore", path), self.making() as parents:
                 parent, name = parents.of(path)
                 put_name(
                     lambda new: os.mknod(new, kind | 0o600, os.makedev(*device), dir_fd=parent),
@@ -220,7 +245,7 @@ class RestoreTarget:
 
     def make_directory(self, path: RelPath) -> None:
         """A directory and those above it; its metadata comes at the end."""
-        with on_destination("create", path), self._making() as parents:
+        with on_destination("create", path), self.making() as parents:
             parents.at(path)
 
     def finish(self, directories: Sequence[DirectoryEntry]) -> None:
@@ -239,7 +264,8 @@ class RestoreTarget:
         with on_destination("sync", "the target"):
             os.fsync(self._root)
 
-    def _making(self) -> Parents:
+    def making(self) -> Parents:
+        """Opens directories of the target, and makes those that are missing; of one thread."""
         return Parents(self._root, make=True, made=self._note_directory)
 
     def _note(self, path: RelPath) -> None:
