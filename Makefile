@@ -7,13 +7,14 @@ DEMO_DIR ?= demo
 # Two workers: the suite is judged on two cores.
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test lint bench meter soak crash screenshots lock clean
+.PHONY: help demo test lint bench bench-report bench-remote meter soak crash screenshots lock clean
 
 help:
 	@echo "make demo         set up, run the demo CommCell and watch its copy in the console"
 	@echo "make test         set up, run every test"
 	@echo "make lint         ruff, mypy strict, import contracts"
-	@echo "make bench        measure against cp, rsync and rclone"
+	@echo "make bench        measure against cp, rsync, rclone, fio and b3sum"
+	@echo "make bench-report draw what was measured"
 	@echo "make meter        measure the console in a pty: start, bytes a second, keys"
 	@echo "make bench-remote measure SFTP against sftp, scp, rsync and rclone"
 	@echo "make crash        the short crash, power-cut and fault rounds alone"
@@ -46,8 +47,12 @@ lint: $(VENV)/.dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# BENCH="one-cold --size 2G" takes one case and less data; `python -m bench.copy --help` tells more.
 bench: $(VENV)/.dev
-	@$(BIN)/python -m bench.copy
+	@$(BIN)/python -m bench.copy --save docs/bench $(BENCH)
+
+bench-report: $(VENV)/.dev
+	@$(BIN)/python -m bench.report docs/bench docs/benchmarks.md docs/pictures/bench.svg
 
 meter: $(VENV)/.dev
 	@$(BIN)/python -m bench.console

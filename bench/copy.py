@@ -1,13 +1,16 @@
-"""The engine against cp, rsync and rclone: durable time, CPU and memory, in interleaved rounds.
+"""The engine against cp, rsync, rclone, fio and b3sum: durable time, CPU and memory, interleaved.
 
-python -m bench.copy                 one 4 GiB file, 64 files of 64 MiB, 20,000 files of 4 KiB
-python -m bench.copy --short         the same in small: only shows that it runs
+python -m bench.copy --list                    the cases, and what is aimed at
+python -m bench.copy one-cold small-warm       these cases; without names all of them
+python -m bench.copy --size 2G --files 22000   with less data
+python -m bench.copy --short                   tiny, and each once: only shows that it runs
+
+What was measured is kept with --save DIR, a JSON file for each case; bench.report draws it.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import tempfile
@@ -15,136 +18,110 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.harness import (
-    GIB,
-    MIB,
-    Program,
-    Row,
-    Sample,
-    Workload,
-    can_drop_caches,
-    compare,
-    present,
-    reported,
-    save,
-    show,
-    timed,
-)
+from bench.cases import AUXTUI, CASES, FULL, MOST_MEMORY_MIB, SHORT, Case, Shape
+from bench.harness import GIB, Row, can_drop_caches, compare, present, save, show
+from bench.host import conditions
 
-PATTERN_BYTES = 16 * MIB
+UNITS = {"M": 1024**2, "G": 1024**3}
 
 
-def engine(streams: int) -> Program:
-    """The engine with this many streams."""
-
-    def run(source: Path, target: Path) -> Sample:
-        module = ["-m", "bench.engine_copy"]
-        return reported(
-            [sys.executable, *module, str(source), str(target), "--streams", str(streams)]
-        )
-
-    return Program(name=f"auxtui ({streams})", needs=sys.executable, run=run)
+def size_of(text: str) -> int:
+    """Bytes of a size such as `512M` or `8G`."""
+    return int(float(text[:-1]) * UNITS[text[-1].upper()])
 
 
-def rivals() -> list[Program]:
-    """Programs that many use for this, each with what makes it durable."""
-    return [
-        Program(
-            name="cp + sync",
-            needs="cp",
-            run=lambda s, t: timed(["cp", "-a", str(s), str(t)], ["sync", "-f", str(t)]),
-        ),
-        Program(
-            name="rsync --fsync",
-            needs="rsync",
-            run=lambda s, t: timed(["rsync", "-a", "--whole-file", "--fsync", str(s), str(t)]),
-        ),
-        Program(
-            name="rclone + sync",
-            needs="rclone",
-            run=lambda s, t: timed(
-                ["rclone", "copy", "--quiet", str(s), str(t)], ["sync", "-f", str(t)]
-            ),
-        ),
-    ]
-
-
-def write_file(path: Path, size_bytes: int, number: int, pattern: bytes) -> None:
-    """A file that neither compresses nor equals another."""
-    with open(path, "wb") as file:
-        left = size_bytes
-        while left > 0:
-            mark = number.to_bytes(8, "little") + left.to_bytes(8, "little")
-            left -= file.write((mark + pattern[: left - len(mark)])[:left])
-
-
-def make_workload(root: Path, name: str, files: int, file_bytes: int) -> Workload:
-    """Files in nested directories of at most 100 files each, durable."""
-    source = root / name.replace(" ", "-")
-    pattern = os.urandom(PATTERN_BYTES)
-    for number in range(files):
-        directory = source / f"{number // 2000}" / f"{number // 100}"
-        if number % 100 == 0:
-            directory.mkdir(parents=True)
-        write_file(directory / f"file-{number}", file_bytes, number, pattern)
-    os.sync()
-    return Workload(name=name, size_bytes=files * file_bytes, files=files, source=source)
-
-
-def measure(given: argparse.Namespace, console: Console) -> list[Row]:
-    """Makes each workload in turn and compares on it."""
-    shapes = [
-        ("one 4 GiB file", 1, 4 * GIB),
-        ("64 files of 64 MiB", 64, 64 * MIB),
-        ("20000 files of 4 KiB", 20_000, 4096),
-    ]
-    if given.short:
-        shapes = [
-            ("one 8 MiB file", 1, 8 * MIB),
-            ("4 files of 2 MiB", 4, 2 * MIB),
-            ("200 files of 4 KiB", 200, 4096),
-        ]
-    caches = ["cold", "warm"] if can_drop_caches() else ["warm"]
-    if given.short:
-        caches = ["as it is"]
-    elif "cold" not in caches:
-        console.print("left out: cache cold, emptying the page cache needs root")
-    programs = present([*(engine(n) for n in given.streams), *rivals()], console)
-    rows: list[Row] = []
-    scratch = Path(tempfile.mkdtemp(prefix="auxtui-bench-", dir=given.dir))
-    try:
-        for number, shape in enumerate(shapes, 1):
-            if given.only and number not in given.only:
-                continue
-            workload = make_workload(scratch / "sources", *shape)
-            for cache in given.cache or caches:
-                rows += compare(workload, programs, scratch, rounds=given.rounds, cache=cache)
-            shutil.rmtree(workload.source)
-    finally:
-        shutil.rmtree(scratch)
-    show(rows, console)
+def measure(case: Case, given: argparse.Namespace, scratch: Path, console: Console) -> list[Row]:
+    """Runs one case."""
+    cache = "as it is" if given.short else case.cache
+    if cache == "cold" and not can_drop_caches():
+        console.print(f"left out: {case.name}, emptying the page cache needs root")
+        return []
+    programs = present(case.programs(given.streams), console)
+    if given.short and not given.all_programs:
+        programs = [one for one in programs if one.name == AUXTUI or one is programs[0]]
+    if given.without:
+        programs = [one for one in programs if one.name not in given.without]
+    workload = case.make(scratch / "sources", given.shape)
+    rows = compare(workload, programs, scratch, rounds=given.rounds, cache=cache, title=case.name)
+    shutil.rmtree(scratch / "sources")
     return rows
 
 
+def verdicts(case: Case, rows: list[Row]) -> list[str]:
+    """How the engine stands against each aim, as lines for a person."""
+    found = {row.program: row for row in rows}
+    ours, lines = found[AUXTUI], []
+    for aim in case.aims:
+        other = found.get(aim.against)
+        if other is None:
+            continue
+        if aim.is_cpu:
+            ratio, word = ours.cpu_s_per_gib / other.cpu_s_per_gib, "of the CPU time"
+            is_met, sign = ratio <= aim.least, "at most"
+        else:
+            ratio, word = other.seconds / ours.seconds, "times as fast"
+            is_met, sign = ratio >= aim.least, "at least"
+        met = "" if is_met else "  MISSED"
+        lines.append(f"{ratio:.2f} {word} as {aim.against}, aim {sign} {aim.least:g}{met}")
+    met = "" if ours.rss_mib <= MOST_MEMORY_MIB else "  MISSED"
+    lines.append(f"{ours.rss_mib:.0f} MiB of memory, aim at most {MOST_MEMORY_MIB}{met}")
+    return lines
+
+
+def list_cases(console: Console) -> None:
+    """Prints the names of all cases."""
+    for case in CASES.values():
+        against = ", ".join(
+            f"{'CPU of ' if aim.is_cpu else ''}{aim.against} {aim.least:g}" for aim in case.aims
+        )
+        console.print(f"{case.name:<12} {case.title}, {case.cache} cache; aims: {against}")
+
+
 def main() -> None:
-    """Measures and prints."""
+    """Measures, prints and keeps."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--short", action="store_true", help="small and once, for a quick check")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each program (default 5)")
-    parser.add_argument("--streams", type=int, nargs="+", default=[4], help="of the engine")
-    parser.add_argument("--only", type=int, nargs="+", choices=(1, 2, 3), help="workloads")
-    parser.add_argument("--cache", nargs="+", choices=("cold", "warm"))
-    parser.add_argument("--dir", help="where to copy, 9 GB free (default: the temporary directory)")
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("cases", nargs="*", metavar="case", help="default: all")
+    parser.add_argument("--list", action="store_true", help="print the cases")
+    parser.add_argument("--short", action="store_true", help="tiny and once, for a quick check")
+    parser.add_argument("--all-programs", action="store_true", help="with --short: against all")
+    parser.add_argument("--rounds", type=int, default=7, help="of each program (default 7)")
+    parser.add_argument("--size", type=size_of, help="of all large files together (default 8G)")
+    parser.add_argument("--files", type=int, help="small files (default 110000)")
+    parser.add_argument("--streams", type=int, default=2, help="of the engine (default 2)")
+    parser.add_argument("--without", nargs="+", help="programs to leave out")
+    parser.add_argument("--dir", help="where to copy (default: the temporary directory)")
+    parser.add_argument("--save", type=Path, help="directory for a JSON file of each case")
     given = parser.parse_args()
-    if given.short:
-        given.rounds = 1
+    unknown = sorted(set(given.cases) - CASES.keys())
+    if unknown:
+        parser.error(f"no such case: {', '.join(unknown)}; --list prints them")
     console = Console()
-    rows = measure(given, console)
-    if given.json:
-        save(rows, given.json)
+    if given.list:
+        list_cases(console)
+        return
+    shape = SHORT if given.short else FULL
+    given.shape = Shape(given.size or shape.large_bytes, given.files or shape.small_files)
+    given.rounds = 1 if given.short else given.rounds
+    scratch = Path(tempfile.mkdtemp(prefix="auxtui-bench-", dir=given.dir))
+    free, needed = shutil.disk_usage(scratch).free, 3 * given.shape.large_bytes
+    try:
+        if free < needed:
+            sys.exit(f"{scratch} has {free / GIB:.0f} GiB free, this needs {needed / GIB:.0f}")
+        for name in given.cases or CASES:
+            rows = measure(CASES[name], given, scratch, console)
+            if not rows:
+                continue
+            show(rows, console)
+            if not given.short:
+                for line in verdicts(CASES[name], rows):
+                    console.print(f"  {line}")
+            if given.save:
+                given.save.mkdir(parents=True, exist_ok=True)
+                save(rows, given.save / f"{name}.json", conditions(scratch, given.shape))
+    finally:
+        shutil.rmtree(scratch)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import os
 import resource
 import time
 import uuid
+from collections.abc import Callable
 
 from bench.harness import peak_memory_bytes
 from engine.library import open_library
@@ -40,12 +41,11 @@ HEADER = ManifestHeader(
 )
 
 
-def order_for(source: bytes, target: str) -> TransferOrder:
-    """Adopts the entry `source` and orders its copy into a new library at `target`, a path or a URL."""
-    library = open_library("bench", target, None, "bench")
-    library.initialise(
-        LibraryIdentity(uuid=str(uuid.uuid4()), name="bench", commcell_id="bench", commcell="bench")
-    )
+PLACE = Place("bench", "copy")
+
+
+def order_for(source: bytes, *targets: str) -> TransferOrder:
+    """Adopts the entry `source` and orders its copy into a new library at each target, path or URL."""
     landing, name = os.path.split(source)
     landing_fd = os.open(landing, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -58,16 +58,24 @@ def order_for(source: bytes, target: str) -> TransferOrder:
         header=HEADER,
         size_bytes=0,
         open_source=lambda: LandingReader(landing, HEADER, entries, has_digests=False),
-        destinations=(
-            OrderDestination(
-                copy_id=1,
-                copy_name="bench",
-                library="bench",
-                open_writer=lambda: library.write_job(
-                    Place("bench", "copy"), HEADER, source_key=key
-                ),
-            ),
+        destinations=tuple(
+            destination(number, target, key) for number, target in enumerate(targets, 1)
         ),
+    )
+
+
+def destination(number: int, target: str, key: str) -> OrderDestination:
+    """A copy in a new library."""
+    name = f"bench-{number}"
+    library = open_library(name, target, None, "bench")
+    library.initialise(
+        LibraryIdentity(uuid=str(uuid.uuid4()), name=name, commcell_id="bench", commcell="bench")
+    )
+    return OrderDestination(
+        copy_id=number,
+        copy_name=name,
+        library=name,
+        open_writer=lambda: library.write_job(PLACE, HEADER, source_key=key),
     )
 
 
@@ -83,8 +91,9 @@ async def copy(order: TransferOrder, streams: int) -> None:
         return next(orders, None)
 
     async def on_result(result: TransferResult) -> None:
-        if result.outcomes[0].error is not None:
-            raise result.outcomes[0].error
+        for outcome in result.outcomes:
+            if outcome.error is not None:
+                raise outcome.error
 
     run = TransferRun(
         streams=streams, throttle=Throttle(), cancel=CancelToken(), on_result=on_result
@@ -92,20 +101,26 @@ async def copy(order: TransferOrder, streams: int) -> None:
     await run.run(next_order)
 
 
+def measured(work: Callable[[], None]) -> None:
+    """Does it and prints the sample."""
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    began_s = time.monotonic()
+    work()
+    seconds = time.monotonic() - began_s
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, "rss_bytes": peak_memory_bytes("self")}))
+
+
 def main() -> None:
     """Copies and prints the sample."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source")
-    parser.add_argument("target")
+    parser.add_argument("targets", nargs="+")
     parser.add_argument("--streams", type=int, default=4)
     given = parser.parse_args()
-    used_before = resource.getrusage(resource.RUSAGE_SELF)
-    began_s = time.monotonic()
-    asyncio.run(copy(order_for(os.fsencode(given.source), given.target), given.streams))
-    seconds = time.monotonic() - began_s
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    cpu_s = used.ru_utime + used.ru_stime - used_before.ru_utime - used_before.ru_stime
-    print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, "rss_bytes": peak_memory_bytes("self")}))
+    source = os.fsencode(given.source)
+    measured(lambda: asyncio.run(copy(order_for(source, *given.targets), given.streams)))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,6 +69,7 @@ class Row:
     program: str
     rounds: int
     seconds: float
+    quickest_s: float
     slowest_s: float
     mib_per_s: float
     cpu_s_per_gib: float
@@ -195,6 +196,7 @@ def compare(
             program=name,
             rounds=rounds,
             seconds=(seconds := statistics.median(one.seconds for one in runs)),
+            quickest_s=min(one.seconds for one in runs),
             slowest_s=max(one.seconds for one in runs),
             mib_per_s=workload.size_bytes / MIB / seconds,
             cpu_s_per_gib=statistics.median(one.cpu_s for one in runs)
@@ -215,7 +217,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
         for heading in (
             "program",
             "median s",
-            "slowest s",
+            "from - to",
             "MiB/s",
             "CPU s/GiB",
             "peak MiB",
@@ -227,7 +229,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
                 table.add_row(
                     row.program,
                     f"{row.seconds:.2f}",
-                    f"{row.slowest_s:.2f}",
+                    f"{row.quickest_s:.2f} - {row.slowest_s:.2f}",
                     f"{row.mib_per_s:.0f}",
                     f"{row.cpu_s_per_gib:.2f}",
                     f"{row.rss_mib:.0f}",
@@ -236,6 +238,8 @@ def show(rows: Sequence[Row], console: Console) -> None:
         console.print(table)
 
 
-def save(rows: Sequence[Row], path: Path) -> None:
-    """Writes the rows as JSON."""
-    path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+def save(rows: Sequence[Row], path: Path, host: Mapping[str, object] | None = None) -> None:
+    """Writes the rows as JSON; with the conditions that they were measured in, as an object."""
+    listed = [asdict(row) for row in rows]
+    content = listed if host is None else {"host": host, "rows": listed}
+    path.write_text(json.dumps(content, indent=2) + "\n")

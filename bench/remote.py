@@ -24,7 +24,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.copy import make_workload
 from bench.harness import (
     GIB,
     MIB,
@@ -38,6 +37,7 @@ from bench.harness import (
     show,
     timed,
 )
+from bench.material import make_workload
 
 CIPHER = "aes128-gcm@openssh.com"  # for all of them: the fastest one
 CONFIG = """

@@ -7,14 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench import report
+
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_short_comparison_runs(tmp_path):
-    result = tmp_path / "rows.json"
+def test_the_short_comparison_runs_and_can_be_drawn(tmp_path, monkeypatch):
+    results, page, picture = tmp_path / "results", tmp_path / "page.md", tmp_path / "p.svg"
 
+    module = [sys.executable, "-m", "bench.copy", "--short", "--dir", tmp_path, "--save", results]
     run = subprocess.run(
-        [sys.executable, "-m", "bench.copy", "--short", "--dir", tmp_path, "--json", result],
+        [*module, "one-warm", "small-warm", "fan-out", "verify"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -22,15 +25,20 @@ def test_the_short_comparison_runs(tmp_path):
     )
 
     assert run.returncode == 0, run.stderr
-    rows = json.loads(result.read_text())
-    assert {row["workload"] for row in rows} == {
-        "one 8 MiB file",
-        "4 files of 2 MiB",
-        "200 files of 4 KiB",
-    }
-    assert {"auxtui (4)", "cp + sync"} <= {row["program"] for row in rows}
-    assert all(row["seconds"] > 0 for row in rows)
-    assert list(tmp_path.iterdir()) == [result]
+    kept = {path.stem: json.loads(path.read_text()) for path in results.iterdir()}
+    assert set(kept) == {"one-warm", "small-warm", "fan-out", "verify"}
+    for one in kept.values():
+        assert "auxtui" in {row["program"] for row in one["rows"]}
+        assert all(row["seconds"] > 0 for row in one["rows"])
+        assert one["host"]["cores"] > 0
+    assert list(tmp_path.iterdir()) == [results]
+
+    monkeypatch.setattr(sys, "argv", ["report", str(results), str(page), str(picture)])
+    report.main()
+
+    assert "times as fast as" in page.read_text()
+    assert "(p.svg)" in page.read_text()
+    assert picture.read_text().count("<rect") > len(kept)
 
 
 def test_four_streams_take_less_memory_than_promised(tmp_path):
