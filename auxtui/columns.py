@@ -145,6 +145,7 @@ LIBRARIES = (
 AGENTS = (
     Column(title="MediaAgent", width=12, flex=1),
     Column(title="Streams", width=8, right=True),
+    Column(title="State", width=9),
     Column(title="Operations", width=25, flex=1),
     Column(title="Time zone", width=16, rank=1),
     Column(title="Libraries", width=16, flex=2, rank=2),

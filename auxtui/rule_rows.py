@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from auxtui.gates import Gate
 from auxtui.inert import safe
 from auxtui.nodes import node_name, node_words
-from auxtui.present import OPERATIONS, Cell, Fact, Look, Row, Tone
+from auxtui.present import OPERATIONS, Cell, Fact, Look, Row, Tone, library_state
 from engine.catalog.config_values import ScheduleValue, WindowValue
 from engine.catalog.live_values import Estate, LiveMediaAgent
 from engine.model.states import Operation
@@ -155,6 +155,7 @@ def agent_row(
                 f"{streams} of {agent.max_streams}",
                 Tone.WARN if streams >= agent.max_streams else Tone.PLAIN,
             ),
+            library_state(agent.state, look),
             gate_cell(gate_of(node_name("agent", agent), gates), look),
             Cell(safe(agent.time_zone), Tone.MUTED),
             Cell(safe(", ".join(agent.libraries))),
@@ -173,6 +174,8 @@ def agent_facts(
             "Streams",
             Cell(f"{used.get(agent.name, 0)} of {agent.max_streams} at work, over all jobs"),
         ),
+        ("State", library_state(agent.state, look)),
+        *(("Offline", Cell(safe(reason), Tone.WARN)) for reason in agent.reasons),
         ("Time zone", Cell(safe(agent.time_zone))),
     ]
     facts += [("Why", Cell(safe(reason), Tone.WARN)) for reason in (gate.reasons if gate else ())]

@@ -44,6 +44,11 @@ def plan_facts(plan: Mapping[str, Any]) -> list[Fact]:
         by = safe(str(plan.get("streams_limited_by", "")))
         because = f", limited by: {by}" if by else ""
         facts.append(("Streams", Cell(fmt.count(int(plan["streams"]), "stream") + because)))
+    facts += [
+        ("Through", Cell(safe(str(path["reason"]))))
+        for path in plan.get("paths", ())
+        if len(path["media_agents"]) != 1 or ";" in path["reason"]
+    ]
     facts += [("warning", Cell(safe(str(w)), Tone.WARN)) for w in plan.get("warnings", ())]
     return facts or [("Plan", Cell("there is nothing on the source yet", Tone.WARN))]
 

@@ -169,6 +169,8 @@ def _text(key: Key, value: Any) -> str:
         return rows.throttle_text(value)
     if key.shape == "extended":
         return rows.extended_text(value or ())
+    if key.shape == "pairs":
+        return rows.pairs_text(value or {})
     return "" if value is None else str(value)
 
 
@@ -219,6 +221,8 @@ def _value(key: Key, typed: str | bool) -> Any:
         return rows.throttle_from(text)
     if key.shape == "extended":
         return rows.extended_from(text)
+    if key.shape == "pairs":
+        return rows.pairs_from(text)
     if key.shape == "number" and re.fullmatch(r"-?\d{1,18}", text):
         return int(text)
     return text or None

@@ -9,7 +9,9 @@ from typing import Any, Literal
 from auxtui.form import Values
 
 Document = dict[str, Any]
-Shape = Literal["text", "number", "flag", "list", "choice", "periods", "throttle", "extended"]
+Shape = Literal[
+    "text", "number", "flag", "list", "choice", "periods", "throttle", "extended", "pairs"
+]
 ZONE_HELP = "IANA name, e.g. Europe/Berlin; empty: that of the CommCell."
 
 

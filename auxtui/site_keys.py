@@ -46,6 +46,13 @@ LIBRARY = (
         default=[],
     ),
     Key(
+        name="paths",
+        label="Other places",
+        help="MediaAgents that find it elsewhere: there=/net/vault, by commas.",
+        shape="pairs",
+        default={},
+    ),
+    Key(
         name="writers",
         label="Writers at most",
         help="So many streams write to it at once, 1 to 256; 4 by default.",

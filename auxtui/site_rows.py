@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from auxtui.form import words
 from engine.model.errors import UsageError
 from engine.model.names import shown
 
@@ -19,6 +20,28 @@ _PERIOD = re.compile(
     r"(?: (?P<limit>[0-9.]+ ?[A-Za-z]+/s))?"
     r"(?: on (?P<first>\S+?)(?:\.\.(?P<last>\S+))?)?"
 )
+
+
+def pairs_from(text: str) -> dict[str, str]:
+    """A table of texts: `there=/net/vault, far=sftp://far/srv`.
+
+    Raises:
+        UsageError: a part is no pair.
+    """
+    pairs: dict[str, str] = {}
+    for part in words(text):
+        name, separator, value = part.partition("=")
+        if not separator or not name.strip() or not value.strip():
+            raise UsageError(
+                f'"{shown(part[:40])}" is not NAME=PLACE', hint="e.g. there=/net/vault"
+            )
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def pairs_text(table: Mapping[str, Any]) -> str:
+    """The inverse of `pairs_from`."""
+    return ", ".join(f"{name}={value}" for name, value in table.items())
 
 
 def periods_from(text: str, *, with_limit: bool = False) -> Rows:

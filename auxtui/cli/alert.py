@@ -69,7 +69,7 @@ def _show_alerts(
         rows.append(
             [
                 each.name,
-                ", ".join(each.on_events),
+                ", ".join(each.on_events) or "jobs that name it",
                 document["destination"],
                 document["waiting"],
                 times.cell(_last_sent(each.name, messages)),

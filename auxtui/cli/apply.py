@@ -86,4 +86,6 @@ def _show(change: Change) -> None:
 def _value(value: object) -> str:
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return ",".join(value) or "none"
+    if isinstance(value, dict):
+        return ",".join(f"{name}={_value(each)}" for name, each in value.items()) or "none"
     return "none" if value is None else str(value)

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "window": ("window", "When operations must not run, and why not now."),
     "activity": ("activity", "Switch operations off and on."),
     "library": ("library", "The libraries: state, line, test, trust in a host."),
+    "media-agent": ("media_agent", "The MediaAgents: online or not, data paths."),
     "forecast": ("forecast", "When copies will be caught up, and which fell behind."),
     "alert": ("alert", "What is told to whom: list, test, clear."),
     "metrics": ("metrics", "Numbers for Prometheus."),

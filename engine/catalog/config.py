@@ -154,6 +154,18 @@ def alerts(s: Session) -> list[AlertValue]:
     return read_all(s, AlertValue, select(ALERT).order_by(ALERT.c.name))
 
 
+def set_path_state(s: Session, path: DataPathValue, state: LibraryState, reason: str) -> None:
+    """Says what a look at a library through one of its data paths has found."""
+    connection_of(s).execute(
+        update(DATA_PATH)
+        .where(
+            DATA_PATH.c.library_id == path.library_id,
+            DATA_PATH.c.media_agent_id == path.media_agent_id,
+        )
+        .values(state=state, state_reason=reason)
+    )
+
+
 def set_library_state(
     s: Session,
     library_id: int,

@@ -75,6 +75,11 @@ class DataPathValue:
     library_id: int
     media_agent_id: int
     position: int
+    url: str = ""
+    """Where this MediaAgent finds the library; empty: at the library's own URL."""
+    state: str = "unknown"
+    """As of the last look through this path."""
+    state_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from engine.catalog.live_values import (
     LiveLibrary,
     LiveLine,
     LiveMediaAgent,
+    LivePath,
     LivePolicy,
     LiveSubclient,
 )
@@ -55,7 +56,11 @@ SELECT id, policy_id, state, reason FROM job WHERE id IN (
 """
 
 _PATHS = """
-SELECT l.name AS library, m.name AS media_agent
+SELECT l.name AS library, m.name AS media_agent,
+       CASE d.url WHEN '' THEN l.url ELSE d.url END AS url,
+       CASE WHEN l.state = 'offline' OR d.state = 'unknown' THEN l.state ELSE d.state END AS state,
+       CASE WHEN l.state = 'offline' OR d.state = 'unknown' THEN l.state_reason ELSE d.state_reason
+       END AS reason
 FROM data_path d JOIN library l ON l.id = d.library_id
 JOIN media_agent m ON m.id = d.media_agent_id ORDER BY d.position, m.name
 """
@@ -68,10 +73,10 @@ class EstateQueries(WatchQueries, RuleQueries):
         """The whole tree; the counts come from an index, 300,000 job copies take a fraction of a second."""
         cell = self._rows("SELECT name FROM commcell")
         by_library: dict[str, list[str]] = defaultdict(list)
-        by_agent: dict[str, list[str]] = defaultdict(list)
+        by_agent: dict[str, list[LivePath]] = defaultdict(list)
         for row in self._rows(_PATHS):
             by_library[row["library"]].append(row["media_agent"])
-            by_agent[row["media_agent"]].append(row["library"])
+            by_agent[row["media_agent"]].append(LivePath(**dict(row)))
         subclients = self._subclients()
         return Estate(
             commcell=cell[0]["name"] if cell else "",
@@ -80,7 +85,11 @@ class EstateQueries(WatchQueries, RuleQueries):
             clients=self._clients(subclients),
             libraries=self._libraries(by_library),
             media_agents=tuple(
-                LiveMediaAgent(**dict(row), libraries=tuple(by_agent[row["name"]]))
+                LiveMediaAgent(
+                    **dict(row),
+                    libraries=tuple(path.library for path in by_agent[row["name"]]),
+                    paths=tuple(by_agent[row["name"]]),
+                )
                 for row in self._rows(
                     "SELECT id, name, time_zone, max_streams FROM media_agent ORDER BY name"
                 )

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from engine.catalog.config_values import ActivityValue, ScheduleValue, WindowValue
 from engine.catalog.watch_values import CopyStanding
-from engine.model.states import JobCopyState, JobState
+from engine.model.states import JobCopyState, JobState, LibraryState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +148,19 @@ class LiveLibrary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LivePath:
+    """A data path: a MediaAgent that reaches a library."""
+
+    media_agent: str
+    library: str
+    url: str
+    """Where the MediaAgent finds the library."""
+    state: str
+    """unknown, online, offline, full: as the last look through this path has found it."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveMediaAgent:
     """A MediaAgent and what it reaches."""
 
@@ -156,6 +169,21 @@ class LiveMediaAgent:
     time_zone: str
     max_streams: int
     libraries: tuple[str, ...]
+    paths: tuple[LivePath, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """Online while one of its data paths is; offline when none is; unknown before a look."""
+        states = {path.state for path in self.paths}
+        if states - {LibraryState.OFFLINE, LibraryState.UNKNOWN}:
+            return LibraryState.ONLINE
+        return LibraryState.OFFLINE if states == {LibraryState.OFFLINE} else LibraryState.UNKNOWN
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why data paths are offline."""
+        offline = [path.reason for path in self.paths if path.state == LibraryState.OFFLINE]
+        return tuple(dict.fromkeys(offline))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

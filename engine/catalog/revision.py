@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0006", "0007", "0004", "0005", "0017")
+REVISIONS: tuple[str, ...] = (
+    "0001",
+    "0002",
+    "0003",
+    "0006",
+    "0007",
+    "0004",
+    "0005",
+    "0017",
+    "0018",
+)
 """One for each script in `migrations/versions`, in their order."""
 
 HEAD = REVISIONS[-1]

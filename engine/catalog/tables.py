@@ -108,6 +108,11 @@ class DataPath(SQLModel, table=True):
     library_id: int = Field(foreign_key="library.id", primary_key=True)
     media_agent_id: int = Field(foreign_key="media_agent.id", primary_key=True)
     position: int = 0
+    url: str = ""
+    """Where this MediaAgent finds the library; empty: at the library's own URL."""
+    state: str = "unknown"
+    """As of a library, for this path alone."""
+    state_reason: str = ""
 
 
 class Client(SQLModel, table=True):

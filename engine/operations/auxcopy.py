@@ -28,7 +28,7 @@ from engine.operations.options import options_from_json
 from engine.operations.ordering import OrderQueue
 from engine.operations.plandocument import plan_document
 from engine.operations.planning import Scope, chosen_copies, load_scope, plan_run
-from engine.operations.probing import probe_libraries
+from engine.operations.probing import lost_paths, reach_libraries
 from engine.operations.progress import Progress
 from engine.operations.proving import reads_back
 from engine.operations.room import Pair
@@ -100,16 +100,15 @@ class AuxCopy:
         scope, orders = await self._plan(record=True)
         self.outcomes.names = {copy.id: copy.name for copy in scope.copies.values()}
         self.outcomes.read_back = reads_back(scope.copies.values())
-        libraries, offline = await probe_libraries(context, scope)
-        routes = Routes.of(scope, self.options)
+        reached = await reach_libraries(context, scope)
+        routes = Routes.of(scope, self.options, offline=lost_paths(reached))
         work = self._work(routes, orders)
         queue = OrderQueue(
             context=context,
             scope=scope,
             routes=routes,
             work=work,
-            libraries=libraries,
-            offline=offline,
+            reached=reached,
             throttles=self._throttles(scope),
             refuse=self.outcomes.refuse,
             found=self.outcomes.found,

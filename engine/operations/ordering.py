@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.operations.context import JobContext
 from engine.operations.gates import Closed, Gates
 from engine.operations.handout import HandOut
 from engine.operations.planning import Scope
+from engine.operations.probing import Reached
 from engine.operations.proving import proven
 from engine.operations.room import Pair, Room
 from engine.operations.routing import Lane, Routes
@@ -60,8 +61,7 @@ class OrderQueue:
         scope: configuration of the policy.
         routes: MediaAgents and what they reach.
         work: which order is next.
-        libraries: that can be used, by id.
-        offline: why the others cannot.
+        reached: libraries by id, through each of their data paths.
         throttles: limits of copies.
         refuse: told of pairs that cannot be tried now.
         found: told of pairs that are on the media already.
@@ -74,8 +74,7 @@ class OrderQueue:
         scope: Scope,
         routes: Routes,
         work: HandOut,
-        libraries: dict[int, Library],
-        offline: dict[int, LibraryOffline],
+        reached: Mapping[int, Reached],
         throttles: dict[int, Throttle],
         refuse: Callable[[Pair, AuxError], None],
         found: Callable[[Pair, int, Proof], Awaitable[None]],
@@ -86,7 +85,12 @@ class OrderQueue:
         self.version = 0
         """Changes whenever a lane that had nothing to do may have something."""
         self._work = work
-        self._libraries = libraries
+        self._reached = reached
+        self._libraries = {
+            library_id: one.best
+            for library_id, one in reached.items()
+            if not isinstance(one.best, LibraryOffline)
+        }
         self._throttles = throttles
         self._refuse = refuse
         self._found = found
@@ -107,11 +111,12 @@ class OrderQueue:
         """Of source copies: the encoding of each backup job that is not as it was."""
         self._jobs: dict[int, BackupJobValue] = {}
         self._subclients: dict[int, SubclientValue] = {}
-        self._room = Room(scope, libraries, self._promised)
+        self._room = Room(scope, self._libraries, self._promised)
         self._taking = asyncio.Lock()
         for copy in scope.copies.values():
-            if copy.library_id in offline:
-                self._dropped[copy.id] = offline[copy.library_id]
+            one = None if copy.library_id is None else reached.get(copy.library_id)
+            if one is not None and isinstance(one.best, LibraryOffline):
+                self._dropped[copy.id] = one.best
                 self._offline_sources.add(copy.id)
 
     async def offer(self, orders: Sequence[PlannedOrder]) -> bool:
@@ -221,7 +226,7 @@ class OrderQueue:
     def _order(
         self, flight: Flight, job: BackupJobValue, destinations: list[OrderDestination]
     ) -> TransferOrder:
-        source = self._source(flight.planned.source_copy_id, job)
+        source = self._source(flight.planned.source_copy_id, job, flight.lane.media_agent)
         is_alike = all(dest.encoding == source.encoding for dest in destinations)
         as_stored = is_alike or source.encoding.is_plain
         return TransferOrder(
@@ -344,12 +349,22 @@ class OrderQueue:
     def _refuse_unreachable(
         self, order: PlannedOrder, copies: tuple[int, ...], source: str, names: frozenset[str]
     ) -> None:
+        lost = {
+            library: reason
+            for (library, agent), reason in self.routes.offline.items()
+            if agent in self.routes.streams and library in {source, *names}
+        }
         who = " or ".join(sorted(self.routes.streams))
         what = " and ".join(dict.fromkeys([*([source] if source else []), *sorted(names)]))
         for copy_id in copies:
             self._refuse(
                 (copy_id, order.backup_job_id),
-                UsageError(
+                LibraryOffline(
+                    f"the data path of MediaAgent {who} to {what} is offline: {'; '.join(lost.values())}",
+                    hint="another MediaAgent may reach it: do not ask for this one",
+                )
+                if lost
+                else UsageError(
                     f"MediaAgent {who} does not reach {what}",
                     hint="name it in media_agents of these libraries in the site file",
                 ),
@@ -390,7 +405,7 @@ class OrderQueue:
             self._source_copy[pair] = source_copy_id
             error = self._dropped.get(copy_id) or await self._room.refusal(pair, job.size_bytes)
             if error is None:
-                destinations.append(self._destination(copy_id, source_copy_id, job))
+                destinations.append(self._destination(copy_id, flight, job))
                 continue
             del self._flights[pair]
             flight.left.discard(pair)
@@ -398,15 +413,13 @@ class OrderQueue:
             self._refuse(pair, error)
         return destinations
 
-    def _destination(
-        self, copy_id: int, source_copy_id: int, job: BackupJobValue
-    ) -> OrderDestination:
-        copy = self.scope.copies[copy_id]
+    def _destination(self, copy_id: int, flight: Flight, job: BackupJobValue) -> OrderDestination:
+        copy, agent = self.scope.copies[copy_id], flight.lane.media_agent
         rules = RetentionRules(worm=copy.worm, retain_s=copy.retain_s)
         library = locked_until(
-            self._libraries[self.scope.library_id(copy_id)], lock_end(rules, job.completed_at)
+            self._through(self.scope.library_id(copy_id), agent), lock_end(rules, job.completed_at)
         )
-        source = self._source(source_copy_id, job)
+        source = self._source(flight.planned.source_copy_id, job, agent)
         place = Place(self.scope.policy.name, copy.name)
         replace = (copy_id, job.id) in self._replacing
         encodes = not copy.encoding.is_plain and copy.encoding != source.encoding
@@ -433,7 +446,14 @@ class OrderQueue:
             encodes=encodes,
         )
 
-    def _source(self, copy_id: int, job: BackupJobValue) -> Source:
+    def _through(self, library_id: int, media_agent: str) -> Library:
+        """A library as a MediaAgent reaches it."""
+        found = self._reached[library_id].by_agent.get(media_agent)
+        if found is None or isinstance(found, LibraryOffline):
+            return self._libraries[library_id]
+        return found
+
+    def _source(self, copy_id: int, job: BackupJobValue, media_agent: str = "") -> Source:
         subclient = self._subclients[job.subclient_id]
         library_id = self.scope.copies[copy_id].library_id
         return Source(
@@ -443,6 +463,8 @@ class OrderQueue:
             backup_job=job,
             subclient=subclient,
             client=subclient.client,
-            library=None if library_id is None else self._libraries.get(library_id),
+            library=(
+                self._through(library_id, media_agent) if library_id in self._libraries else None
+            ),
             encoding=self._encoding_of(copy_id, job.id),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ def plan_document(
 ) -> dict[str, Any]:
     """The plan as the JSON document of the command line, with totals per copy."""
     names = {copy.id: copy.name for copy in scope.copies.values()}
+    routes = Routes.of(scope, options)
     streams = expected_streams(scope, plan, options)
     return {
         "policy": scope.policy.name,
@@ -29,6 +31,15 @@ def plan_document(
         **expectation(session, scope, plan, now),
         "streams": streams.streams,
         "streams_limited_by": streams.limited_by,
+        "paths": [
+            {
+                "copies": [names[copy_id] for copy_id in copies],
+                "libraries": sorted(libraries),
+                "media_agents": list(agents),
+                "reason": routes.why(source, libraries, agents),
+            }
+            for source, copies, libraries, agents in _ways(routes, scope, plan)
+        ],
         "copy_totals": [
             {
                 "copy": totals.copy,
@@ -71,12 +82,20 @@ def expected_streams(scope: Scope, plan: Plan, options: RunOptions) -> StreamNum
     taken = [line.backup_job_id for line in plan.taken]
     of_work = streams_of_work(options, len(set(taken)), plan.bytes_total)
     lanes: list[Lane] = []
-    for source, copies in _by_source(scope, plan).items():
-        for _, libraries, agents in routes.split(source, copies):
-            lanes += [Lane(agent, libraries, len(lanes) + n) for n, agent in enumerate(agents)]
+    for _, _, libraries, agents in _ways(routes, scope, plan):
+        lanes += [Lane(agent, libraries, len(lanes) + n) for n, agent in enumerate(agents)]
     if not options.scalable:
         lanes = lanes[:1]
     return idle_streams(routes, lanes, of_work) if taken else of_work
+
+
+def _ways(
+    routes: Routes, scope: Scope, plan: Plan
+) -> Iterator[tuple[str, tuple[int, ...], frozenset[str], tuple[str, ...]]]:
+    """Library of the source, copies that are written in one go, their libraries, the MediaAgents."""
+    for source, copies in _by_source(scope, plan).items():
+        for group, libraries, agents in routes.split(source, copies):
+            yield source, group, libraries, agents
 
 
 def _by_source(scope: Scope, plan: Plan) -> dict[str, list[tuple[int, str]]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from sqlmodel import Session
 
 from engine.catalog import alarms, config
 from engine.catalog.events import add_event
-from engine.catalog.values import LibraryValue
+from engine.catalog.values import DataPathValue, LibraryValue
 from engine.library import open_library
 from engine.library.interface import Library, Probe
 from engine.library.space import space_is_low
@@ -24,6 +26,17 @@ from engine.operations.store import Store
 from engine.policy.alerting import AlertKind
 from engine.policy.durations import format_size
 
+Found = Library | LibraryOffline
+"""A library that can be used, or why it cannot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """What a look at a library has found: through its best data path, and through each."""
+
+    best: Found
+    by_agent: Mapping[str, Found]
+
 
 def look_at(value: LibraryValue, commcell_id: str, home: Path) -> tuple[Library, Probe]:
     """Opens a library and proves by its marker that it is the one that the catalog means.
@@ -35,6 +48,80 @@ def look_at(value: LibraryValue, commcell_id: str, home: Path) -> tuple[Library,
     return library, library.probe()
 
 
+async def probe_paths(
+    store: Store,
+    clock: Clock,
+    value: LibraryValue,
+    commcell_id: str,
+    *,
+    threads: Executor | None = None,
+) -> Reached:
+    """Probes a library through its data paths, the default one first; the catalog is true afterwards.
+
+    Args:
+        threads: where it may hang; None: in the loop's own.
+    """
+
+    def read(session: Session) -> list[tuple[str, DataPathValue]]:
+        names = {agent.id: agent.name for agent in config.media_agents(session)}
+        paths = [path for path in config.data_paths(session) if path.library_id == value.id]
+        return [(names[path.media_agent_id], path) for path in paths]
+
+    paths = await store.read(read)
+    urls = dict.fromkeys(path.url or value.url for _, path in paths) or {value.url: None}
+    found: dict[str, tuple[Found, Probe | None]] = {}
+    for url in urls:
+        try:
+            found[url] = await aiofiles.os.wrap(look_at)(
+                replace(value, url=url), commcell_id, store.catalog.home.path, executor=threads
+            )
+        except LibraryOffline as err:
+            found[url] = err, None
+    best, probe = next(
+        (one for one in found.values() if one[1] is not None), found[next(iter(urls))]
+    )
+    now = clock()
+
+    def write(session: Session) -> None:
+        error = best if isinstance(best, LibraryOffline) else None
+        record_probe(session, value, error, probe, now)
+        for agent, path in paths:
+            answer = found[path.url or value.url][0]
+            _record_path(session, value, agent, path, answer, alone=len(urls) == 1, now=now)
+
+    await store.write(write)
+    by_agent = {agent: found[path.url or value.url][0] for agent, path in paths}
+    return Reached(best=best, by_agent=by_agent)
+
+
+def _record_path(
+    session: Session,
+    library: LibraryValue,
+    agent: str,
+    path: DataPathValue,
+    answer: Found,
+    *,
+    alone: bool,
+    now: datetime,
+) -> None:
+    """Keeps what a look through one path found; a change is an event where there are others."""
+    error = answer if isinstance(answer, LibraryOffline) else None
+    state = LibraryState.OFFLINE if error else LibraryState.ONLINE
+    config.set_path_state(session, path, state, error.message if error else "")
+    if alone or state == path.state or (not error and path.state == LibraryState.UNKNOWN):
+        return
+    name = f"MediaAgent {agent} to library {library.name}"
+    add_event(
+        session,
+        severity=Severity.WARNING if error else Severity.INFO,
+        code=f"path.{state}",
+        message=f"data path of {name} is {state}{f': {error.message}' if error else ''}",
+        about=name,
+        hint=error.hint if error else "",
+        now=now,
+    )
+
+
 async def probe_one(
     store: Store,
     clock: Clock,
@@ -42,23 +129,13 @@ async def probe_one(
     commcell_id: str,
     *,
     threads: Executor | None = None,
-) -> Library | LibraryOffline:
+) -> Found:
     """Probes a library; its state in the catalog is true afterwards, a change is an event.
 
     Args:
         threads: where it may hang; None: in the loop's own.
     """
-    error, probe = None, None
-    answer: Library | LibraryOffline
-    try:
-        answer, probe = await aiofiles.os.wrap(look_at)(
-            value, commcell_id, store.catalog.home.path, executor=threads
-        )
-    except LibraryOffline as err:
-        answer = error = err
-    now = clock()
-    await store.write(lambda s: record_probe(s, value, error, probe, now))
-    return answer
+    return (await probe_paths(store, clock, value, commcell_id, threads=threads)).best
 
 
 def record_probe(
@@ -106,15 +183,34 @@ async def probe_libraries(
     """Opens every library of a policy: those that can be used, and why the others cannot."""
     libraries: dict[int, Library] = {}
     offline: dict[int, LibraryOffline] = {}
+    for library_id, reached in (await reach_libraries(context, scope)).items():
+        if isinstance(reached.best, LibraryOffline):
+            offline[library_id] = reached.best
+        else:
+            libraries[library_id] = reached.best
+    return libraries, offline
+
+
+def lost_paths(reached: Mapping[int, Reached]) -> dict[tuple[int, str], str]:
+    """Library id and MediaAgent of the data paths that are offline, and why."""
+    return {
+        (library_id, agent): answer.message
+        for library_id, one in reached.items()
+        for agent, answer in one.by_agent.items()
+        if isinstance(answer, LibraryOffline)
+    }
+
+
+async def reach_libraries(context: JobContext, scope: Scope) -> dict[int, Reached]:
+    """Looks at every library of a policy, through each of its data paths."""
+    found: dict[int, Reached] = {}
     used = {copy.library_id for copy in scope.copies.values()} - {None}
     for library_id in sorted(library_id for library_id in used if library_id is not None):
         value = scope.libraries[library_id]
-        answer = await probe_one(context.store, context.clock, value, scope.commcell_id)
-        if isinstance(answer, LibraryOffline):
-            offline[library_id] = answer
-        else:
-            libraries[library_id] = answer
-    return libraries, offline
+        found[library_id] = await probe_paths(
+            context.store, context.clock, value, scope.commcell_id
+        )
+    return found
 
 
 def _tell_host_key(session: Session, name: str, error: HostKeyRefused, now: datetime) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.model.errors import NotFoundError
+from engine.model.states import LibraryState
 from engine.operations.planning import Scope, agents_resource
 from engine.policy.sharing import Claim, Share, share_streams
 from engine.policy.streams import StreamLimits, StreamNumber, number_of_streams
@@ -33,12 +34,26 @@ class Routes:
     writers: Mapping[str, int]
     paths: Mapping[str, tuple[str, ...]]
     """Library -> MediaAgents that reach it, the default first."""
+    offline: Mapping[tuple[str, str], str]
+    """Library and MediaAgent of paths that are not taken because they are offline, and why."""
     all_agents: str
     """The resource of which every stream takes one, whatever MediaAgent it is of."""
 
     @classmethod
-    def of(cls, scope: Scope, options: RunOptions) -> Routes:
-        """The routes of a run.
+    def of(
+        cls,
+        scope: Scope,
+        options: RunOptions,
+        *,
+        offline: Mapping[tuple[int, str], str] | None = None,
+    ) -> Routes:
+        """The routes of a run: a data path that is offline is none, while another one leads there.
+
+        Args:
+            scope: configuration of the policy.
+            options: of the run.
+            offline: library id and MediaAgent of paths that are offline, with the reason; None: as
+                the last look has found them.
 
         Raises:
             NotFoundError: there is no such MediaAgent.
@@ -49,18 +64,30 @@ class Routes:
             raise NotFoundError(
                 f"there is no MediaAgent {asked}", hint=f"known: {', '.join(sorted(named))}"
             )
+        if offline is None:
+            offline = _offline_paths(scope)
         paths: dict[str, tuple[str, ...]] = {}
+        lost: dict[tuple[str, str], str] = {}
         for library in scope.libraries.values():
-            mine = sorted(
-                (path.position, scope.agents[path.media_agent_id][0])
-                for path in scope.data_paths
+            mine = [
+                scope.agents[path.media_agent_id][0]
+                for path in scope.data_paths  # in order of their positions
                 if path.library_id == library.id
-            )
-            paths[library.name] = tuple(name for _, name in mine) or tuple(sorted(named))
+            ]
+            gone = {
+                agent: offline[library.id, agent]
+                for agent in mine
+                if (library.id, agent) in offline
+            }
+            if len(gone) < len(mine):  # else the library is offline, which is said of it
+                lost |= {(library.name, agent): reason for agent, reason in gone.items()}
+                mine = [agent for agent in mine if agent not in gone]
+            paths[library.name] = tuple(mine) or tuple(sorted(named))
         return cls(
             streams={asked: named[asked]} if asked else named,
             writers={library.name: library.writers for library in scope.libraries.values()},
             paths=paths,
+            offline=lost,
             all_agents=agents_resource(scope, options),
         )
 
@@ -112,6 +139,26 @@ class Routes:
             for copies, libraries in groups
         ]
 
+    def why(self, source: str, libraries: Iterable[str], agents: Sequence[str]) -> str:
+        """Why copies go through these MediaAgents, for an administrator.
+
+        Args:
+            source: library that is read; empty: a landing directory.
+            libraries: that are written.
+            agents: those that reach all of them, the default one first.
+        """
+        needed = [*([source] if source else []), *sorted(libraries)]
+        offline = [
+            f"not {agent}: {reason}"
+            for (library, agent), reason in self.offline.items()
+            if library in needed and agent in self.streams
+        ]
+        if not agents:
+            return "; ".join(offline) or f"no MediaAgent reaches {' and '.join(needed)}"
+        first, *others = agents
+        chosen = f"{first}, or {' or '.join(others)} where it has streams free" if others else first
+        return "; ".join([chosen, *dict.fromkeys(offline)])
+
     def claim(self, lane: Lane, *, job_id: int, priority: int, wanted: int) -> Claim:
         """What a lane asks of the stream pool."""
         resources = {
@@ -134,6 +181,15 @@ class Routes:
             **{f"library {name}": writers for name, writers in self.writers.items()},
             job_resource(job_id): of_job,
         }
+
+
+def _offline_paths(scope: Scope) -> dict[tuple[int, str], str]:
+    """Library id and MediaAgent of the paths that were offline at the last look, and why."""
+    return {
+        (path.library_id, scope.agents[path.media_agent_id][0]): path.state_reason
+        for path in scope.data_paths
+        if path.state == LibraryState.OFFLINE
+    }
 
 
 def job_resource(job_id: int) -> str:

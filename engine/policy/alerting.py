@@ -64,6 +64,7 @@ RAISED_BY: Mapping[str, AlertKind] = {
     "backup.vanished": AlertKind.SOURCE_OFFLINE,
     "backup.shrunk": AlertKind.SOURCE_SHRUNK,
     "library.offline": AlertKind.LIBRARY_OFFLINE,
+    "path.offline": AlertKind.LIBRARY_OFFLINE,
     "library.host_key_changed": AlertKind.HOST_KEY_CHANGED,
     "library.space_low": AlertKind.SPACE_LOW,
     "verification.failed": AlertKind.DAMAGED,
@@ -94,6 +95,7 @@ CLEARED_BY: Mapping[str, tuple[AlertKind, ...]] = {
     "landing.grown": (AlertKind.SOURCE_SHRUNK,),
     "backup.believed": (AlertKind.SOURCE_OFFLINE, AlertKind.SOURCE_SHRUNK),
     "library.online": (AlertKind.LIBRARY_OFFLINE, AlertKind.HOST_KEY_CHANGED),
+    "path.online": (AlertKind.LIBRARY_OFFLINE,),
     "library.space": (AlertKind.SPACE_LOW,),
     "alert.delivered": (AlertKind.UNDELIVERED,),
 }

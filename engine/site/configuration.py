@@ -90,6 +90,8 @@ class LibraryItem(_NamedItem):
     url: str
     media_agents: tuple[str, ...] = ()
     """The first is the default data path."""
+    paths: tuple[tuple[str, str], ...] = ()
+    """MediaAgents that find it elsewhere than at its URL, each with the URL that it uses."""
     writers: int = DEFAULT_WRITERS
 
 

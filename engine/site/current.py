@@ -76,12 +76,12 @@ def _add_media(session: Session, current: Configuration) -> None:
         )
     paths = sorted(session.exec(select(DataPath)), key=lambda path: path.position)
     for library in session.exec(select(Library).order_by(Library.name)):
+        mine = [path for path in paths if path.library_id == library.id]
         current.libraries[library.name] = LibraryItem(
             name=library.name,
             url=library.url,
-            media_agents=tuple(
-                agent_names[path.media_agent_id] for path in paths if path.library_id == library.id
-            ),
+            media_agents=tuple(agent_names[path.media_agent_id] for path in mine),
+            paths=tuple((agent_names[path.media_agent_id], path.url) for path in mine if path.url),
             writers=library.writers,
         )
 

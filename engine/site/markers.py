@@ -30,6 +30,11 @@ def refuse_unknown_media(wanted: Configuration, site: SiteText) -> None:
             check_url(item.name, item.url)
         except UsageError as err:
             raise site.error((*item.place, "url"), err.message, hint=err.hint) from err
+        for agent, url in item.paths:
+            try:
+                check_url(item.name, url)
+            except UsageError as err:
+                raise site.error((*item.place, "paths", agent), err.message, hint=err.hint) from err
 
 
 def prepare_libraries(

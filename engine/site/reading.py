@@ -101,7 +101,7 @@ def _read_media_agents(root: Section, wanted: Configuration) -> None:
 
 
 def _read_libraries(root: Section, wanted: Configuration) -> dict[str, Section]:
-    sections = dict(root.named("libraries", ("url", "media_agents", "writers")))
+    sections = dict(root.named("libraries", ("url", "media_agents", "paths", "writers")))
     known = list(wanted.media_agents)
     by_url: dict[str, str] = {}
     for name, section in sections.items():
@@ -120,34 +120,41 @@ def _read_libraries(root: Section, wanted: Configuration) -> dict[str, Section]:
             name=name,
             url=url,
             media_agents=agents,
+            paths=_read_paths(name, section.table("paths", agents), agents),
             writers=section.integer("writers", DEFAULT_WRITERS, 1, MAX_WRITERS),
         )
     return sections
 
 
-def _read_url(name: str, section: Section) -> str:
-    url = section.required("url")
+def _read_paths(
+    name: str, section: Section, agents: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    return tuple((agent, _read_url(name, section, agent)) for agent in agents if agent in section)
+
+
+def _read_url(name: str, section: Section, key: str = "url") -> str:
+    url = section.required(key)
     scheme, separator, _ = url.partition("://")
     if not separator:
-        return read_directory(section, "url")
+        return read_directory(section, key)
     if scheme not in _SCHEMES:
         raise section.error(
-            "url",
+            key,
             f'"{shown(scheme)}://" is no kind of library',
             hint="a directory like /mnt/vault, sftp://host/path, s3://bucket/prefix",
         )
     if scheme == "sftp":
-        section.understood("url", lambda: check_url(name, url))
+        section.understood(key, lambda: check_url(name, url))
         return url
-    parts = section.understood("url", lambda: _split(url))
+    parts = section.understood(key, lambda: _split(url))
     if parts.password is not None:
         raise section.error(
-            "url",
+            key,
             "a password must not stand here",
             hint="use an ssh agent, a key file (?key=FILE) or an AWS profile (?profile=NAME)",
         )
     if not parts.hostname:
-        raise section.error("url", "names no host or bucket")
+        raise section.error(key, "names no host or bucket")
     return url
 
 

@@ -44,8 +44,12 @@ def rendered(item: Item, zone: str) -> Table:
         case MediaAgentItem():
             return {"time_zone": item.time_zone, "max_streams": item.max_streams}
         case LibraryItem():
-            agents = list(item.media_agents)
-            return {"url": item.url, "media_agents": agents, "writers": item.writers}
+            return {
+                "url": item.url,
+                "media_agents": list(item.media_agents),
+                "paths": dict(item.paths),
+                "writers": item.writers,
+            }
         case ClientItem():
             return {}
         case SubclientItem():

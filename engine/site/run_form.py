@@ -53,6 +53,9 @@ def read_run_form(section: Section) -> RunOptions:
         raise section.error("kill_after_total_time", 'needs "total_time"', hint="e.g. 6h")
     if "alert_when" in section and not section.text("alert"):
         raise section.error("alert_when", 'needs "alert"', hint="the name of an alert")
+    total_time_s = section.parsed("total_time", parse_duration, None)
+    if total_time_s == 0:
+        raise section.error("total_time", "no time at all: nothing could be copied", hint="e.g. 6h")
     streams = section.integer("streams", 0, 1, MAX_STREAMS)
     return RunOptions(
         copies=section.texts("copies"),
@@ -69,7 +72,7 @@ def read_run_form(section: Section) -> RunOptions:
         start_suspended=section.flag("suspended", False),
         description=section.note("description"),
         retries=section.integer("retries", _DEFAULT.retries, 0, MAX_RETRIES),
-        total_time_s=section.parsed("total_time", parse_duration, None),
+        total_time_s=total_time_s,
         kill_after_total_time=section.flag("kill_after_total_time", False),
         throttle_bps=section.parsed("throttle", parse_rate, None),
         alert=section.text("alert"),

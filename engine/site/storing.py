@@ -129,10 +129,16 @@ def _write_library(session: Session, item: LibraryItem) -> None:
     library.url, library.writers = item.url, item.writers
     session.flush()
     session.exec(delete(DataPath).where(col(DataPath.library_id) == library.id))
+    urls = dict(item.paths)
     for position, name in enumerate(item.media_agents):
         agent = _named(session, MediaAgent, name)
         session.add(
-            DataPath(library_id=_id_of(library), media_agent_id=_id_of(agent), position=position)
+            DataPath(
+                library_id=_id_of(library),
+                media_agent_id=_id_of(agent),
+                position=position,
+                url=urls.get(name, ""),
+            )
         )
 
 

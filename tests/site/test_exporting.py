@@ -213,10 +213,12 @@ def configurations(draw) -> Configuration:
         )
     agents = sorted(made.media_agents)
     for number, name in enumerate(draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))):
+        reaching = draw(st.lists(st.sampled_from(agents), min_size=1, unique=True))
         made.libraries[name] = LibraryItem(
             name=name,
             url=f"/libraries/{number}",
-            media_agents=tuple(draw(st.lists(st.sampled_from(agents), min_size=1, unique=True))),
+            media_agents=tuple(reaching),
+            paths=tuple((agent, f"/ways/{number}") for agent in reaching if draw(st.booleans())),
             writers=draw(st.integers(1, 256)),
         )
     for name in draw(st.lists(NAMES, min_size=1, max_size=2, unique=True)):
@@ -312,10 +314,11 @@ RECIPIENT = "age1gagawleskhnpzg0u4ey4clt3p3psc6tajsr0pun4prfaxuyjngxsjnlkyj"
 
 
 def _kept(draw):
+    retain_s = draw(st.none() | SPANS)
     return {
         "active": draw(st.booleans()),
-        "retain_s": draw(st.none() | SPANS),
-        "retain_cycles": draw(st.integers(0, 99)),
+        "retain_s": retain_s,
+        "retain_cycles": draw(st.integers(1 if retain_s == 0 else 0, 99)),
         "worm": draw(st.booleans()),
         "extended": tuple(
             {"keep": keep, "retain_s": draw(SPANS)}

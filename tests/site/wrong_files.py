@@ -18,6 +18,7 @@ retain = "90d"
 """
 
 COPY = "[policies.databases.copies.more]\n"
+RUN = '[schedules.s]\noperation = "auxcopy"\npolicy = "databases"\nwhen = "daily at 22:00"\n'
 
 WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     # name: (text after SOUND, words that the message must have)
@@ -25,6 +26,25 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     "unknown key": (
         COPY + 'library = "fast"\nretian = "1d"  # <-- here\n',
         ("policies.databases.copies.more.retian", '"retain"'),
+    ),
+    "scheduled run that may take no time": (
+        RUN + 'options = {total_time = "0h"}  # <-- here\n',
+        ("schedules.s.options.total_time", "no time at all"),
+    ),
+    "alert of a run that is not there": (
+        '[alerts.mail]\non = []\nto = "exec:///bin/true"\n'
+        + RUN
+        + 'options = {alert = "mial"}  # <-- here\n',
+        ("schedules.s.options.alert", 'did you mean "mail"'),
+    ),
+    "alert of a run at no time": (
+        RUN + 'options = {alert = "mail", alert_when = "now"}  # <-- here\n',
+        ("alert_when", "ends", "fails"),
+    ),
+    "path of a MediaAgent that does not reach the library": (
+        '[libraries.more]\nurl = "/m"\nmedia_agents = ["store1"]\n'
+        'paths = {stroe1 = "/n"}  # <-- here\n',
+        ("libraries.more.paths", "stroe1", "store1"),
     ),
     "unknown key of the commcell": ('[commcell]\nnmae = "x"  # <-- here\n', ('"name"',)),
     "day that starts at no time": ('[commcell]\nday_starts = "24:00"  # <-- here\n', ("24:00",)),

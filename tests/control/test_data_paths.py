@@ -1,0 +1,113 @@
+"""Data paths on the running service: one that is offline is not taken, another one takes over."""
+
+import pytest
+
+from engine.catalog.live import LiveCatalog
+from engine.catalog.live_values import LiveMediaAgent
+from engine.control import frontdoor
+from engine.model.errors import SiteError
+from engine.policy.values import RunOptions
+from tests.cell import Cell
+from tests.control.upkeep import events_of, plan_of, verify
+
+TWO_WAYS = """
+[media_agents.there]
+max_streams = 1
+
+[libraries.shared]
+url = "{root}/shared"
+media_agents = ["here", "there"]
+paths = {{there = "{root}/way"}}
+
+[policies.databases.copies.wide]
+kind = "synchronous"
+library = "shared"
+"""
+
+
+def apply_two_ways(cell: Cell) -> None:
+    cell.apply(TWO_WAYS.format(root=cell.root))
+    (cell.root / "shared").rename(cell.root / "disk")
+    (cell.root / "way").symlink_to(cell.root / "disk")
+
+
+def agents(cell: Cell) -> dict[str, LiveMediaAgent]:
+    with LiveCatalog(cell.home.catalog) as live:
+        return {agent.name: agent for agent in live.estate().media_agents}
+
+
+def states(cell: Cell, agent: str) -> dict[str, str]:
+    return {path.library: path.state for path in agents(cell)[agent].paths}
+
+
+def test_the_next_data_path_takes_over_when_the_default_one_is_offline(cell: Cell) -> None:
+    cell.dump("one.dump")
+    apply_two_ways(cell)
+    cell.scan()
+    job = cell.run(copies=("wide",), retries=0)
+
+    assert job.state == "completed"
+    cell.assert_copied("disk", "wide")
+    assert states(cell, "here")["shared"] == "offline"
+    assert (agents(cell)["there"].state, states(cell, "there")) == ("online", {"shared": "online"})
+    (told,) = events_of(cell, "path.offline")
+    assert "MediaAgent here to library shared is offline: library shared at " in told.message
+    assert verify(cell, copy="wide").state == "completed"
+
+    cell.dump("two.dump")
+    cell.scan()
+    plan = frontdoor.preview(cell.home, "databases", RunOptions(copies=("wide",)))
+    assert [path["media_agents"] for path in plan["paths"]] == [["there"]]
+    assert plan["paths"][0]["reason"].startswith("there; not here: library shared at ")
+    (cell.root / "shared").symlink_to(cell.root / "disk")
+    again = cell.run(copies=("wide",))
+    assert again.state == "completed"
+    assert states(cell, "here")["shared"] == "online"
+    assert len(events_of(cell, "path.online")) == 1
+    assert plan_of(cell, again.id)["paths"] == plan["paths"]  # as it was known when it began
+
+
+def test_a_run_that_asks_for_a_media_agent_whose_path_is_offline_says_so(cell: Cell) -> None:
+    cell.dump("one.dump")
+    apply_two_ways(cell)
+    cell.scan()
+    job = cell.run(copies=("wide",), source_media_agent="here", retries=0)
+
+    assert (job.state, job.exit_code) == ("failed", 75)
+    assert "the data path of MediaAgent here to shared is offline" in job.reason
+
+
+def test_a_media_agent_is_offline_when_it_reaches_nothing(cell: Cell) -> None:
+    cell.dump("one.dump")
+    apply_two_ways(cell)
+    assert agents(cell)["there"].state == "online"
+    (cell.root / "way").unlink()
+    cell.scan()
+    job = cell.run(copies=("wide",), retries=0)
+
+    assert (job.state, job.exit_code) == ("failed", 75)
+    assert agents(cell)["there"].state == "offline"
+    assert agents(cell)["here"].state == "online"  # it reaches the other libraries
+    assert all("library shared at " in reason for reason in agents(cell)["there"].reasons)
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        ('{mars = "/net/x"}', "mars"),
+        ('{there = "net/x"}', "absolute"),
+        ('{there = "gopher://x/y"}', "no kind of library"),
+        ("{there = 1}", "must be a text"),
+        ('"there"', "must be a table"),
+    ],
+)
+def test_wrong_paths_are_refused_at_their_key_and_change_nothing(
+    cell: Cell, paths: str, said: str
+) -> None:
+    cell.apply()
+    text = TWO_WAYS.format(root=cell.root).replace(f'{{there = "{cell.root}/way"}}', paths)
+    with pytest.raises(SiteError, match=said) as refused:
+        cell.apply(text)
+
+    assert "libraries.shared.paths" in str(refused.value) or "line" in str(refused.value)
+    assert set(agents(cell)) == {"here"}
