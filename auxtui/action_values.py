@@ -111,7 +111,7 @@ class Action:
         return self.because(target, world)
 
 
-_NUMBERED = {"job": "job", "job-copy": "backup job", "backup-job": "backup job"}
+_NUMBERED = {"job": "job", "alarm": "alarm", "job-copy": "backup job", "backup-job": "backup job"}
 
 
 def named(targets: Sequence[Target]) -> str:

@@ -13,6 +13,7 @@ from auxtui.action_values import Target as Target
 from auxtui.action_values import World as World
 from auxtui.action_values import named
 from auxtui.actions_of_aging import AGING_ACTIONS
+from auxtui.actions_of_alerts import ALERT_ACTIONS
 from auxtui.actions_of_copies import COPY_ACTIONS
 from auxtui.actions_of_jobs import JOB_ACTIONS
 from auxtui.actions_of_nodes import NODE_ACTIONS
@@ -29,6 +30,7 @@ ACTIONS: tuple[Action, ...] = (
     *RULE_ACTIONS,
     *SITE_ACTIONS,
     *AGING_ACTIONS,
+    *ALERT_ACTIONS,
 )
 BY_ID = {action.id: action for action in ACTIONS}
 

@@ -7,7 +7,7 @@ from engine.catalog.live_values import LiveCopy
 from engine.model.states import CopyKind
 
 ITEMS = frozenset(
-    {"commcell", "agent", "library", "policy", "copy", "subclient", "schedule", "window"}
+    {"commcell", "agent", "library", "policy", "copy", "subclient", "schedule", "window", "alert"}
 )
 _NEW = (
     ("copy", "New Copy", "A further copy of this policy.", {"policy", "copy"}),
@@ -28,6 +28,7 @@ _NEW = (
         "When operations must not run.",
         {"windows", "window", "commcell"},
     ),
+    ("alert", "New Alert", "Who is told of what.", {"alerts", "alert", "commcell"}),
 )
 
 

@@ -27,6 +27,8 @@ ANY = frozenset(
         "windows",
         "event",
         "error",
+        "alarm",
+        "alert",
     ]
 )
 
@@ -194,6 +196,13 @@ VIEW_ACTIONS: tuple[Action, ...] = (
         keys="7",
         label="Trend",
         help="Copied and still to copy over time, the rate, and when each copy is caught up.",
+        hint_rank=6,
+    ),
+    Action(
+        id="go.alerts",
+        keys="8",
+        label="Alerts",
+        help="The alarms that stand, and who is told of what.",
         hint_rank=6,
     ),
     Action(

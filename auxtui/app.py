@@ -26,6 +26,7 @@ from textual.worker import Worker, WorkerState
 from auxtui import actions, keymap, themes
 from auxtui import format as fmt
 from auxtui.actions import BY_ID, Target, World
+from auxtui.alerts import alarm_facts
 from auxtui.asking import Undo
 from auxtui.door import Door, FrontDoor
 from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, Watch
@@ -39,6 +40,7 @@ from auxtui.present import Cell, Look, Tone
 from auxtui.profile import Profile, terminal_profile
 from auxtui.screens.base import FLASH_S, ConsoleScreen
 from auxtui.screens.home import HomeScreen
+from auxtui.targets import job_target
 from auxtui.typing_ahead import TypingAhead
 from auxtui.zone import in_zone, zoned
 from engine.catalog.home import Home
@@ -86,6 +88,7 @@ class ConsoleApp(TypingAhead):
         "events": _screen("events", "EventsScreen"),
         "schedules": _screen("schedules", "SchedulesScreen"),
         "trend": _screen("trend", "TrendScreen"),
+        "alerts": _screen("alerts", "AlertsScreen"),
     }
     DEFAULT_MODE = "home"
     CSS = """
@@ -329,7 +332,7 @@ class ConsoleApp(TypingAhead):
         self._tell_frame()
 
     def go(self, mode: str) -> None:
-        """Shows one of the five views as it was left; its first screen when it is shown already."""
+        """Shows one of the views as it was left; its first screen when it is shown already."""
         if mode != self.current_mode:
             self.switch_mode(mode)
             return
@@ -383,12 +386,23 @@ class ConsoleApp(TypingAhead):
             self.push_screen(LibraryScreen(target.id))
         elif target.kind == "window" and target.value.on_nodes:
             self.open_windows(target.value.on_nodes[0])
+        elif target.kind == "alarm":
+            self.open_alarm(target)
         elif target.kind in ("event", "error"):
             from auxtui.screens.help import TextScreen
 
             self.push_screen(TextScreen(target.name, target.value))
         else:
             self.open_node((target.kind, target.id))
+
+    def open_alarm(self, target: Target) -> None:
+        """Shows the job of an alarm; the whole text of one that has none."""
+        if target.value.job_id is not None:
+            self.open_target(job_target(target.value.job_id, None))
+            return
+        from auxtui.screens.help import TextScreen
+
+        self.push_screen(TextScreen(target.name, alarm_facts(target.value, self.look)))
 
     def open_node(self, key: tuple[str, int]) -> None:
         """Shows a node of the tree on the first screen."""

@@ -196,6 +196,14 @@ ALARMS = (
     Column(title="What to do", width=16, wish=24, flex=1, rank=1),
     Column(title="Times", width=5, right=True, rank=2),
 )
+ALERTS = (
+    Column(title="Alert", width=12, flex=1),
+    Column(title="Tells of", width=14, wish=24, flex=2),
+    Column(title="To", width=16, wish=28, flex=2),
+    Column(title="Wait", width=4, right=True),
+    Column(title="Last delivered", width=16, rank=1),
+    Column(title="What hinders it", width=15, wish=20, flex=1, rank=2),
+)
 REPORTS = (Column(title="Report", width=24, flex=1),)
 MEDIA = (
     Column(title="Copy", width=12, flex=1),

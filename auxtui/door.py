@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from auxtui.door_alerts import Alerts, AlertsDoor
 from auxtui.door_rules import Rules, RulesDoor
 from auxtui.door_site import Site, SiteDoor
 from auxtui.door_upkeep import Upkeep, UpkeepDoor
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from engine.policy.values import RunOptions
 
 
-class Door(UpkeepDoor, RulesDoor, SiteDoor, Protocol):
+class Door(UpkeepDoor, RulesDoor, SiteDoor, AlertsDoor, Protocol):
     """What the console asks of the engine. Every call may raise an `AuxError`."""
 
     def ensure_service(self) -> None:
@@ -67,7 +68,7 @@ def whoami() -> str:
     return f"{user}@{os.uname().nodename}"
 
 
-class FrontDoor(Upkeep, Rules, Site):
+class FrontDoor(Upkeep, Rules, Site, Alerts):
     """The engine's own front door."""
 
     def __init__(self, home: Home) -> None:

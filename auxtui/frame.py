@@ -21,7 +21,7 @@ from engine.catalog.watch_values import AlarmValue
 from engine.model.errors import AuxError
 from engine.model.states import JobState
 
-VIEWS = "1-7"
+VIEWS = "1-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ def hint_cells(chosen: Sequence[Action], width: int) -> list[Cell]:
     ranked = sorted((a for a in chosen if a.hint_rank < 9), key=lambda a: a.hint_rank)
     pairs: list[tuple[str, str]] = []
     for action in ranked:
-        if action.id.startswith("go.") and "".join(keys_of(action)) in tuple("1234567"):
+        if action.id.startswith("go.") and "".join(keys_of(action)) in tuple("12345678"):
             if (VIEWS, "Views") not in pairs:
                 pairs.append((VIEWS, "Views"))
         else:

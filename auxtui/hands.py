@@ -16,6 +16,7 @@ from auxtui.action_values import Action, Confirm, Target, named
 from auxtui.asking import begin, tell_error
 from auxtui.feed import in_thread
 from auxtui.hands_of_aging import AGING_HANDS
+from auxtui.hands_of_alerts import ALERT_HANDS
 from auxtui.hands_of_copies import COPY_HANDS
 from auxtui.hands_of_restores import RESTORE_HANDS
 from auxtui.hands_of_rules import RULE_HANDS
@@ -352,6 +353,7 @@ HANDS: dict[str, Hand] = {
     "go.events": _mode("events"),
     "go.schedules": _mode("schedules"),
     "go.trend": _mode("trend"),
+    "go.alerts": _mode("alerts"),
     "go.palette": _palette,
     "go.help": _help,
     "go.troubles": _troubles,
@@ -363,4 +365,5 @@ HANDS: dict[str, Hand] = {
     **RESTORE_HANDS,
     **RULE_HANDS,
     **SITE_HANDS,
+    **ALERT_HANDS,
 }

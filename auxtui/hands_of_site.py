@@ -225,6 +225,7 @@ SITE_HANDS: dict[str, Hand] = {
             "subclient",
             "schedule",
             "window",
+            "alert",
         )
     },
 }

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from auxtui import columns as col
 from auxtui import tree
+from auxtui.alerts import alarm_row
 from auxtui.columns import Column
 from auxtui.health import Trouble
-from auxtui.inert import safe
 from auxtui.present import Cell, Fact, Look, Row, Tone
 from auxtui.trend import trend_row
 from engine.catalog.live_values import Estate
@@ -59,7 +59,7 @@ def report(
     if key == ("report", tree.ALARM_REPORT):
         return Contents(
             columns=col.ALARMS,
-            rows=[_alarm_row(alarm, look) for alarm in alarms],
+            rows=[alarm_row(alarm, look) for alarm in alarms],
             empty="no alarm stands",
         )
     if key == ("report", tree.JOBS_REPORT):
@@ -70,22 +70,6 @@ def report(
         rows=[
             Row(("report", number), (Cell(name),)) for number, name in enumerate(tree.REPORT_NAMES)
         ],
-    )
-
-
-def _alarm_row(alarm: AlarmValue, look: Look) -> Row:
-    bad = alarm.severity == "error"
-    tone = Tone.BAD if bad else Tone.WARN
-    sign = look.glyphs.failed if bad else look.glyphs.warning
-    return Row(
-        ("alarm", alarm.id),
-        (
-            Cell(f"{sign} {safe(alarm.kind)}", tone),
-            Cell(look.time(alarm.first_at)),
-            Cell(safe(alarm.message)),
-            Cell(safe(alarm.hint)),
-            Cell(str(alarm.times), Tone.MUTED),
-        ),
     )
 
 

@@ -127,22 +127,15 @@ def try_out(
     as_json: JsonOption = False,
 ) -> None:
     """Deliver a test message now, and say whether it was accepted."""
-    from engine.catalog import config
-    from engine.catalog.opening import open_catalog
-    from engine.control.outbox import destination_of, trial_letter
-    from engine.model.clock import system_clock
-    from engine.operations.delivery import deliver
+    from engine.control.trials import send_trial
 
     terms = terms_of(ctx, home, as_json)
     found_name(name_of(name, "alert"), [each.name for each in _alerts(terms)], "alert")
-    with open_catalog(terms.home) as catalog, catalog.read() as session:
-        destination = destination_of(session, name)
-        letter = trial_letter(config.commcell(session), name, system_clock())
-    note = deliver(destination, letter)
+    where, note = send_trial(terms.home, name)
     if terms.as_json:
-        write_json({"alert": name, "destination": destination.label, "note": note})
+        write_json({"alert": name, "destination": where, "note": note})
     else:
-        say(f"accepted by {destination.label}{f'; {note}' if note else ''}")
+        say(f"accepted by {where}{f'; {note}' if note else ''}")
 
 
 @app.command()

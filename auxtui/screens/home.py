@@ -13,13 +13,14 @@ from textual.widget import Widget
 from auxtui import columns as col
 from auxtui import tree
 from auxtui.actions import Target
+from auxtui.alerts import alarm_target
 from auxtui.contents import contents_of, find
 from auxtui.feed import Answer, Fresh, Watch
 from auxtui.frame import moment_of
 from auxtui.health import worst_by_node
 from auxtui.inert import safe
 from auxtui.paging import Pager
-from auxtui.present import Cell, job_row
+from auxtui.present import job_row
 from auxtui.screens.base import WIDE, ConsoleScreen
 from auxtui.screens.lists import copy_pager, history_pager, schedule_pager, subclient_pager
 from auxtui.targets import (
@@ -184,17 +185,9 @@ class HomeScreen(ConsoleScreen):
             self.select((kind, number))
 
     def _open_alarm(self, number: int) -> None:
-        """Shows the job of an alarm; the whole text of one that has none."""
         for alarm in self.console.state.alarms:
-            if alarm.id != number:
-                continue
-            if alarm.job_id is not None:
-                self.console.open_target(job_target(alarm.job_id, None))
-                return
-            text = [("What", Cell(safe(alarm.message))), ("Do", Cell(safe(alarm.hint) or "-"))]
-            self.console.open_target(
-                Target(kind="event", id=alarm.id, name=safe(alarm.kind), value=text)
-            )
+            if alarm.id == number:
+                self.console.open_target(alarm_target(alarm))
 
     @on(LineTable.Wanted, "#content")
     def _rows_wanted(self, message: LineTable.Wanted) -> None:
@@ -219,6 +212,9 @@ class HomeScreen(ConsoleScreen):
 
     def _content_targets(self) -> tuple[Target, ...]:
         key = self.query_one("#content", LineTable).cursor_key
+        if isinstance(key, tuple) and key[0] == "alarm":
+            alarms = self.console.state.alarms
+            return tuple(alarm_target(alarm) for alarm in alarms if alarm.id == key[1])
         if isinstance(key, tuple):
             return node_target(self.console.state.estate, key)
         if self._pager is None or not isinstance(key, int):

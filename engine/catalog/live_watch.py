@@ -7,6 +7,7 @@ import sqlite3
 from datetime import datetime
 from typing import Any
 
+from engine.catalog.config_values import AlertValue
 from engine.catalog.live_rows import LiveQueries, at, known_at, to_text
 from engine.catalog.watch_values import AlarmValue, AlertMessageValue, CopySample, CopyStanding
 
@@ -57,6 +58,20 @@ class WatchQueries(LiveQueries):
             limit,
         )
         return tuple(_alarm(row) for row in rows)
+
+    def alerts(self) -> tuple[AlertValue, ...]:
+        """The alerts of the configuration, by name."""
+        rows = self._rows('SELECT id, name, on_events, "to", options FROM alert ORDER BY name')
+        return tuple(
+            AlertValue(
+                id=row["id"],
+                name=row["name"],
+                on_events=tuple(json.loads(row["on_events"])),
+                to=row["to"],
+                options=json.loads(row["options"]),
+            )
+            for row in rows
+        )
 
     def alert_messages(self, *, limit: int = 1000) -> tuple[AlertMessageValue, ...]:
         """Messages of the outbox, the newest first."""

@@ -155,6 +155,10 @@ class RecordingDoor(Site):
         self._call("schedule", name, act)
         return [908] if act == "run" else []
 
+    def try_alert(self, name: str) -> str:
+        self._call("try_alert", name)
+        return "accepted by mail to oncall@example.org"
+
     def switch_activity(self, node: str, *, on: bool, off_until: datetime | None = None) -> bool:
         self._call("switch_activity", node, on, off_until)
         return True

@@ -239,6 +239,28 @@ def _alarms(s: Session, now: datetime, bad: str) -> None:
             last_at=now,
         )
     )
+    s.add(
+        t.Alert(
+            name=f"oncall{bad}",
+            on_events=["failed", "missed"],
+            to="smtp://mail.example.org:25/?to=oncall@example.org",
+        )
+    )
+    sent = now - timedelta(hours=2)
+    for state, error in (("sent", ""), ("waiting", f"mail.example.org refused it{bad}")):
+        s.add(
+            t.AlertMessage(
+                alert=f"oncall{bad}",
+                step="raised",
+                content={"message": f"library vault is offline{bad}"},
+                state=state,
+                filed_at=sent,
+                next_try_at=now,
+                tries=1 if state == "sent" else 3,
+                sent_at=sent if state == "sent" else None,
+                error=error,
+            )
+        )
 
 
 def _backups(s: Session, now: datetime, bad: bytes) -> None:

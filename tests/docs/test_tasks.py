@@ -28,6 +28,7 @@ SEEN = {
     "suspend every job": ("suspended at the next chunk",),
     "run an ended job again as it was": ("started job 909",),
     "see when a library is full": ("Full", "a day"),
+    "see what alarms stand and who is told": ("library-offline", "oncall", "failed, missed"),
     "see why a MediaAgent must not copy now, and until when": ("must not run until 05:00:00",),
     "see the next five runs of a schedule": ("Sun 2026-03-15 22:00",),
     "disable a schedule": ("schedule nightly is disabled",),
