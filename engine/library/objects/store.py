@@ -36,6 +36,7 @@ from botocore.loaders import Loader
 
 from engine.library.objects.address import S3Address
 from engine.library.objects.credentials import credentials_of
+from engine.library.objects.direct import Direct, ElsewhereError
 from engine.library.objects.faults import RETRIED, Kind, StoreFault, fault_of_response
 from engine.library.objects.signing import sign_what_is_declared
 from engine.model.names import shown
@@ -69,6 +70,7 @@ class Store:
         self.latency_s: float | None = None
         """Of the quickest recent answer to a small request."""
         self._client: Any = None
+        self._direct: Direct | None = None
         self._opening = asyncio.Lock()
         self._held = contextlib.AsyncExitStack()
 
@@ -95,10 +97,10 @@ class Store:
 
         async def once() -> dict[str, Any]:
             client = await self._opened()
-            _rewind(params.get("Body"))
-            answer: dict[str, Any] = await getattr(client, operation)(
-                Bucket=self.address.bucket, **params
-            )
+            answer = await self._directly(operation, params)
+            if answer is None:
+                _rewind(params.get("Body"))
+                answer = await getattr(client, operation)(Bucket=self.address.bucket, **params)
             check(answer)
             return answer
 
@@ -116,13 +118,10 @@ class Store:
         wanted = f"bytes={offset}-{offset + len(into) - 1}"
 
         async def once() -> dict[str, Any]:
-            client = await self._opened()
-            answer: dict[str, Any] = await client.get_object(
-                Bucket=self.address.bucket, Key=key, Range=wanted, **params
-            )
+            answer, stream = await self._got(Key=key, Range=wanted, **params)
             at = 0
-            async with answer.pop("Body") as body:
-                async for block in body.raw_stream.content.iter_any():
+            async with stream:
+                async for block in stream.content.iter_any():
                     if at + len(block) > len(into):
                         raise StoreFault(Kind.CORRUPT, text="more bytes came than were asked for")
                     into[at : at + len(block)] = block
@@ -148,11 +147,10 @@ class Store:
         """
 
         async def once() -> dict[str, Any]:
-            client = await self._opened()
-            answer: dict[str, Any] = await client.get_object(Bucket=self.address.bucket, Key=key)
+            answer, stream = await self._got(Key=key)
             sink, count = begin(), 0
-            async with answer.pop("Body") as body:
-                async for block in body.raw_stream.content.iter_any():
+            async with stream:
+                async for block in stream.content.iter_any():
                     count += len(block)
                     sink(block)
             if count != answer["ContentLength"]:
@@ -180,15 +178,38 @@ class Store:
     async def close(self) -> None:
         """Closes the connections; a later call opens new ones."""
         async with self._opening:
-            self._client = None
+            self._client = self._direct = None
             await self._held.aclose()
             self._held = contextlib.AsyncExitStack()
+
+    async def _directly(self, operation: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer to a request that is made by hand; None: it is left to botocore."""
+        if self._direct is None or not Direct.can(operation, params):
+            return None
+        try:
+            answer, _ = await self._direct.send(operation, params)
+        except ElsewhereError:
+            self._direct = None
+            return None
+        return answer
+
+    async def _got(self, **params: Any) -> tuple[dict[str, Any], Any]:
+        """The answer to a get, and its body as a stream that is to be left."""
+        client = await self._opened()
+        if self._direct is not None:
+            try:
+                return await self._direct.send("get_object", params)
+            except ElsewhereError:
+                self._direct = None
+        answer = await client.get_object(Bucket=self.address.bucket, **params)
+        return answer, answer.pop("Body").raw_stream
 
     async def _opened(self) -> Any:
         async with self._opening:
             if self._client is None:
                 self._client = await self._held.enter_async_context(self._new_client())
                 sign_what_is_declared(self._client)
+                self._direct = await Direct.of(self._client, self.address.bucket)
             return self._client
 
     def _new_client(self) -> Any:

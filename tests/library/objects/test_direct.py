@@ -1,0 +1,104 @@
+"""Requests made by hand: signed as botocore signs them, and left to it where it knows better."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from engine.library.objects import direct
+from engine.library.objects.direct import Direct, Keys, Signer
+from tests.library.objects.conftest import Bucket
+from tests.library.samples import check_copy, copy_job, sample_job
+from tests.proxy import Request
+
+NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+PAYLOAD = "ab" * 32
+
+
+@pytest.mark.parametrize("token", [None, "planted/token+of=the tests"])
+@pytest.mark.parametrize(
+    ("method", "path", "query", "headers"),
+    [
+        ("GET", "/bucket/copies/data/a%20b~c", "", {"range": "bytes=0-99"}),
+        ("PUT", "/bucket/k", "partNumber=7&uploadId=x%2By", {"x-amz-checksum-sha256": "abc="}),
+        ("PUT", "/k%0A%C3%BC", "", {"if-none-match": "*", "content-md5": "q  q=="}),
+    ],
+)
+def test_a_signature_is_that_of_botocore(
+    monkeypatch: pytest.MonkeyPatch,
+    token: str | None,
+    method: str,
+    path: str,
+    query: str,
+    headers: dict[str, str],
+):
+    keys = Keys("AKIAPLANTED", "planted/secret", token)
+    mine = {"host": "store.example:9000", **headers}
+    Signer("eu-north-1").sign(method, path, query, mine, payload=PAYLOAD, keys=keys, now=NOW)
+    url = f"http://store.example:9000{path}" + (f"?{query}" if query else "")
+    request: Any = AWSRequest(method, url, headers=dict(headers))
+    request.headers["X-Amz-Content-SHA256"] = PAYLOAD
+    request.context["timestamp"] = NOW.strftime("%Y%m%dT%H%M%SZ")
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda **_: NOW, raising=False)
+    signer = S3SigV4Auth(Credentials(*keys), "s3", "eu-north-1")
+    monkeypatch.setattr(signer, "payload", lambda _: PAYLOAD)
+    signer.add_auth(request)
+    assert mine["x-amz-date"] == request.headers["X-Amz-Date"]
+    assert mine["authorization"] == request.headers["Authorization"]
+
+
+def test_a_key_is_made_anew_for_another_day_and_another_secret():
+    signer, made = Signer("eu-north-1"), set()
+    for now, secret in ((NOW, "a"), (NOW.replace(day=4), "a"), (NOW, "b"), (NOW, "a")):
+        headers = {"host": "store"}
+        signer.sign(
+            "GET", "/k", "", headers, payload=PAYLOAD, keys=Keys("A", secret, None), now=now
+        )
+        made.add(headers["authorization"].rpartition("=")[2])
+    assert len(made) == 3
+
+
+def test_what_it_does_not_know_is_left_to_botocore():
+    assert Direct.can("put_object", {"Key": "k", "Body": b"", "ChecksumSHA256": "x"})
+    assert not Direct.can("put_object", {"Key": "k", "ObjectLockMode": "COMPLIANCE"})
+    assert not Direct.can("head_object", {"Key": "k"})
+
+
+def test_a_store_that_lies_elsewhere_is_left_to_botocore(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+):
+    tried = []
+
+    async def send(self: Direct, operation: str, params: Any) -> Any:
+        tried.append(operation)
+        answer = SimpleNamespace(status_code=301, content=_nothing())
+        raise await direct._refusal(answer)
+
+    monkeypatch.setattr(Direct, "send", send)
+    library = bucket.library()
+    job = sample_job()
+    copy_job(library, job)
+    check_copy(library, job)
+    assert len(tried) == 1, "it is asked once"
+
+
+async def _nothing() -> bytes:
+    return b""
+
+
+def test_data_goes_by_hand_and_with_checksums(bucket: Bucket):
+    library = bucket.library()
+    copy_job(library, sample_job())
+    data = [one for one in bucket.proxy.requests if one.is_data()]
+    assert data
+    for one in data:
+        names = {name.lower() for name in one.headers}
+        assert {"x-amz-checksum-sha256", "x-amz-content-sha256"} <= names
+        assert "amz-sdk-invocation-id" not in names, "botocore's own"
+    assert bucket.proxy.count(Request.is_data) == len(data)
