@@ -99,6 +99,13 @@ def _not_backed_up(subclient: LiveSubclient) -> str:
     return ""
 
 
+@about(LiveSubclient)
+def _lands(subclient: LiveSubclient) -> str:
+    if subclient.kind == SubclientKind.LANDING:
+        return "it adopts what others write: scan it instead"
+    return ""
+
+
 @about(LiveCopy)
 def _not_promotable(copy: LiveCopy) -> str:
     if copy.kind == CopyKind.PRIMARY:
@@ -268,6 +275,17 @@ COPY_ACTIONS: tuple[Action, ...] = (
         kinds=BACKUP_JOB,
         bulk=False,
         hint_rank=4,
+    ),
+    Action(
+        id="subclient.backup",
+        keys="B",
+        label="Back Up Now",
+        help="Reads its content into a backup job, full or incremental; the dialog says what.",
+        kinds=SUBCLIENT,
+        changes=True,
+        because=_lands,
+        bulk=False,
+        hint_rank=0,
     ),
     Action(
         id="subclient.restore",

@@ -300,10 +300,14 @@ def _subclient(sub: LiveSubclient, look: Look) -> Contents:
             ("Landing", Cell(what)),
             ("Last scan", Cell(f"{look.time(sub.scanned_at)}; c scans now")),
         ]
+        empty = "nothing has been adopted yet; c scans now"
+    else:
+        facts.append(("Backup", Cell(f"{safe(sub.level)} by itself; B backs up now")))
+        empty = "nothing has been backed up yet; B backs up now"
     return Contents(
         columns=col.BACKUP_JOBS,
         facts=facts,
-        empty="nothing has been adopted yet; c scans now",
+        empty=empty,
         paged=True,
     )
 

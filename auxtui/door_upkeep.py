@@ -1,4 +1,4 @@
-"""The door's part for single job copies, proof, repair, restore and aging."""
+"""The door's part for backups, single job copies, proof, repair, restore and aging."""
 
 from __future__ import annotations
 
@@ -59,6 +59,10 @@ class UpkeepDoor(Protocol):
 
     def run_aging(self, policy: str | None, *, confirm: bool) -> int:
         """Starts data aging; returns the job id."""
+        ...
+
+    def backup(self, subclient: str, *, level: str | None, accept: bool) -> int:
+        """Starts a backup of a subclient, `client/subclient`; returns the job id."""
         ...
 
     def restore(self, wanted: Wanted, *, to: str, overwrite: bool) -> int:
@@ -126,6 +130,13 @@ class Upkeep(EngineDoor):
         return int(
             self._engine().run_aging(
                 self._home, dry_run=False, confirm=confirm, policy=policy, by=self._by
+            )
+        )
+
+    def backup(self, subclient: str, *, level: str | None, accept: bool) -> int:
+        return int(
+            self._engine().run_backup(
+                self._home, subclient, level=level, accept=accept, by=self._by
             )
         )
 

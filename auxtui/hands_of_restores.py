@@ -1,4 +1,4 @@
-"""What restore and browse do: open the dialog, or the tree of paths."""
+"""What backup, restore and browse do: open the dialog, or the tree of paths."""
 
 from __future__ import annotations
 
@@ -64,6 +64,21 @@ def _restore(screen: ConsoleScreen, targets: Targets) -> None:
     screen.app.push_screen(RestoreScreen(wanted, _copies(screen, target)), started)
 
 
+def _back_up(screen: ConsoleScreen, targets: Targets) -> None:
+    from auxtui.screens.backup import BackupScreen
+
+    target = targets[0]
+    if not isinstance(target.value, LiveSubclient):
+        raise UsageError("no subclient is selected")
+
+    def started(job_id: int | None) -> None:
+        if job_id is not None:
+            screen.console.feed.refresh()
+            screen.flash(f"job {job_id} backs up {target.name}; 2 shows it", Tone.OK)
+
+    screen.app.push_screen(BackupScreen(target.value), started)
+
+
 def _browse(screen: ConsoleScreen, targets: Targets) -> None:
     from auxtui.screens.browse import BrowseScreen
 
@@ -73,6 +88,7 @@ def _browse(screen: ConsoleScreen, targets: Targets) -> None:
 RESTORE_HANDS: dict[str, Hand] = {
     "job-copy.restore": _restore,
     "job-copy.browse": _browse,
+    "subclient.backup": _back_up,
     "subclient.restore": _restore,
     "subclient.browse": _browse,
 }

@@ -255,12 +255,17 @@ class RestoreTarget:
             directories: parents before children.
         """
         self._sync_directories()
+        at_once = len(directories) >= SYNC_ALL_FROM and has_honest_syncfs()
         with Parents(self._root) as parents:
             for entry in reversed(directories):
                 with on_destination("restore", entry.path):
                     fd = parents.at(entry.path)
                     apply_metadata(fd, entry.meta, warn=self._warner(entry.path))
-                    os.fsync(fd)
+                    if not at_once:
+                        os.fsync(fd)
+        if at_once:
+            with on_destination("sync", "the target"):
+                sync_file_system(self._root)
         with on_destination("sync", "the target"):
             os.fsync(self._root)
 

@@ -210,6 +210,10 @@ class RecordingDoor(Site):
         self._call("run_aging", policy, confirm)
         return 910
 
+    def backup(self, subclient: str, *, level: str | None, accept: bool) -> int:
+        self._call("backup", subclient, level, accept)
+        return 912
+
     def restore(self, wanted: Wanted, *, to: str, overwrite: bool) -> int:
         self._call("restore", wanted, to, overwrite)
         return 911
