@@ -67,6 +67,7 @@ def troubles(
         found.extend(_of_jobs(pulse))
     if estate is not None:
         found.extend(_of_libraries(estate.libraries))
+        found.extend(_of_paths(estate))
         for client in estate.clients:
             found.extend(_of_subclients(client.subclients))
         for policy in estate.policies:
@@ -156,6 +157,21 @@ def _of_libraries(libraries: Iterable[LiveLibrary]) -> Iterator[Trouble]:
                 or f"mount or connect {safe(library.url)}; the next run goes on by itself",
                 node=("library", library.id),
             )
+
+
+def _of_paths(estate: Estate) -> Iterator[Trouble]:
+    """Data paths that are offline, to libraries that another path still reaches."""
+    there = {one.name for one in estate.libraries if one.state != LibraryState.OFFLINE}
+    for agent in estate.media_agents:
+        for path in agent.paths:
+            if path.state == LibraryState.OFFLINE and path.library in there:
+                yield Trouble(
+                    grade=Grade.WARNING,
+                    text=f"MediaAgent {safe(agent.name)} does not reach library"
+                    f" {safe(path.library)}: {safe(path.reason)}",
+                    hint="other data paths do its work; the next run looks at it again",
+                    node=("agent", agent.id),
+                )
 
 
 def _of_subclients(subclients: Iterable[LiveSubclient]) -> Iterator[Trouble]:

@@ -280,9 +280,11 @@ class RunAuxiliaryCopyScreen(ModalScreen[str | None]):
 
     def _preview(self) -> None:
         kind = str(self.query_one("#initiation", Select).value)
-        for name, kinds in BELONGS_TO.items():
-            self.query_one(f"#{name}").disabled = kind not in kinds
-            self.query_one(f"#row-{name}").set_class(kind not in kinds, "-idle")
+        idle = {name: kind not in kinds for name, kinds in BELONGS_TO.items()}
+        idle["alert_when"] = not self._values()["alert"]
+        for name, is_idle in idle.items():
+            self.query_one(f"#{name}").disabled = is_idle
+            self.query_one(f"#row-{name}").set_class(is_idle, "-idle")
         self.query_one("#start", Button).label = Content(_BUTTONS.get(kind, "Make schedule"))
         form = self._checked()
         if form is None:

@@ -80,11 +80,10 @@ class Judge:
 
     def look_at(self, lines: Sequence[LedgerLine]) -> None:
         """Takes in what the selection needs to see of all lines before the first verdict."""
-        if self._selection is None:
-            return
-        self._selection.choose(
-            line for line in lines if line.level == Level.FULL and not self._why_outside(line)
-        )
+        if self._selection is not None:
+            self._selection.choose(
+                line for line in lines if line.level == Level.FULL and not self._why_outside(line)
+            )
         if self.options.use_most_recent_full:
             newest: dict[str, LedgerLine] = {}
             self._most_recent = newest

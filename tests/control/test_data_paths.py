@@ -2,6 +2,7 @@
 
 import pytest
 
+from auxtui.health import Trouble, troubles
 from engine.catalog.live import LiveCatalog
 from engine.catalog.live_values import LiveMediaAgent
 from engine.control import frontdoor
@@ -36,6 +37,11 @@ def agents(cell: Cell) -> dict[str, LiveMediaAgent]:
         return {agent.name: agent for agent in live.estate().media_agents}
 
 
+def troubles_of(cell: Cell) -> tuple[Trouble, ...]:
+    with LiveCatalog(cell.home.catalog) as live:
+        return troubles(live.estate(), None)
+
+
 def states(cell: Cell, agent: str) -> dict[str, str]:
     return {path.library: path.state for path in agents(cell)[agent].paths}
 
@@ -50,6 +56,9 @@ def test_the_next_data_path_takes_over_when_the_default_one_is_offline(cell: Cel
     cell.assert_copied("disk", "wide")
     assert states(cell, "here")["shared"] == "offline"
     assert (agents(cell)["there"].state, states(cell, "there")) == ("online", {"shared": "online"})
+    assert [trouble.text.split(":")[0] for trouble in troubles_of(cell)] == [
+        "MediaAgent here does not reach library shared"
+    ]
     (told,) = events_of(cell, "path.offline")
     assert "MediaAgent here to library shared is offline: library shared at " in told.message
     assert verify(cell, copy="wide").state == "completed"
