@@ -114,6 +114,10 @@ class Proof:
         for one in done:
             self._chunks.setdefault(one.path, {})[one.chunk.offset] = one.chunk
 
+    def has(self, path: RelPath, chunk: Chunk) -> bool:
+        """True where this very chunk is proven."""
+        return self._chunks.get(path, {}).get(chunk.offset) == chunk
+
     def paths(self) -> list[RelPath]:
         """The files of which something is proven."""
         return list(self._chunks)

@@ -121,18 +121,18 @@ def test_the_ledger_is_rebuilt_from_there_alone(far: Cell) -> None:
 def unread(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Which files were read back over the line."""
     read: list[bytes] = []
-    opened, ahead = FarReader.open, SftpJobReader.ahead
+    opened, contents = FarReader.open, SftpJobReader.contents
 
     async def opening(far: object, data: bytes, path: bytes) -> FarReader:
         read.append(path)
         return await opened(far, data, path)
 
-    def fetching(self: SftpJobReader, entries: list[FileEntry]) -> list[bytes | None]:
+    async def fetching(self: SftpJobReader, entries: list[FileEntry]) -> list[bytes | None]:
         read.extend(entry.path for entry in entries)
-        return ahead(self, entries)
+        return await contents(self, entries)
 
     monkeypatch.setattr(FarReader, "open", opening)
-    monkeypatch.setattr(SftpJobReader, "ahead", fetching)
+    monkeypatch.setattr(SftpJobReader, "contents", fetching)
     return read
 
 

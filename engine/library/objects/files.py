@@ -10,7 +10,7 @@ import asyncio
 import io
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -26,6 +26,8 @@ from engine.library.objects.sending import Digests, Sender, Sent, digests_of, is
 from engine.model.entries import Chunk
 from engine.model.errors import DestinationWrite
 from engine.model.names import RelPath, shown
+
+_LOOKS_AT_ONCE = 32
 
 
 class Leftover(NamedTuple):
@@ -239,6 +241,32 @@ class StraightFile:
                 raise
             await self._job.may_replace()
             self.etag = await sender.complete(self.key, self.upload, self.sent, only_new=False)
+
+    async def keeps(self) -> bool:
+        """Whether the object has the checksum of what was sent; on the loop.
+
+        Raises:
+            StoreFault: it cannot be asked.
+        """
+        if self.parts.count != len(self.sent):
+            return False
+        return await self._job.sender.keeps(self.key, self.sent, is_whole=self.parts.is_whole)
+
+
+async def kept_of(files: Sequence[StraightFile]) -> set[RelPath]:
+    """Those of which the store states the checksum of what was sent, some asked for at once.
+
+    Raises:
+        StoreFault: it cannot be asked.
+    """
+    room = asyncio.Semaphore(_LOOKS_AT_ONCE)
+
+    async def look(file: StraightFile) -> bool:
+        async with room:
+            return await file.keeps()
+
+    found = await asyncio.gather(*map(look, files))
+    return {file.path for file, is_kept in zip(files, found, strict=True) if is_kept}
 
 
 class StagedFile:

@@ -6,12 +6,14 @@ import asyncio
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from blake3 import blake3
 
+from engine.library.ahead import Ahead
 from engine.library.manifest import is_proven, read_manifest
+from engine.library.memory_reading import MemoryReadHandle
 from engine.library.objects.connection import Checkpoint, Connection
 from engine.library.objects.faults import Kind, StoreFault, on_source
 from engine.library.objects.files import StagedFile
@@ -24,6 +26,8 @@ from engine.model.names import shown
 RANGE_BYTES = 2 * 1024 * 1024
 """A longer read is cut into ranges that are asked for at once: one stream fills no long line."""
 RANGES_AT_ONCE = 4
+FILES_AT_ONCE = 32
+"""Small files that are fetched at once, ahead of being asked for."""
 _HINT = "verify this copy, and copy the backup job again from another one"
 
 
@@ -159,6 +163,7 @@ class ObjectJobReader:
         self._connection = connection
         self._keys = keys
         self._manifest = manifest
+        self._ahead = Ahead(self.entries, lambda entries: connection.run(self._fetched(entries)))
 
     @property
     def header(self) -> ManifestHeader:
@@ -174,8 +179,12 @@ class ObjectJobReader:
         """See `JobReader`."""
         return self._manifest.entries()
 
-    def open_file(self, entry: FileEntry) -> ObjectReadHandle:
+    def open_file(self, entry: FileEntry) -> ObjectReadHandle | MemoryReadHandle:
         """See `JobReader`; what has bytes is asked for at the first read."""
+        with on_source("open", entry.path):
+            content = self._ahead.take(entry)
+        if content is not None:
+            return MemoryReadHandle(bytearray(content), _nothing)
         handle = ObjectReadHandle(self._connection, self._keys.of(entry.path), entry)
         if not entry.size:
             handle.look()
@@ -184,6 +193,26 @@ class ObjectJobReader:
     def close(self) -> None:
         """See `JobReader`."""
         self._manifest.close()
+
+    async def _fetched(self, entries: Sequence[FileEntry]) -> list[bytes | None]:
+        """Small files, many at once; None for one that is not as stated, or did not come."""
+        room = asyncio.Semaphore(FILES_AT_ONCE)
+
+        async def get(entry: FileEntry) -> bytes | None:
+            handle = ObjectReadHandle(self._connection, self._keys.of(entry.path), entry)
+            buffer = bytearray(entry.size)
+            async with room:
+                try:
+                    await handle.fill(memoryview(buffer), 0)
+                except (StoreFault, SourceCorrupt):
+                    return None
+            return bytes(buffer)
+
+        return list(await asyncio.gather(*map(get, entries)))
+
+
+def _nothing() -> None:
+    """What is in memory cannot fail to be read."""
 
 
 class ObjectReadHandle:
@@ -229,7 +258,7 @@ class ObjectReadHandle:
             return 0
         with on_source("read", self._entry.path):
             try:
-                self._connection.run(self._read(view, offset), self._checkpoint)
+                self._connection.run(self.fill(view, offset), self._checkpoint)
             except StoreFault as fault:
                 if fault.code == "InvalidRange":
                     raise self._wrong_size("fewer bytes") from fault
@@ -251,7 +280,12 @@ class ObjectReadHandle:
     def close(self) -> None:
         """See `ReadHandle`; nothing is held."""
 
-    async def _read(self, view: memoryview, offset: int) -> None:
+    async def fill(self, view: memoryview, offset: int) -> None:
+        """Fills a buffer, on the loop of the store.
+
+        Raises:
+            StoreFault, SourceCorrupt: it cannot be filled.
+        """
         step = max(RANGE_BYTES, -(-len(view) // RANGES_AT_ONCE))
         starts = range(0, len(view), step)
         if len(starts) == 1:

@@ -16,8 +16,13 @@ from engine.library.objects.connection import connection_to
 from engine.library.objects.faults import Kind, StoreFault
 from engine.library.objects.jobhome import LibraryHome
 from engine.library.objects.keys import MARKER
+from engine.library.objects.parts import PART_BYTES, WHOLE_BYTES
 from engine.library.objects.sending import Sender, digests_of
+from engine.library.objects.store import CONNECTIONS
+from engine.library.objects.window import UNDER_WAY_BYTES
 from engine.model.errors import LibraryOffline
+
+MIB = 1024**2
 
 
 class Root:
@@ -99,6 +104,13 @@ class Root:
             transport="s3",
             peer=self.address.endpoint or "Amazon S3",
             latency_s=self.connection.store.latency_s,
+            connections=self.connection.store.connections,
+            limits=(
+                f"{CONNECTIONS} connections at most, {UNDER_WAY_BYTES // MIB} MiB under way",
+                f"objects above {WHOLE_BYTES // MIB} MiB go in parts of {PART_BYTES // MIB} MiB",
+                "what was copied is verified by reading it: the checksums of a store say what "
+                "arrived there, not what lies there today",
+            ),
             offers=caps.offers(),
             lacks=caps.lacks(),
         )

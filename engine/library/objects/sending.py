@@ -95,7 +95,7 @@ class Sender:
             ContentLength=size,
             **self._declared(digests),
         )
-        return sent_of(answer, size)
+        return self._sent(answer, digests, size)
 
     async def begin(self, key: str, **more: Any) -> str:
         """Begins a multipart upload; returns its id."""
@@ -152,6 +152,19 @@ class Sender:
             return there.etag
         return ""
 
+    async def keeps(self, key: str, parts: Mapping[int, Sent], *, is_whole: bool) -> bool:
+        """Whether the object states the SHA-256 of these parts, each verified when it arrived.
+
+        Raises:
+            StoreFault: it cannot be asked, or is not there.
+        """
+        found = await self.store.call("head_object", Key=key, ChecksumMode="ENABLED")
+        there = sent_of(found, int(found["ContentLength"]))
+        ordered = [parts[number] for number in sorted(parts)]
+        stated = ordered[0].sha256 if is_whole else composite_sha256(ordered)
+        is_stated = _without_count(there.sha256) == _without_count(stated) != ""
+        return is_stated and there.size == sum(part.size for part in ordered)
+
     async def _put(
         self, key: str, body: io.BytesIO, size: int, digests: Digests, more: dict[str, Any]
     ) -> Sent:
@@ -166,7 +179,14 @@ class Sender:
             **self._declared(digests),
             **more,
         )
-        return sent_of(answer, size)
+        return self._sent(answer, digests, size)
+
+    def _sent(self, answer: Mapping[str, Any], digests: Digests, size: int) -> Sent:
+        """What arrived; a store that verifies a checksum has it, whether it repeats it or not."""
+        sent = sent_of(answer, size)
+        if self.caps.sha256 == "verified":
+            sent = sent._replace(sha256=b64(digests.sha256))
+        return sent
 
     def _declared(self, digests: Digests) -> dict[str, Any]:
         declared: dict[str, Any] = {}
@@ -222,6 +242,11 @@ def composite_sha256(parts: Sequence[Sent]) -> str:
         return "unknown"
     joined = b"".join(base64.b64decode(part.sha256) for part in parts)
     return f"{b64(hashlib.sha256(joined).digest())}-{len(parts)}"
+
+
+def _without_count(checksum: str) -> str:
+    """A checksum without the number of parts behind it, which not every server says."""
+    return checksum.partition("-")[0]
 
 
 def plain(etag: object) -> str:

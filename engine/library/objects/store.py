@@ -74,6 +74,16 @@ class Store:
         self._opening = asyncio.Lock()
         self._held = contextlib.AsyncExitStack()
 
+    @property
+    def connections(self) -> int:
+        """How many are open, idle ones among them."""
+        if self._client is None:
+            return 0
+        sessions = self._client._endpoint.http_session._sessions.values()
+        pools = [session.connector for session in sessions if session.connector is not None]
+        idle = sum(len(some) for pool in pools for some in pool._conns.values())
+        return idle + sum(len(pool._acquired) for pool in pools)
+
     async def call(
         self,
         operation: str,

@@ -8,11 +8,12 @@ from contextlib import suppress
 from typing import Any
 
 from engine.library.blame import on_destination as on_disk
+from engine.library.digesting import Piece
 from engine.library.interface import Done
 from engine.library.journal import Journal
 from engine.library.objects.connection import waited
 from engine.library.objects.faults import StoreFault, on_destination, on_source
-from engine.library.objects.files import Job, ObjectHandle, StagedFile, StraightFile
+from engine.library.objects.files import Job, ObjectHandle, StagedFile, StraightFile, kept_of
 from engine.library.objects.notes import note_of, note_of_sent
 from engine.library.objects.parts import goes_straight, parts_of
 from engine.library.objects.publishing import Publication
@@ -122,6 +123,27 @@ class ObjectJobWriter(ProvingWriter):
         return ObjectReadHandle(
             self._job.connection, file.key, entry, etag=file.etag, checkpoint=self._job.checkpoint
         )
+
+    def far_digests(self, pieces: Sequence[Piece]) -> Sequence[bytes] | None:
+        """See `DigestsThere`; by the checksums that the store has verified and keeps.
+
+        They tell that what arrived is what was sent and hashed, which is what a proof before the
+        publication asks; what lies there later is only told by reading it.
+        """
+        if self._job.sender.caps.sha256 != "verified":
+            return None
+        files = {piece.entry.path: self._file(piece.entry) for piece in pieces}
+        with on_source("look at", pieces[0].entry.path):
+            for path in files.keys() & self._completing.keys():
+                waited(self._completing[path], self._job.checkpoint)
+            asked = [file for file in files.values() if isinstance(file, StraightFile)]
+            kept = self._job.connection.run(kept_of(asked), self._job.checkpoint)
+        return [
+            piece.chunk.digest
+            if piece.entry.path in kept and self._proof.has(piece.entry.path, piece.chunk)
+            else b""
+            for piece in pieces
+        ]
 
     def distrust(self, path: RelPath) -> None:
         """See `JobWriter`; the object goes first, so that it is not taken for the right one."""

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, BinaryIO, TypeVar
 
+from engine.library.ahead import Ahead
 from engine.library.blame import on_source
 from engine.library.digesting import Piece
 from engine.library.manifest import is_proven, read_manifest
@@ -131,7 +132,7 @@ class SftpJobReader:
         self._lock = threading.Lock()
         self._header = self._checked_header()
         self._real: set[bytes] = set()
-        self._ahead = _Ahead(self)
+        self._ahead = Ahead(self.entries, lambda entries: self._call(self.contents(entries)))
 
     @property
     def header(self) -> ManifestHeader:
@@ -224,10 +225,6 @@ class SftpJobReader:
 
         return await gathered([get(number, entry) for number, entry in enumerate(entries)])
 
-    def ahead(self, entries: Sequence[FileEntry]) -> list[bytes | None]:
-        """`contents`, from a thread."""
-        return self._call(self.contents(entries))
-
     async def _open(self, path: RelPath) -> FarReader:
         await self.require_directories(path)
         return await FarReader.open(self._far, self._data, path)
@@ -266,69 +263,6 @@ class SftpJobReader:
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return self._far.link.call(work)
-
-
-class _Ahead:
-    """Fetches small files in the order of the manifest before they are asked for one by one.
-
-    Readers go in that order, all of them; one that jumps gets what it asks for, without this.
-    """
-
-    _SMALL_BYTES = 1024**2
-    _MOST_BYTES = 8 * 1024**2
-    _MOST_FILES = 256
-    _MOST_SKIPPED = 4096
-
-    def __init__(self, reader: SftpJobReader) -> None:
-        self._reader = reader
-        self._lock = threading.Lock()
-        self._entries: Iterator[Entry] | None = None
-        self._got: dict[RelPath, bytes] = {}
-        self._held = 0
-
-    def take(self, entry: FileEntry) -> bytes | None:
-        """The content of a small file, if it was fetched; each once."""
-        if not 0 < entry.size <= self._SMALL_BYTES:
-            return None
-        with self._lock:
-            if entry.path not in self._got:
-                self._fetch(entry)
-            content = self._got.pop(entry.path, None)
-            if content is not None:
-                self._held -= len(content)
-            return content
-
-    def _fetch(self, entry: FileEntry) -> None:
-        if self._held > self._MOST_BYTES:
-            self._got.clear()  # of readers that went elsewhere
-            self._held = 0
-        wanted = self._following(entry)
-        if not wanted:
-            return
-        for one, content in zip(wanted, self._reader.ahead(wanted), strict=True):
-            if content is not None:
-                self._got[one.path] = content
-                self._held += len(content)
-
-    def _following(self, entry: FileEntry) -> list[FileEntry]:
-        """This file and the small ones after it; empty where it is not the next one."""
-        if self._entries is None:
-            self._entries = self._reader.entries()
-        wanted: list[FileEntry] = []
-        size = skipped = 0
-        for one in self._entries:
-            if not isinstance(one, FileEntry) or not 0 < one.size <= self._SMALL_BYTES:
-                continue
-            if not wanted and one.path != entry.path:
-                skipped += 1
-                if skipped > self._MOST_SKIPPED:
-                    return []
-                continue
-            wanted.append(one)
-            size += one.size
-            if len(wanted) >= self._MOST_FILES or size >= self._MOST_BYTES:
-                break
-        return wanted
 
 
 class _Shared(io.RawIOBase):

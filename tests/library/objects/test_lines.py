@@ -24,6 +24,8 @@ from engine.model.errors import (
     SourceCorrupt,
     SourceRead,
 )
+from engine.transfer.cancel import CancelToken
+from engine.transfer.reading_back import ReadBack
 from tests.library.objects.conftest import PART, Bucket
 from tests.library.samples import (
     IDENTITY,
@@ -112,6 +114,68 @@ def test_a_bit_that_flips_on_the_way_up_is_sent_again(
 
     bucket.proxy.faults.clear()
     check_copy(library, job)
+
+
+def written(bucket: Bucket, size: int) -> tuple[ReadBack, Job]:
+    """A file, written and recorded, by a writer that proves what it publishes."""
+    library, job = bucket.library(), Job()
+    job.file(b"f", random.Random(size).randbytes(size))
+    writer = library.write_job(PLACE, header(), source_key="source")
+    write_chunks(writer, job)
+    return ReadBack(writer, cancel=CancelToken()), job
+
+
+def is_data_read(one: Request) -> bool:
+    return one.method == "GET" and "/data/" in one.path
+
+
+def test_a_checksum_that_the_store_keeps_proves_what_was_written(bucket: Bucket, small_parts: int):
+    bucket.proxy.verifies = {"sha256"}
+    writer, job = written(bucket, 3 * PART)
+    writer.publish(header(), job.entries)
+    assert bucket.proxy.count(is_data_read) == 0
+
+
+@pytest.mark.parametrize(("verifies", "size"), [(set(), 3 * PART), ({"sha256"}, PART)])
+def test_what_has_no_checksum_there_is_read_back(
+    bucket: Bucket, small_parts: int, verifies: set[str], size: int
+):
+    bucket.proxy.verifies = verifies  # this server keeps none of an object that is put at once
+    writer, job = written(bucket, size)
+    writer.publish(header(), job.entries)
+    assert bucket.proxy.count(is_data_read) > 0
+
+
+def test_another_checksum_than_that_of_what_was_written_is_none(bucket: Bucket, small_parts: int):
+    bucket.proxy.verifies = {"sha256"}
+    writer, job = written(bucket, 3 * PART)
+    writer.read_back(job.files[0]).close()  # waits until it is put together
+    (key,) = [key for key in bucket.there() if "/data/" in key]
+    bucket.server.client.put_object(Bucket=bucket.name, Key=key, Body=bytes(3 * PART))
+    with pytest.raises(DestinationWrite, match="read back differ"):
+        writer.publish(header(), job.entries)
+
+
+def test_how_many_connections_are_open_is_told(bucket: Bucket):
+    line = bucket.library().probe().line
+    assert line is not None
+    assert line.connections >= 1
+    assert any("verified by reading" in one for one in line.limits)
+
+
+def test_small_files_are_fetched_ahead_many_at_once(bucket: Bucket):
+    library, job = bucket.library(), Job()
+    for number in range(40):
+        job.file(b"f%02d" % number, b"content %d" % number)
+    copy_job(library, job)
+    bucket.proxy.requests.clear()
+    reader = library.read_job(PLACE, 7)
+    assert read_all(reader, job.files[0]) == b"content 0"
+    assert bucket.proxy.count(is_data_read) == 40
+    for entry in job.files[1:]:
+        assert read_all(reader, entry) == job.content[entry.path]
+    assert bucket.proxy.count(is_data_read) == 40, "each once"
+    reader.close()
 
 
 def test_a_line_that_always_flips_publishes_nothing(bucket: Bucket):
