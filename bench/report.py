@@ -100,7 +100,7 @@ def drawing(found: dict[str, Measured]) -> str:
             parts.append(
                 f'<rect x="{LEFT}" y="{y}" width="{width:.0f}" height="{BAR - 3}" fill="{colour}"/>'
             )
-            note = f"{speed:.2f}   {row.cpu_s_per_gib:.2f} CPU s/GiB"
+            note = f"{speed:.2f}, {row.cpu_s_per_gib:.2f} CPU s/GiB"
             parts.append(_text(LEFT + width + 6, y + BAR - 4, note))
             y += BAR
         y += GAP

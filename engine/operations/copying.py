@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from engine.model.states import JobState, Phase
+from engine.model.states import JobState, Phase, StreamState
 from engine.operations.context import JobContext
 from engine.operations.handout import HandOut
 from engine.operations.ordering import OrderQueue
@@ -16,6 +17,7 @@ from engine.operations.routing import Lane, explained, streams_of_work
 from engine.operations.streampool import Seat
 from engine.policy.sharing import Share
 from engine.policy.streams import StreamNumber
+from engine.policy.tuning import Measured, StreamTuner
 from engine.policy.values import RunOptions
 from engine.transfer.cancel import CancelToken
 from engine.transfer.orders import TransferResult
@@ -34,6 +36,20 @@ class Strand:
     seat: Seat
     run: TransferRun | None = None
     task: asyncio.Task[None] | None = None
+    tuner: StreamTuner = field(default_factory=StreamTuner)
+
+    def tune(self, now_s: float) -> None:
+        """Gives the run as many streams as are worth it, of those that it may have."""
+        if self.run is not None:
+            self.run.set_streams(
+                self.tuner.look(_measured(self.run.snapshot(), now_s), self.seat.share.streams)
+            )
+
+    @property
+    def streams(self) -> int:
+        """How many it uses."""
+        share = self.seat.share.streams
+        return share if self.run is None else min(share, self.run.streams)
 
 
 class Copying:
@@ -155,7 +171,9 @@ class Copying:
         for strand in self._strands.values():
             share = strand.seat.share
             if strand.run is not None:
-                if share.streams:
+                if share.streams and self._options.streams is None:
+                    strand.tune(time.monotonic())
+                elif share.streams:
                     strand.run.set_streams(share.streams)
                 else:
                     self.queue.pause(strand.lane, _preempted(share))
@@ -207,14 +225,15 @@ class Copying:
     def _streams(self) -> dict[str, Any]:
         """How many streams, and every limit that keeps them from being more."""
         context, pool = self.context, self.context.pool
-        shares = [strand.seat.share for strand in self._strands.values()]
+        strands = [*self._strands.values()]
+        shares = [strand.seat.share for strand in strands]
         limits = self.queue.routes.limits(context.job_id, self._of_work.streams)
-        why = []
+        why = list(dict.fromkeys(found for s in strands if (found := s.tuner.reason)))
         for resource, sentence in explained(shares, limits, self._of_work, context.job_id):
             is_shared = bool(pool.rivals(context.job_id, resource))
             why.append(f"{sentence}, shared with other jobs" if is_shared else sentence)
         return {
-            "streams": sum(share.streams for share in shares),
+            "streams": sum(strand.streams for strand in strands),
             "streams_limited_by": "; ".join(why) or self._of_work.limited_by,
         }
 
@@ -240,6 +259,15 @@ class Copying:
             async with asyncio.timeout(LOOK_AGAIN_S):
                 await self._woken.wait()
         leave()
+
+
+def _measured(run: RunSnapshot, now_s: float) -> Measured:
+    return Measured(
+        at_s=now_s,
+        bytes_done=run.bytes_done,
+        busy=sum(stream.state is not StreamState.IDLE for stream in run.streams),
+        is_throttled=any(stream.state is StreamState.THROTTLED for stream in run.streams),
+    )
 
 
 def _preempted(share: Share) -> str:
