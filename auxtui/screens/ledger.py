@@ -49,6 +49,8 @@ _ORDERS = {
 
 def _numbers(keys: Iterable[Hashable]) -> list[int]:
     return [key for key in keys if isinstance(key, int)]
+TALL = 32  # lines of a terminal on which the whole of the copy stands above the list
+LEFT_OUT = ("Is", "Takes", "Forecast")
 
 
 class LedgerScreen(ListScreen):
@@ -181,7 +183,10 @@ class LedgerScreen(ListScreen):
         text = f"{number}; {_STATES[self._state][0]} (f); {_ORDERS[self._order]} (,)"
         if self._where.parts:
             text += f"; {fmt.count(self._where.parts, 'more filter')} (F)"
-        facts = [*copy_facts(copy, self.look), ("Shown", Cell(text, Tone.STRONG))]
+        facts = copy_facts(copy, self.look)
+        if self.size.height < TALL:  # the list is what one came for; the copy's node has the rest
+            facts = [fact for fact in facts if fact[0] not in LEFT_OUT]
+        facts.append(("Shown", Cell(text, Tone.STRONG)))
         key = self.table.cursor_key
         line = self.pager.values.get(key) if self.pager and isinstance(key, int) else None
         facts.append(("This one", line_words(line, self.look) if line else Cell("-")))
