@@ -47,7 +47,9 @@ def place_of_target(target: Target) -> Place:
 
 
 def _form(screen: ConsoleScreen, kind: str, **given: Any) -> None:
-    from auxtui.screens.site_form import SiteFormScreen
+    from auxtui.screens.site_form import SiteFormScreen, WindowFormScreen
+
+    make = WindowFormScreen if kind == "window" else SiteFormScreen
 
     def applied(name: str | None) -> None:
         if name is not None:
@@ -55,7 +57,7 @@ def _form(screen: ConsoleScreen, kind: str, **given: Any) -> None:
             screen.flash(f"{kind_word(kind)} {safe(name)} is applied", Tone.OK)
 
     loaded = screen.console.hold_keys()
-    screen.app.push_screen(SiteFormScreen(kind, loaded=loaded, **given), applied)
+    screen.app.push_screen(make(kind, loaded=loaded, **given), applied)
 
 
 def _edit(screen: ConsoleScreen, targets: Targets) -> None:

@@ -49,6 +49,8 @@ _ORDERS = {
 
 def _numbers(keys: Iterable[Hashable]) -> list[int]:
     return [key for key in keys if isinstance(key, int)]
+
+
 TALL = 32  # lines of a terminal on which the whole of the copy stands above the list
 LEFT_OUT = ("Is", "Takes", "Forecast")
 

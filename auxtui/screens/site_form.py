@@ -33,7 +33,7 @@ from auxtui.site_forms import (
 from auxtui.site_key import Document
 from auxtui.site_keys import kind_word
 from auxtui.widgets.facts import Facts
-from engine.model.errors import AuxError, SiteError
+from engine.model.errors import AuxError, SiteError, UsageError
 from engine.model.states import CopyKind
 
 
@@ -89,7 +89,7 @@ class SiteFormScreen(FormScreen[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f3", "toml", show=False, priority=True)]
     DO = "Apply"
-    MORE = (("f3", "Show as TOML", "toml"),)
+    MORE: ClassVar[tuple[tuple[str, str, str], ...]] = (("f3", "Show as TOML", "toml"),)
 
     def __init__(
         self,
@@ -227,6 +227,32 @@ class SiteFormScreen(FormScreen[str]):
             self.say(Cell("what is wrong comes first", Tone.WARN))
             return
         self.app.push_screen(TextScreen("As TOML", toml_facts(self._outcome.text)))
+
+
+class WindowFormScreen(SiteFormScreen):
+    """The form of an operation window; its week can be edited as a grid."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f4", "week", show=False, priority=True)]
+    MORE = (*SiteFormScreen.MORE, ("f4", "Week as a Grid", "week"))
+
+    def action_week(self) -> None:
+        """Edits the periods as a grid."""
+        from auxtui.screens.week_edit import WeekEditScreen
+
+        def edited(periods: str | None) -> None:
+            if periods is not None:
+                self.set_value("do_not_run", periods)
+                self.rejudge()
+
+        if not self.fields:
+            return
+        periods = str(self.values()["do_not_run"])
+        try:
+            screen = WeekEditScreen(periods, glyphs=self.console.look.glyphs)
+        except UsageError as err:
+            self.say(Cell(f"no grid: {error_text(err)}", Tone.WARN))
+            return
+        self.app.push_screen(screen, edited)
 
 
 def toml_facts(text: str) -> list[Fact]:
