@@ -140,8 +140,7 @@ async def _request(
 
 
 def _suspend(screen: ConsoleScreen, targets: Targets) -> None:
-    done = "suspended at the next chunk"
-    task = _request(screen, targets, RequestKind.SUSPEND, {}, done)
+    task = _request(screen, targets, RequestKind.SUSPEND, {}, "suspended")
     begin(screen, f"Suspend {named(targets)}", task)
 
 

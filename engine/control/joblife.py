@@ -21,6 +21,7 @@ from engine.operations.auxcopy import AuxCopy
 from engine.operations.backup import Backup
 from engine.operations.content_restore import ContentRestore
 from engine.operations.context import AttemptEnd, Attempts, JobContext
+from engine.operations.gates import Gates
 from engine.operations.repair import Repair
 from engine.operations.restore import Restore
 from engine.operations.store import Store
@@ -35,6 +36,8 @@ RETRY_DELAYS_S = (
     300.0,
 )  # a short glitch costs seconds, a long one little work
 LOOK_AGAIN_S = 1.0  # how soon a window, a switch or another job's end is noticed
+
+LOOK_ANEW_S = 60.0  # how soon a job that waits for nobody knows what plans again
 
 
 def _restore(context: JobContext, job: JobValue) -> Attempts:
@@ -218,16 +221,16 @@ class JobLife:
         context, now = self.context, self.context.clock()
         return await context.store.read(lambda s: hold_of(s, jobs.load_job(s, context.job_id), now))
 
-    async def _nap(self, seconds: float = LOOK_AGAIN_S) -> None:
-        """Sleeps, unless somebody wakes the job."""
+    async def _nap(self, seconds: float = LOOK_AGAIN_S) -> bool:
+        """Sleeps, unless somebody wakes the job; True when that was so."""
         self.entry.wake.clear()
         if self.context.cancel.is_cancelled:
-            return
+            return True
         try:
             async with asyncio.timeout(seconds):
-                await self.entry.wake.wait()
+                return await self.entry.wake.wait()
         except TimeoutError:
-            return
+            return False
 
     async def _attempt(self, operation: Attempts) -> AttemptEnd:
         context, now = self.context, self.context.clock()
@@ -309,13 +312,23 @@ class JobLife:
             await self.journal.still(job.id, JobState.WAITING, reason)
 
     async def _wait_for(self, state: JobState, reason: str, until: datetime | None) -> None:
-        """Waits until a time has come, or somebody wakes the job."""
+        """Waits until a time has come, windows or activity are others, or somebody wakes the job.
+
+        Args:
+            until: aware; None: nobody knows, so it looks again from time to time.
+        """
         context = self.context
         await self.journal.still(context.job_id, state, reason, until)
+        until = until or context.clock() + timedelta(seconds=LOOK_ANEW_S)
+        before = await self._gates()
         while not context.cancel.is_cancelled:
-            await self._nap()
-            if until is None or context.clock() >= until:
+            is_woken = await self._nap()
+            if is_woken or context.clock() >= until or await self._gates() != before:
                 return
+
+    async def _gates(self) -> Gates:
+        now = self.context.clock()
+        return await self.context.store.read(lambda s: Gates.load(s, now))
 
     async def _pause(self, end: AttemptEnd, delay_s: float, failed: int) -> None:
         """A failed attempt waits before the next, unless somebody wants it now."""

@@ -117,7 +117,7 @@ async def test_suspend_asks_the_service_and_says_its_answer(home, make_console, 
         await sees(pilot, "905")
         await pilot.press("tab", "tab", "s")
 
-        await sees(pilot, "job 905: suspended at the next chunk")
+        await sees(pilot, "job 905: suspended")
         assert door.calls == [(RequestKind.SUSPEND, 905, {})]
 
 

@@ -6,12 +6,13 @@ import tomllib
 
 import pytest
 
-from auxtui.site_forms import Item, fields_of, place_of, table_of
+from auxtui.site_forms import Item, fields_of, place_of, table_of, wrong_field
 from auxtui.site_key import Key
 from auxtui.site_keys import KEYS
 from engine.catalog.home import Home
 from engine.control import frontdoor
-from engine.site.editing import table_at
+from engine.model.errors import SiteError
+from engine.site.editing import SiteEdit, table_at
 from engine.site.reading import read_site
 from engine.site.rendering import rendered
 from tests.console.driving import lacks, screen_text, sees, until
@@ -191,6 +192,41 @@ async def test_a_wrong_value_is_said_at_its_field_and_nothing_changes(site_home,
         await pilot.press("escape", "escape")
         await lacks(pilot, "Selection")
     assert frontdoor.site_document(site_home) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "typed", "said"),
+    [
+        ("window", "do_not_run", "all 00:00-24:00", "never opens"),
+        ("window", "do_not_run", "mon 08:00-12:00; mon 11:00-13:00", "periods 1 and 2 overlap"),
+        ("window", "do_not_run", "mon 08:00-08:00", "no time at all"),
+        ("window", "do_not_run", "sometimes", "is not a period"),
+        ("window", "time_zone", "Europe/Berln", "unknown time zone"),
+        ("schedule", "when", "once at 2020-01-01 10:00", "its last time is past"),
+        ("schedule", "when", "daily at 25:00", "not a time of day"),
+        ("schedule", "time_zone", "Mars/Base", "unknown time zone"),
+        ("copy", "throttle", "mon 08:00-12:00 1MiB/s; mon 09:00-12:00 2MiB/s", "overlap"),
+        ("copy", "defer", "-1d", "not a duration"),
+        ("library", "paths", "there", "is not NAME=PLACE"),
+        ("library", "paths", "store2=/net/vault", "store2"),
+    ],
+)
+def test_bad_input_is_said_at_its_field_and_changes_nothing(site_home, kind, key, typed, said):
+    document = frontdoor.site_document(site_home)
+    place = ITEMS[kind]
+    item = Item(kind=kind, place=place, before=table_at(document, place))
+    values = {field.name: field.value for field in fields_of(item, document)} | {key: typed}
+    filled = table_of(item, values)
+    if filled.wrong:
+        assert said in filled.wrong[key]
+        return
+    edit = SiteEdit(place=filled.place, table=dict(filled.table), before=dict(item.before))
+    with pytest.raises(SiteError) as refused:
+        frontdoor.apply_edit(site_home, edit)
+
+    assert said in refused.value.message
+    assert wrong_field(item, place, refused.value.path, refused.value.message) == key
+    assert frontdoor.site_document(site_home) == document
 
 
 async def test_unsaved_changes_are_asked_about_once(site_home, make_console):

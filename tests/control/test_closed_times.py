@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from engine.control import frontdoor
+from engine.model.states import RequestKind
 from tests.cell import Cell
 from tests.control.test_timetables import MONDAY, at
 
@@ -58,6 +60,40 @@ def test_the_window_of_a_media_agent_may_ignore_that_of_the_commcell(cell: Cell)
     with at(cell, MONDAY.replace(hour=9)):
         cell.scan()
         assert cell.run().state == "completed"
+
+
+@pytest.mark.parametrize("hours", [2, None])
+def test_a_run_that_waits_for_activity_goes_on_when_it_is_switched_on(
+    cell: Cell, hours: int | None
+) -> None:
+    cell.dump("big.dump", 4 << 20)
+    cell.apply()
+    until = None if hours is None else MONDAY + timedelta(hours=hours)
+    with at(cell, MONDAY):
+        cell.scan()
+        job_id = cell.start(throttle_bps=100_000)
+        cell.until(job_id, lambda job: job.bytes_done > 0)
+        frontdoor.switch_activity(cell.home, "clients.db1", on=False, by="t", off_until=until)
+        held = cell.until(job_id, lambda job: job.state == "queued")
+        frontdoor.request(cell.home, RequestKind.THROTTLE, job_id, {"throttle_bps": None}, by="t")
+        frontdoor.switch_activity(cell.home, "clients.db1", on=True, by="t")
+        job = cell.wait(job_id)
+
+    assert "activity is switched off on clients.db1" in held.reason
+    assert (job.state, job.attempts) == ("completed", 2)
+
+
+def test_a_run_that_waits_for_a_window_goes_on_when_the_window_is_taken_away(cell: Cell) -> None:
+    cell.dump("one.dump", 10_000)
+    cell.apply(window("clients.db1"))
+    with at(cell, MONDAY.replace(hour=9)):
+        cell.scan()
+        job_id = cell.start()
+        cell.until(job_id, lambda job: job.state == "queued")
+        cell.apply()
+        job = cell.wait(job_id)
+
+    assert (job.state, job.attempts) == ("completed", 2)
 
 
 @pytest.mark.parametrize(
