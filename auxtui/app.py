@@ -95,6 +95,10 @@ class ConsoleApp(TypingAhead):
     * { scrollbar-color: $tone-muted; scrollbar-background: $panel;
         scrollbar-color-hover: $tone-head; scrollbar-background-hover: $panel;
         scrollbar-color-active: $tone-head; scrollbar-background-active: $panel; }
+    SelectCurrent .arrow { color: $tone-muted; }
+    Select:focus > SelectCurrent { background: $cursor-back; background-tint: $cursor-back 0%; }
+    Select:focus > SelectCurrent Static { color: $cursor-text; }
+    Input:focus { background-tint: $cursor-back 0%; }
     """
 
     def __init__(
