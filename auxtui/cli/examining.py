@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from auxtui import format as fmt
 from auxtui.cli.examining_alerts import examine_alerts
+from auxtui.cli.examining_content import examine_content
 from auxtui.cli.examining_copies import examine_copies, examine_left, examine_neighbours
 from auxtui.cli.times import Times
 from engine.catalog import alarms, config, service_state
@@ -82,6 +83,9 @@ def _catalog(home: Home, catalog: Catalog) -> Iterator[Finding]:
         yield from _library(library, commcell.uuid)
     for subclient in landings:
         yield from _landing(subclient)
+    for subclient in subclients:
+        if subclient.kind is SubclientKind.CONTENT:
+            yield from examine_content(subclient)
     yield from left
     yield from copies
     yield from examine_neighbours(libraries, subclients)
