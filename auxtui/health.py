@@ -16,7 +16,7 @@ from engine.catalog.config_values import ScheduleValue
 from engine.catalog.live_values import Estate, LiveCopy, LiveLibrary, LivePolicy, LiveSubclient
 from engine.catalog.values import JobValue
 from engine.model.errors import AuxError
-from engine.model.states import CopyKind, JobCopyState, JobState, LibraryState
+from engine.model.states import CopyKind, JobCopyState, JobState, LibraryState, SubclientKind
 
 SILENT_S = 30  # a service that has not reported for so long is stuck or dead
 LATE = timedelta(minutes=2)  # a run that is due for longer was not started
@@ -181,7 +181,9 @@ def _of_subclients(subclients: Iterable[LiveSubclient]) -> Iterator[Trouble]:
                 grade=Grade.ERROR,
                 text=f"subclient {safe(sub.client)}/{safe(sub.name)} is offline:"
                 f" {safe(sub.state_reason)}",
-                hint="mount it, then scan (c); nothing is taken for deleted meanwhile",
+                hint="mount it, then scan (c); nothing is taken for deleted meanwhile"
+                if sub.kind == SubclientKind.LANDING
+                else "nothing older of it is aged; when it is right, back it up (B) and believe it",
                 node=("subclient", sub.id),
             )
 
