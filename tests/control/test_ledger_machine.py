@@ -21,7 +21,7 @@ from engine.catalog.values import CopyValue, JobCopyValue
 from engine.catalog.verdicts import apply_verdicts
 from engine.model.errors import UsageError
 from engine.model.states import JobCopyState, Level
-from engine.operations.aging_decision import decide_aging
+from engine.operations.aging_decision import Decision, decide_aging
 from engine.operations.deciding import decide
 from engine.operations.planning import load_scope, plan_run
 from engine.operations.releasing import release
@@ -214,7 +214,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for pair in sorted(going):
             self.check_may_go(pair, before, copies)
         self.check_something_good_stays(going, before)
-        self.check_cycles(going, before)
+        self.check_cycles(decision, before)
         with self.catalog.write() as session:
             for copy_id, job_id in going:
                 ledger.set_state(session, copy_id, job_id, JobCopyState.AGED, now=self.now)
@@ -253,16 +253,18 @@ class LedgerMachine(RuleBasedStateMachine):
             if wanted and good:
                 assert left, f"the last good copy of {job_id}"
 
-    def check_cycles(self, going: set[Pair], before: dict[int, dict[int, JobCopyValue]]) -> None:
-        """No full goes before what depends on it."""
-        for copy_id, job_id in going:
-            full = before[job_id][copy_id]
-            if full.level is not Level.FULL:
-                continue
-            for other_id, lines in before.items():
-                other = lines.get(copy_id)
-                if other is not None and other.cycle == full.cycle and other.state in ON_MEDIA:
-                    assert (copy_id, other_id) in going, "its incremental stays"
+    def check_cycles(self, decision: Decision, before: dict[int, dict[int, JobCopyValue]]) -> None:
+        """Nothing goes before what depends on it: stopped anywhere, nothing is left that needs it."""
+        for one in decision.copies:
+            gone: set[int] = set()
+            for job_id in one.aging:
+                gone.add(job_id)
+                cycle = before[job_id][one.copy.id].cycle
+                for later_id, lines in before.items():
+                    later = lines.get(one.copy.id)
+                    if later is None or later.cycle != cycle or later.state not in ON_MEDIA:
+                        continue
+                    assert later_id <= job_id or later_id in gone, f"{later_id} needs {job_id}"
 
     def is_wanted(self, line: JobCopyValue, before: dict[int, dict[int, JobCopyValue]]) -> bool:
         """By days, cycles, or a pin."""
