@@ -37,7 +37,7 @@ def show_plan(plan: Mapping[str, Any], times: Times) -> None:
     if plan.get("streams"):
         say(f"streams: {plan['streams']}, limited by {plan.get('streams_limited_by', '')}")
     for path in plan.get("paths", ()):
-        say(f"{', '.join(path['copies'])} through MediaAgent {path['reason']}")
+        say(f"{', '.join(path['copies'])} through {path['reason']}")
     if plan.get("expected_seconds") is not None and plan.get("bytes_total"):
         say(
             f"takes about {fmt.duration(plan['expected_seconds'])} at the past rate{_before(plan, times)}"

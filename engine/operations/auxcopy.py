@@ -128,10 +128,12 @@ class AuxCopy:
         return StaticWork(routes, streams_of_work(self.options, len(orders), size_bytes))
 
     async def conclude(self) -> None:
-        """Writes the errors that are final, each with its hint."""
+        """Writes the errors that are final, each with its hint, and how many they are."""
         context, now = self.context, self.context.clock()
+        count = len(self.failures) + len(self.blocked)
 
         def write(session: Any) -> None:
+            jobs.update_job(session, context.job_id, errors=count, backup_jobs_failed=count)
             for (_, backup_job_id), failure in sorted(self.failures.items()):
                 jobs.add_error(
                     session,

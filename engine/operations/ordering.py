@@ -361,7 +361,7 @@ class OrderQueue:
                 (copy_id, order.backup_job_id),
                 LibraryOffline(
                     f"the data path of MediaAgent {who} to {what} is offline: {'; '.join(lost.values())}",
-                    hint="another MediaAgent may reach it: do not ask for this one",
+                    hint="mount or connect it, or run without a source MediaAgent",
                 )
                 if lost
                 else UsageError(

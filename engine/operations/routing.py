@@ -153,10 +153,11 @@ class Routes:
             for (library, agent), reason in self.offline.items()
             if library in needed and agent in self.streams
         ]
-        if not agents:
-            return "; ".join(offline) or f"no MediaAgent reaches {' and '.join(needed)}"
-        first, *others = agents
-        chosen = f"{first}, or {' or '.join(others)} where it has streams free" if others else first
+        chosen = f"no MediaAgent reaches {' and '.join(needed)} now"
+        if agents:
+            first, *others = agents
+            more = f", or {' or '.join(others)} where it has streams free" if others else ""
+            chosen = f"MediaAgent {first}{more}"
         return "; ".join([chosen, *dict.fromkeys(offline)])
 
     def claim(self, lane: Lane, *, job_id: int, priority: int, wanted: int) -> Claim:

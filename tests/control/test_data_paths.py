@@ -7,6 +7,7 @@ from engine.catalog.live import LiveCatalog
 from engine.catalog.live_values import LiveMediaAgent
 from engine.control import frontdoor
 from engine.model.errors import SiteError
+from engine.model.states import RequestKind
 from engine.policy.values import RunOptions
 from tests.cell import Cell
 from tests.control.upkeep import events_of, plan_of, verify
@@ -67,13 +68,31 @@ def test_the_next_data_path_takes_over_when_the_default_one_is_offline(cell: Cel
     cell.scan()
     plan = frontdoor.preview(cell.home, "databases", RunOptions(copies=("wide",)))
     assert [path["media_agents"] for path in plan["paths"]] == [["there"]]
-    assert plan["paths"][0]["reason"].startswith("there; not here: library shared at ")
+    assert plan["paths"][0]["reason"].startswith("MediaAgent there; not here: library shared at ")
     (cell.root / "shared").symlink_to(cell.root / "disk")
     again = cell.run(copies=("wide",))
     assert again.state == "completed"
     assert states(cell, "here")["shared"] == "online"
     assert len(events_of(cell, "path.online")) == 1
     assert plan_of(cell, again.id)["paths"] == plan["paths"]  # as it was known when it began
+
+
+def test_a_path_that_breaks_during_a_run_hands_over_to_the_next_one(cell: Cell) -> None:
+    for number in range(3):
+        cell.dump(f"{number}.dump", 1 << 20)
+    apply_two_ways(cell)
+    (cell.root / "shared").symlink_to(cell.root / "disk")
+    cell.scan()
+    job_id = cell.start(copies=("wide",), streams=1, scalable=False, throttle_bps=100_000)
+    cell.until(job_id, lambda job: job.bytes_done > 0)
+    (cell.root / "shared").unlink()
+    request = {"throttle_bps": None}
+    frontdoor.request(cell.home, RequestKind.THROTTLE, job_id, request, by="test")
+    job = cell.wait(job_id)
+
+    assert (job.state, job.attempts, job.backup_jobs_done) == ("completed", 2, 3)
+    cell.assert_copied("disk", "wide")
+    assert len(events_of(cell, "path.offline")) == 1
 
 
 def test_a_run_that_asks_for_a_media_agent_whose_path_is_offline_says_so(cell: Cell) -> None:
@@ -84,6 +103,7 @@ def test_a_run_that_asks_for_a_media_agent_whose_path_is_offline_says_so(cell: C
 
     assert (job.state, job.exit_code) == ("failed", 75)
     assert "the data path of MediaAgent here to shared is offline" in job.reason
+    assert (job.errors, job.backup_jobs_failed) == (1, 1)
 
 
 def test_a_media_agent_is_offline_when_it_reaches_nothing(cell: Cell) -> None:
