@@ -13,12 +13,16 @@ import os
 import resource
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from bench.harness import peak_memory_bytes
 from engine.library import open_library
-from engine.library.interface import LibraryIdentity, Place
+from engine.library.interface import Library, LibraryIdentity, Place
 from engine.library.landing import LandingReader, fingerprint, walk_entry
+from engine.library.line import jobs_at_once
+from engine.library.sftp.link import hang_up
 from engine.model.entries import ManifestHeader
 from engine.transfer.cancel import CancelToken
 from engine.transfer.orders import OrderDestination, TransferOrder, TransferResult
@@ -44,8 +48,8 @@ HEADER = ManifestHeader(
 PLACE = Place("bench", "copy")
 
 
-def order_for(source: bytes, *targets: str) -> TransferOrder:
-    """Adopts the entry `source` and orders its copy into a new library at each target, path or URL."""
+def order_for(source: bytes, libraries: Sequence[Library], backup_job_id: int = 1) -> TransferOrder:
+    """Adopts the entry `source` and orders its copy into each library."""
     landing, name = os.path.split(source)
     landing_fd = os.open(landing, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -53,39 +57,52 @@ def order_for(source: bytes, *targets: str) -> TransferOrder:
     finally:
         os.close(landing_fd)
     key = fingerprint(entries)
+    header = replace(HEADER, backup_job_id=backup_job_id)
     return TransferOrder(
-        backup_job_id=1,
-        header=HEADER,
+        backup_job_id=backup_job_id,
+        header=header,
         size_bytes=0,
-        open_source=lambda: LandingReader(landing, HEADER, entries, has_digests=False),
+        open_source=lambda: LandingReader(landing, header, entries, has_digests=False),
         destinations=tuple(
-            destination(number, target, key) for number, target in enumerate(targets, 1)
+            OrderDestination(
+                copy_id=number,
+                copy_name=library.name,
+                library=library.name,
+                open_writer=partial(library.write_job, PLACE, header, source_key=key),
+            )
+            for number, library in enumerate(libraries, 1)
         ),
+        at_once=max(map(jobs_at_once, libraries)),
     )
 
 
-def destination(number: int, target: str, key: str) -> OrderDestination:
-    """A copy in a new library."""
+def library_at(target: str, number: int) -> Library:
+    """A new library at a path or URL."""
     name = f"bench-{number}"
     library = open_library(name, target, None, "bench")
     library.initialise(
         LibraryIdentity(uuid=str(uuid.uuid4()), name=name, commcell_id="bench", commcell="bench")
     )
-    return OrderDestination(
-        copy_id=number,
-        copy_name=name,
-        library=name,
-        open_writer=lambda: library.write_job(PLACE, HEADER, source_key=key),
-    )
+    return library
 
 
-async def copy(order: TransferOrder, streams: int) -> None:
-    """Runs one order to its publication.
+def orders_for(
+    source: bytes, libraries: Sequence[Library], *, jobs: bool
+) -> Iterator[TransferOrder]:
+    """One backup job of `source`, or one of each entry in it, into each library."""
+    if not jobs:
+        yield order_for(source, libraries)
+        return
+    for number, name in enumerate(sorted(os.listdir(source)), 1):
+        yield order_for(os.path.join(source, name), libraries, number)
+
+
+async def copy(orders: Iterator[TransferOrder], streams: int) -> None:
+    """Runs orders to their publication.
 
     Raises:
-        AuxError: it was not published.
+        AuxError: one was not published.
     """
-    orders = iter([order])
 
     async def next_order() -> TransferOrder | None:
         return next(orders, None)
@@ -118,9 +135,12 @@ def main() -> None:
     parser.add_argument("source")
     parser.add_argument("targets", nargs="+")
     parser.add_argument("--streams", type=int, default=4)
+    parser.add_argument("--jobs", action="store_true", help="each entry is a backup job")
     given = parser.parse_args()
-    source = os.fsencode(given.source)
-    measured(lambda: asyncio.run(copy(order_for(source, *given.targets), given.streams)))
+    libraries = [library_at(target, number) for number, target in enumerate(given.targets, 1)]
+    hang_up()  # that a library is there already is taken for granted, a connection to it is not
+    orders = orders_for(os.fsencode(given.source), libraries, jobs=given.jobs)
+    measured(lambda: asyncio.run(copy(orders, given.streams)))
 
 
 if __name__ == "__main__":

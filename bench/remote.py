@@ -1,6 +1,7 @@
 """The engine's SFTP library against sftp, scp, rsync and rclone, on loopback and over a long line.
 
-python -m bench.remote               one 2 GiB file and 2,000 files of 64 KiB, at 0 and 50 ms
+python -m bench.remote               one file of 2 GiB, 2,000 files of 64 KiB in one backup job and as many
+                                     backup jobs, at 0 ms; a quarter of it at 50 ms: about 8 minutes
 python -m bench.remote --short       the same in small: only shows that it runs
 
 A server of its own on loopback; the long line is a proxy that delays every byte, so that only the
@@ -21,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -60,11 +62,13 @@ class Far:
     Args:
         keys: directory of the keys.
         port: of the server, or of the long line to it.
+        is_jobs: the engine takes each entry of the source for a backup job.
     """
 
-    def __init__(self, keys: Path, port: int) -> None:
+    def __init__(self, keys: Path, port: int, *, is_jobs: bool = False) -> None:
         self.keys = keys
         self.port = port
+        self.is_jobs = is_jobs
         self.user = getpass.getuser()
         kind, key, *_ = (keys / "host.pub").read_text().split()
         with (keys / "known").open("a") as known:
@@ -81,12 +85,20 @@ class Far:
         )
         return ["-F", "none", *(word for option in given for word in ("-o", option))]
 
-    def programs(self) -> list[Program]:
-        """The engine first: it is the measure."""
-        return [
-            Program(name="auxtui", needs=sys.executable, run=self._engine),
+    def programs(self, *, one_by_one: bool) -> list[Program]:
+        """The engine first: it is the measure.
+
+        Args:
+            one_by_one: with those that copy one file after the other, which takes minutes for
+                many files on a long line.
+        """
+        serial = [
             Program(name="sftp", needs="sftp", run=self._sftp),
             Program(name="scp", needs="scp", run=self._scp),
+        ]
+        return [
+            Program(name="auxtui", needs=sys.executable, run=self._engine),
+            *(serial if one_by_one else ()),
             Program(name="rsync -e ssh", needs="rsync", run=self._rsync),
             Program(name="rclone sftp", needs="rclone", run=self._rclone),
         ]
@@ -96,7 +108,8 @@ class Far:
             f"sftp://{self.user}@127.0.0.1:{self.port}{target}"
             f"?key={self.keys}/client&known_hosts={self.keys}/known"
         )
-        return reported([sys.executable, "-m", "bench.engine_copy", str(source), url])
+        command = [sys.executable, "-m", "bench.engine_copy", str(source), url]
+        return reported([*command, "--jobs"] if self.is_jobs else command)
 
     def _sftp(self, source: Path, target: Path) -> Sample:
         batch = self.keys / "batch"
@@ -168,32 +181,53 @@ def delayed(port: int, round_trip_s: float) -> Iterator[int]:
             proxy.terminate()
 
 
+class Shape(NamedTuple):
+    """A workload, and how it is copied."""
+
+    name: str
+    files: int
+    file_bytes: int
+    is_jobs: bool = False
+    """Each file is a backup job; the other programs copy the files."""
+
+
+def shapes_of(given: argparse.Namespace, milliseconds: int) -> list[Shape]:
+    """The workloads at a round trip: less of them on a long line, where one program takes minutes."""
+    size = 8 * MIB if given.short else int((given.far_gib if milliseconds else given.gib) * GIB)
+    count = 40 if given.short else (given.far_files if milliseconds else given.files)
+    return [
+        Shape(f"one file of {size // MIB} MiB", 1, size),
+        Shape(f"{count} files", count, 65536),
+        Shape(f"{count} backup jobs", count, 65536, is_jobs=True),
+    ]
+
+
 def measure(given: argparse.Namespace, console: Console) -> list[Row]:
     """Makes each workload in turn and compares on it, at each round trip."""
-    size = 8 * MIB if given.short else given.gib * GIB
-    count = 40 if given.short else given.files
-    shapes = [(f"one file of {size // MIB} MiB", 1, int(size)), (f"{count} files", count, 65536)]
     rows: list[Row] = []
     scratch = Path(tempfile.mkdtemp(prefix="auxtui-bench-", dir=given.dir))
     try:
         (scratch / "keys").mkdir()
         with running_server(scratch / "keys") as server:
-            for number, (name, files, file_bytes) in enumerate(shapes, 1):
-                if given.only and number not in given.only:
-                    continue
-                workload = make_workload(scratch / "sources", name, files, file_bytes)
-                for milliseconds in given.round_trip:
+            for milliseconds in given.round_trip:
+                for number, shape in enumerate(shapes_of(given, milliseconds), 1):
+                    if given.only and number not in given.only:
+                        continue
+                    workload = make_workload(
+                        scratch / "sources", shape.name, shape.files, shape.file_bytes
+                    )
                     with delayed(server, milliseconds / 1000) as port:
-                        programs = present(Far(scratch / "keys", port).programs(), console)
+                        far = Far(scratch / "keys", port, is_jobs=shape.is_jobs)
+                        chosen = far.programs(one_by_one=not (milliseconds and shape.files > 1))
                         rows += compare(
                             workload,
-                            programs,
+                            present(chosen, console),
                             scratch,
                             rounds=given.rounds,
                             cache="as it is" if given.short else "warm",
-                            title=f"{name}, {milliseconds} ms",
+                            title=f"{shape.name}, {milliseconds} ms",
                         )
-                shutil.rmtree(workload.source)
+                    shutil.rmtree(workload.source)
     finally:
         shutil.rmtree(scratch)
     show(rows, console)
@@ -206,10 +240,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--short", action="store_true", help="small and once, for a quick check")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each program (default 3)")
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each program (default 2)")
     parser.add_argument("--gib", type=float, default=2, help="size of the large file (default 2)")
     parser.add_argument("--files", type=int, default=2000, help="small files (default 2000)")
-    parser.add_argument("--only", type=int, nargs="+", choices=(1, 2), help="workloads")
+    parser.add_argument("--far-gib", type=float, default=0.5, help="on the long line (default 0.5)")
+    parser.add_argument("--far-files", type=int, default=500, help="there (default 500)")
+    parser.add_argument("--only", type=int, nargs="+", choices=(1, 2, 3), help="workloads")
     parser.add_argument("--round-trip", type=int, nargs="+", default=[0, 50], help="milliseconds")
     parser.add_argument("--dir", help="where to copy (default: the temporary directory)")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")

@@ -30,6 +30,7 @@ def test_the_short_comparison_runs(tmp_path: Path) -> None:
     assert {row["workload"] for row in rows} == {
         "one file of 8 MiB, 5 ms",
         "40 files, 5 ms",
+        "40 backup jobs, 5 ms",
     }
     assert {"auxtui", "sftp"} <= {row["program"] for row in rows}
     assert max(row["rss_mib"] for row in rows if row["program"] == "auxtui") < 300

@@ -73,7 +73,7 @@ class Capabilities:
             )
         elif self.sha256 != "verified":
             lines.append(
-                "the server verifies no checksum: verify copies there (verify_at_write = true)"
+                'the server verifies no checksum: verify copies there (verify = "at-write")'
             )
         return tuple(lines)
 

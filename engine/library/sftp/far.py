@@ -100,15 +100,32 @@ class FarSide:
             paths: each below the one before it, or beside it.
         """
         durable = self.link.known.durable
-        for path, found in zip(paths, await gathered([self.look(p) for p in paths]), strict=True):
+        there = await gathered([self.look(path) for path in paths])
+        for found in there:
+            if found is not None:
+                require_directory(found)
+        missing = [path for path, found in zip(paths, there, strict=True) if found is None]
+        made = await self._made_at_once(missing)
+        for path, found in zip(paths, there, strict=True):
+            if path in made:
+                continue
             if found is None or found.mode & OWN_DIRECTORY_MODE != OWN_DIRECTORY_MODE:
                 await self.make_directory(path)
-            else:
-                require_directory(found)
         unsynced = [path for path in paths if path not in durable]
         above = dict.fromkeys(os.path.dirname(path) for path in unsynced)
         await gathered([self.sync_directory(path) for path in above])
         durable.update(unsynced)
+
+    async def _made_at_once(self, paths: list[bytes]) -> set[bytes]:
+        """Makes directories that nobody has made, each below one before it; those that were made."""
+        session = await self.link.session()
+        if not session.is_openssh:
+            return set()
+        mode = wire.attributes(mode=OWN_DIRECTORY_MODE)
+        replies = await session.replies(*((wire.MKDIR, wire.text(path) + mode) for path in paths))
+        made = {path for path, reply in zip(paths, replies, strict=True) if not reply.is_refusal}
+        self.link.known.durable -= made
+        return made
 
     async def set_attributes(
         self, path: bytes, *, mode: int | None = None, mtime_s: int | None = None

@@ -20,7 +20,7 @@ from engine.library.sftp.address import SftpAddress, parse_address
 from engine.library.sftp.connecting import look_at_key
 from engine.library.sftp.digests import digests_offered
 from engine.library.sftp.far import FarSide, require_directory
-from engine.library.sftp.journaling import downloaded, read_far_journal
+from engine.library.sftp.journaling import downloaded, far_boot_id, read_far_journal
 from engine.library.sftp.link import link_to
 from engine.library.sftp.partial import FarMarker, FarPartial
 from engine.library.sftp.reading import SftpJobReader
@@ -254,7 +254,7 @@ class SftpLibrary:
         checkpoint: Callable[[], None],
     ) -> SftpJobWriter:
         try:
-            await partial.claim()
+            await gathered([partial.claim(), far_boot_id(self.far)])  # which it is asked for once
             await self._finish(partial, header)
             return await start_writer(partial, header, source_key=source_key, checkpoint=checkpoint)
         except BaseException:

@@ -145,6 +145,8 @@ class FarPartial:
             DestinationWrite: another writer is at work on it.
             OSError, LibraryOffline: it cannot be made.
         """
+        await self.far.link.session()
+        self.far.link.expect_data()
         if self._partials in self.far.link.known.places:
             announced = await self._announce()
         else:
