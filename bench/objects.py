@@ -1,107 +1,152 @@
 """An object-store library against `rclone copy`, interleaved, to one endpoint.
 
-`python -m bench.objects URL`: the URL of a library, as in a site file; the keys come from the
-environment (`AWS_ACCESS_KEY_ID` …), which rclone reads too. Says seconds, CPU seconds and peak
-memory of each program; the server's own work is left out.
+python -m bench.objects              a server of its own (moto), which is slower than both: CPU and memory count
+python -m bench.objects URL          the URL of a library, as in a site file; the keys come from the
+                                     environment (AWS_ACCESS_KEY_ID and so on), which rclone reads too
+
+One large file and many small ones in one backup job, about 5 minutes. The server's own work is left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import os
-import resource
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from blake3 import blake3
+from rich.console import Console
 
+from bench.engine_copy import measured
+from bench.harness import (
+    MIB,
+    Program,
+    Row,
+    Sample,
+    Workload,
+    compare,
+    present,
+    reported,
+    show,
+    timed,
+)
 from engine.library.interface import Done, LibraryIdentity, Place
 from engine.library.objects.address import parse_address
 from engine.library.objects.library import ObjectLibrary
 from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader, Metadata, chunk_bytes_for
 from engine.model.names import rel_path
 
-MIB = 1 << 20
 STREAMS = 4
 PIECE_BYTES = 8 * MIB
 BATCH_FILES = 128
 _META = Metadata(mode=0o600, mtime_ns=0, uid=0, gid=0)
 
 
-class Figures(NamedTuple):
-    """One run of one program."""
-
-    seconds: float
-    cpu_s: float
-    rss_mib: float
-
-
 def main() -> None:
-    """Runs the rounds and prints a line for each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url")
-    parser.add_argument("--large-mib", type=int, default=1024)
-    parser.add_argument("--small-files", type=int, default=2000)
+    """Runs the rounds and prints a table for each load."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("url", nargs="?")
+    parser.add_argument("--large-mib", type=int, help="default 1024; 128 with the own server")
+    parser.add_argument("--small-files", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--copy", help=argparse.SUPPRESS)  # the run of one round, in a process
     chosen = parser.parse_args()
     if chosen.copy:
-        copy_once(chosen.url, Path(chosen.copy))
+        measured(lambda: copy_once(chosen.url, Path(chosen.copy)))
         return
-    with tempfile.TemporaryDirectory(dir=_quick()) as name:
-        for load, count, size in (
-            ("large", 1, chosen.large_mib * MIB),
-            ("small", chosen.small_files, 64 * 1024),
-        ):
-            source = Path(name, load)
-            source.mkdir()
-            for number in range(count):
-                fill(source / f"{number:06}", size)
-            for _ in range(chosen.rounds):
-                for program, command in programs(chosen.url, source).items():
-                    figures = measured(command)
-                    if figures is None:
-                        _say(f"{load:6} {program:8} failed")
-                        continue
-                    _say(
-                        f"{load:6} {program:8} {count * size / figures.seconds / 1e6:8.1f} MB/s"
-                        f" {figures.cpu_s:6.2f} CPU s {figures.rss_mib:6.0f} MiB"
-                    )
+    with ExitStack() as held:
+        # moto takes no parts of an older rclone, which puts what is not larger than this at once
+        chosen.large_mib = chosen.large_mib or (1024 if chosen.url else 128)
+        url = chosen.url or held.enter_context(own_server())
+        show(measure(chosen, url, held.enter_context(scratch())), Console())
 
 
-def programs(url: str, source: Path) -> dict[str, list[str]]:
-    """The commands that copy a directory into the bucket."""
+def measure(chosen: argparse.Namespace, url: str, scratch: Path) -> list[Row]:
+    """Makes each load in turn and compares on it."""
+    rows: list[Row] = []
+    for name, count, size in (
+        (f"one file of {chosen.large_mib} MiB", 1, chosen.large_mib * MIB),
+        (f"{chosen.small_files} files of 64 KiB", chosen.small_files, 64 * 1024),
+    ):
+        source = scratch / "source"
+        source.mkdir()
+        for number in range(count):
+            fill(source / f"{number:06}", size)
+        load = Workload(name=name, size_bytes=count * size, files=count, source=source)
+        programs = present(programs_to(url), Console())
+        rows += compare(load, programs, scratch, rounds=chosen.rounds, cache="as it is")
+        shutil.rmtree(source)
+    return rows
+
+
+def programs_to(url: str) -> list[Program]:
+    """What copies a directory into the bucket; the engine is the measure."""
     address = parse_address("bench", url)
-    commands = {"auxtui": [sys.executable, "-m", "bench.objects", url, "--copy", str(source)]}
-    if shutil.which("rclone"):
+
+    def engine(source: Path, _: Path) -> Sample:
+        command = [sys.executable, "-m", "bench.objects", url, "--copy", str(source)]
+        return reported(command)
+
+    def rclone(source: Path, _: Path) -> Sample:
         flags = "--s3-env-auth --s3-no-check-bucket --s3-disable-checksum --no-check-dest"
         remote = f":s3:{address.bucket}/{address.prefix}/rclone-{secrets.token_hex(4)}"
-        commands["rclone"] = [
-            *("rclone", "copy", str(source), remote, *flags.split(), "--transfers", "32"),
-            *("--s3-endpoint", address.endpoint, "--s3-provider", "Other"),
-            *("--s3-upload-concurrency", str(STREAMS), "--s3-chunk-size", "8M"),
-        ]
-    return commands
+        return timed(
+            [
+                *("rclone", "copy", str(source), remote, *flags.split(), "--transfers", "32"),
+                *("--s3-endpoint", address.endpoint, "--s3-provider", "Other"),
+                *("--s3-upload-concurrency", str(STREAMS), "--s3-chunk-size", "8M"),
+            ]
+        )
+
+    return [
+        Program(name="auxtui", needs=sys.executable, run=engine),
+        Program(name="rclone", needs="rclone", run=rclone),
+    ]
 
 
-def measured(command: list[str]) -> Figures | None:
-    """Runs a program to its end; None when it failed."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - began
-    if status:
-        return None
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Figures(seconds, cpu_s, usage.ru_maxrss / 1024)
+@contextmanager
+def own_server() -> Iterator[str]:
+    """A server on loopback with a bucket in it, its keys in the environment; gives the URL."""
+    os.environ |= {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
+    os.environ.pop("AWS_CA_BUNDLE", None)  # with one, rclone refuses to begin; nothing is encrypted
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet) as server:
+        try:
+            while socket.socket().connect_ex(("127.0.0.1", port)):
+                if server.poll() is not None:
+                    raise RuntimeError("moto does not run")
+                time.sleep(0.05)
+            asking = http.client.HTTPConnection("127.0.0.1", port)
+            asking.request("PUT", "/bench")
+            asking.getresponse().read()
+            asking.close()
+            yield f"s3://bench/copies?endpoint=http://127.0.0.1:{port}"
+        finally:
+            server.kill()
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A directory in memory where there is one: the disk is not what is compared."""
+    with tempfile.TemporaryDirectory(dir=_quick()) as name:
+        yield Path(name)
 
 
 def copy_once(url: str, source: Path) -> None:
@@ -158,7 +203,9 @@ def entry_of(path: Path) -> FileEntry:
 def header_of(job_id: int) -> ManifestHeader:
     """A header that says nothing."""
     when = "2026-01-01T00:00:00+00:00"
-    texts = dict.fromkeys(("commcell_id", "commcell", "policy", "client", "subclient"), "bench")
+    texts: dict[str, Any] = dict.fromkeys(
+        ("commcell_id", "commcell", "policy", "client", "subclient"), "bench"
+    )
     return ManifestHeader(
         backup_job_id=job_id,
         level="full",
@@ -180,11 +227,6 @@ def fill(path: Path, size: int) -> None:
 
 def _quick() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - Linux's own
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
