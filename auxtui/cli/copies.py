@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from auxtui import format as fmt
 from auxtui.cli.completing import copy_names
-from auxtui.cli.output import tell, write_json, write_table
+from auxtui.cli.output import tell, write_json_list, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of
 from auxtui.cli.words import found_name, name_of, one_of, policy_and_copy
 from engine.catalog.live_values import LedgerFilter, LiveCopy, LiveJobCopy
@@ -63,25 +64,21 @@ def copies(
     )
     with terms.live() as live:
         chosen = chosen_copies(live, policy, copy)
-        lines = [
+        lines = (
             line
             for each in chosen
-            for line in live.job_copies_page(
-                each.id, where, descending=False, limit=-1 if limit is None else limit
-            )
-        ]
-    if terms.as_json:
-        write_json(
-            {
-                "policy": policy,
-                "copy": copy or None,
-                "copies": _standings(chosen),
-                "job_copies": _documents(lines),
-            }
+            for line in live.job_copies_in_order(each.id, where, limit=limit)
         )
-    else:
-        _show(lines, terms.times())
-        _say_standings(chosen, terms.times())
+        if terms.as_json:
+            write_json_list(
+                {"policy": policy, "copy": copy or None, "copies": _standings(chosen)},
+                "job_copies",
+                _documents(lines),
+            )
+            return
+        shown = list(lines)
+    _show(shown, terms.times())
+    _say_standings(chosen, terms.times())
 
 
 def _span(text: str) -> timedelta:
@@ -127,10 +124,10 @@ def _say_standings(chosen: list[LiveCopy], times: Times) -> None:
         )
 
 
-def _documents(lines: list[LiveJobCopy]) -> list[dict[str, Any]]:
+def _documents(lines: Iterable[LiveJobCopy]) -> Iterator[dict[str, Any]]:
     from engine.catalog.live_documents import job_copy_document
 
-    return [{**job_copy_document(line), "copy": line.copy} for line in lines]
+    return ({**job_copy_document(line), "copy": line.copy} for line in lines)
 
 
 def _show(lines: list[LiveJobCopy], times: Times) -> None:

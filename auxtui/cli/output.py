@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from auxtui.inert import safe
@@ -32,6 +32,22 @@ def write_json(document: object) -> None:
     """The answer as one JSON document."""
     json.dump(document, sys.stdout, indent=2)
     sys.stdout.write("\n")
+
+
+def write_json_list(head: Mapping[str, object], key: str, items: Iterable[object]) -> None:
+    """One JSON document with a list that may be long: an item a line, none kept.
+
+    Args:
+        head: the other members, at least one; they come first.
+        key: of the list.
+        items: written as they come.
+    """
+    sys.stdout.write(f"{json.dumps(head)[:-1]}, {json.dumps(key)}: [")
+    separator = "\n"
+    for item in items:
+        sys.stdout.write(separator + json.dumps(item))
+        separator = ",\n"
+    sys.stdout.write("\n]}\n")
 
 
 def write_text(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from engine.catalog.live_rows import LiveQueries, at, known_at, marks, to_text
 from engine.catalog.live_values import LedgerFilter, LedgerOrder, LiveBackupJob, LiveJobCopy
@@ -29,6 +29,7 @@ FROM backup_job b JOIN subclient s ON s.id = b.subclient_id JOIN client c ON c.i
 JOIN storage_policy p ON p.id = b.policy_id
 """
 
+_AT_ONCE = 1000  # lines of a page of the whole ledger
 _PINS = ("pinned_until", "pinned_at")
 _ORDERS = {
     LedgerOrder.ID: "j.backup_job_id",
@@ -109,6 +110,22 @@ class LedgerQueries(LiveQueries):
         )
         found = self.job_copies_by_id(copy_id, ids)
         return tuple(found[job_id] for job_id in ids if job_id in found)
+
+    def job_copies_in_order(
+        self, copy_id: int, where: LedgerFilter | None = None, *, limit: int | None = None
+    ) -> Iterator[LiveJobCopy]:
+        """The ledger of a copy by id, a page at a time: a million lines take no memory.
+
+        Args:
+            copy_id: the copy.
+            where: which lines; None: all.
+            limit: at most so many; None: all.
+        """
+        ids = self.job_copy_ids(copy_id, where, descending=False, limit=limit)
+        for first in range(0, len(ids), _AT_ONCE):
+            page = ids[first : first + _AT_ONCE]
+            found = self.job_copies_by_id(copy_id, page)
+            yield from (found[job_id] for job_id in page if job_id in found)
 
     def job_copies_count(self, copy_id: int, where: LedgerFilter | None = None) -> int:
         """Number of backup jobs on a copy that match."""

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from engine.catalog import live_ledger
 from engine.catalog.live import LiveCatalog
 from engine.catalog.live_documents import job_copy_document, job_document
 from engine.catalog.live_values import HistoryFilter, LedgerFilter, LedgerOrder
@@ -47,6 +48,18 @@ def test_pages_follow_one_another_in_the_order_of_the_ids(live):
     pages = [live.job_copies_page(2, offset=start, limit=15) for start in range(0, 45, 15)]
     ids = [line.backup_job_id for page in pages for line in page]
     assert ids == list(live.job_copy_ids(2)) == list(range(139, 99, -1))
+
+
+def test_the_whole_ledger_is_read_in_pages(live, monkeypatch):
+    monkeypatch.setattr(live_ledger, "_AT_ONCE", 15)
+
+    lines = list(live.job_copies_in_order(2))
+
+    assert [line.backup_job_id for line in lines] == list(range(100, 140))
+    assert lines == list(reversed(live.job_copies_page(2)))
+    assert len(list(live.job_copies_in_order(2, limit=16))) == 16
+    available = LedgerFilter(states=(JobCopyState.AVAILABLE,))
+    assert {line.state for line in live.job_copies_in_order(2, available)} == {"available"}
 
 
 @pytest.mark.parametrize("order", LedgerOrder)
