@@ -12,8 +12,10 @@ from engine.catalog import tables as t
 
 NOW = datetime(2026, 3, 14, 3, 0, 0, tzinfo=UTC)
 GIB = 1024**3
-HOSTILE = b"[/red]x\x1b]0;owned\x07[@click=app.quit]\xff\n\xe2\x80\xaehi"
-HOSTILE_TEXT = "[/red]x\x1b]0;owned\x07[@click=app.quit]\u202ehi"
+_TAIL = "\u202ehi\u6f22\u5b57\u0301\u0301\U0001f469\u200d\U0001f52c"
+HOSTILE_TEXT = f"[/red]x\x1b]0;owned\x07[@click=app.quit]{_TAIL}"
+HOSTILE = b"[/red]x\x1b]0;owned\x07[@click=app.quit]\xff\n" + _TAIL.encode().ljust(200, b"x")
+"""With what is before it as long as a name may be: markup, escapes, wide, combining, right to left."""
 
 
 def make_catalog(path: Path, *, now: datetime = NOW, hostile: bool = False) -> Path:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from auxtui import actions, columns, frame, present
+from auxtui import actions, columns, frame, present, tree
 from auxtui import format as fmt
 from auxtui.actions import ACTIONS, Target, World
 from auxtui.actions_of_views import ANY
@@ -133,6 +134,47 @@ def test_hostile_names_keep_no_control_character():
     assert "\x1b" not in safe(HOSTILE_TEXT)
     assert "\u202e" not in safe(HOSTILE_TEXT)
     assert "[/red]x" in safe(HOSTILE_TEXT)  # brackets stay as they are
+
+
+NASTY = st.text(
+    st.one_of(
+        st.characters(codec="utf-8"),
+        st.sampled_from("\x1b\x07\n\r\t[]\\\u202e\u200d\u0301\u6f22\U0001f469\x9b"),
+    ),
+    max_size=60,
+)
+
+
+@given(NASTY, st.integers(8, 40))
+def test_folded_text_stays_within_its_width_and_is_inert(text, width):
+    for line in fold(safe(text), width):
+        assert cell_len(line) <= width
+        assert line.isprintable()
+
+
+@settings(deadline=None, max_examples=40)
+@given(text=NASTY)
+def test_rows_of_things_with_any_name_are_inert(samples, text):
+    jobs, lines, estate, _, events = samples
+    look = LOOKS[0]
+    job = replace(jobs[0], policy=text, copies=(text, text), reason=text, initiated_by=text)
+    rows = [
+        present.job_row(job, look),
+        present.history_row(job, look),
+        present.job_copy_row(replace(lines[0], client=text, subclient=text, reason=text), look),
+        present.event_row(replace(events[0], message=text, code=text), look),
+        *present_tree(replace(estate, commcell=text), look),
+    ]
+    for row in rows:
+        assert all(cell.text.isprintable() for cell in row.cells), row
+
+
+def present_tree(estate, look):
+    """The tree of an estate as rows."""
+    return [
+        tree.row(node, unfolded=True, worst={}, glyphs=look.glyphs)
+        for node in tree.nodes(estate, look)
+    ]
 
 
 @given(st.text(), st.integers(0, 30))
