@@ -198,7 +198,7 @@ class Feed:
 
     def _turn(self) -> None:
         if self._live is None:
-            self._live = LiveCatalog(self._path)
+            self._live = _opened(self._path)
         live = self._live
         while not self._questions.empty():
             question = self._questions.get()
@@ -242,6 +242,16 @@ class Feed:
             streams_in_use=live.streams_in_use() if active else {},
             silent_s=silent_s,
         )
+
+
+def _opened(path: Path) -> LiveCatalog:
+    live = LiveCatalog(path)
+    try:
+        live.refuse_other_form()
+    except AuxError:
+        live.close()
+        raise
+    return live
 
 
 async def in_thread(call: Callable[[], T]) -> T:

@@ -93,7 +93,9 @@ def _worst(state: State, look: Look) -> list[Cell]:
     if state.troubles:
         worst = state.troubles[0]
         sign, tone = grade_sign(worst.grade, look.glyphs)
-        return [Cell(f" {sign} {worst.text}", tone)]
+        # Nothing can be shown: what to do now stands here at once.
+        hint = f": {worst.hint}" if state.estate is None and worst.hint else ""
+        return [Cell(f" {sign} {worst.text}{hint}", tone)]
     if state.estate is None:
         return [Cell(" reading the catalog", Tone.MUTED)]
     if not state.estate.policies:

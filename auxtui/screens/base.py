@@ -20,7 +20,7 @@ from auxtui.actions import Action, Target
 from auxtui.feed import Answer, Fresh, Watch
 from auxtui.frame import hint_cells, status_cells, title_cells
 from auxtui.present import Cell, Look, Tone
-from auxtui.widgets.line_table import LineTable
+from auxtui.widgets.line_table import READING, LineTable
 from auxtui.widgets.one_line import OneLine
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 WIDE = 110  # from here on two panes have room
+UNREADABLE = "the catalog cannot be read: ! says what to do"
 UNBOUND = "f24"  # stands for no key, so that the user can give one; no terminal sends it
 WHILE_TYPING = ("go.back", "tab.next", "tab.previous")  # all that is done while a text is typed
 FLASH_S = 8.0  # so long the answer to an action stays in the status line
@@ -177,6 +178,9 @@ class ConsoleScreen(Screen[None]):
         app = self.console
         self.query_one("#title", OneLine).say(*title_cells(self.crumbs(), app.state, self.look))
         self.query_one("#status", OneLine).say(*status_cells(app.state, self.look))
+        waiting = UNREADABLE if app.state.catalog_error else READING
+        for table in self.query(LineTable):
+            table.say_waiting(waiting)
         target, world = self._first_target(), app.world
         chosen = [
             action for action in self.applicable() if not action.disabled_because(target, world)

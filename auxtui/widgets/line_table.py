@@ -25,6 +25,8 @@ from auxtui.glyphs import UNICODE, Glyphs
 from auxtui.present import Cell, Row, Tone
 from auxtui.widgets.toned import Toned
 
+READING = "reading the catalog"
+
 
 class RowSource(Protocol):
     """Rows of a table: all there, or read when they are looked at."""
@@ -125,7 +127,7 @@ class LineTable(Toned, ScrollView, can_focus=True):
     ) -> None:
         """Args:
         columns: what each cell of a row means.
-        empty: said when there are no rows.
+        empty: said when it is known that there are no rows.
         header: show the titles.
         glyphs: for the ellipsis and the mark.
         """
@@ -134,6 +136,8 @@ class LineTable(Toned, ScrollView, can_focus=True):
         self._header = header
         self._glyphs = glyphs
         self.empty = empty
+        self._waiting = READING
+        self._is_known = False
         self.source: RowSource = FixedRows()
         self.cursor = 0
         self.marked: set[Hashable] = set()
@@ -165,6 +169,9 @@ class LineTable(Toned, ScrollView, can_focus=True):
         old, new = self.source, FixedRows(rows)
         if isinstance(old, FixedRows) and [r.key for r in old.rows] == [r.key for r in new.rows]:
             self.source = new
+            if not self._is_known:
+                self._is_known = True
+                self.refresh()
             for place, (before, after) in enumerate(zip(old.rows, new.rows, strict=True)):
                 if before != after:
                     self._refresh_changes(place, before, after)
@@ -175,6 +182,7 @@ class LineTable(Toned, ScrollView, can_focus=True):
         """Shows other rows; the cursor stays on its key, or where it was."""
         key = self.cursor_key
         self.source = source
+        self._is_known = True
         self._wanted = None
         place = source.index_of(key) if key is not None else None
         last = max(0, len(source) - 1)
@@ -197,6 +205,14 @@ class LineTable(Toned, ScrollView, can_focus=True):
         self.scroll_to(y=0, animate=False)
         self.marked = set()
         self.show_source(FixedRows())
+        self._is_known = False
+
+    def say_waiting(self, text: str) -> None:
+        """Says something else while it is not known what the rows are."""
+        if text != self._waiting:
+            self._waiting = text
+            if not self._is_known:
+                self.refresh()
 
     def rows_arrived(self) -> None:
         """Draws rows that were read meanwhile."""
@@ -279,7 +295,8 @@ class LineTable(Toned, ScrollView, can_focus=True):
             return self._header_line(width)
         place = y + self.scroll_offset.y - self.top_lines
         if not len(self.source) and y == self.top_lines:
-            text = fit(f" {self.empty}", width, ellipsis=self._glyphs.ellipsis)
+            said = self.empty if self._is_known else self._waiting
+            text = fit(f" {said}", width, ellipsis=self._glyphs.ellipsis)
             return Strip([Segment(text, self.tone(Tone.MUTED))], width)
         if not 0 <= place < len(self.source):
             return Strip.blank(width, self.plain)

@@ -26,7 +26,7 @@ class TreeTable(LineTable):
     ]
 
     def __init__(self, *, glyphs: Glyphs, id: str) -> None:
-        super().__init__(_COLUMNS, header=False, glyphs=glyphs, empty="reading the catalog", id=id)
+        super().__init__(_COLUMNS, header=False, glyphs=glyphs, id=id)
         self._tree_nodes: tuple[Node, ...] = ()
         self._worst_by_node: Mapping[Key, Trouble] = {}
         self._unfolded: frozenset[Key] = UNFOLDED_AT_START

@@ -22,8 +22,10 @@ from engine.catalog.live_jobs import JobQueries
 from engine.catalog.live_ledger import LedgerQueries
 from engine.catalog.live_rows import at, reading, to_text
 from engine.catalog.live_values import RequestAnswer
+from engine.catalog.revision import HEAD, REVISIONS, VERSION_TABLE
 from engine.catalog.values import ServiceValue
-from engine.model.errors import NotFoundError
+from engine.model.errors import CatalogOutdated, CatalogTooNew, NotFoundError
+from engine.model.names import shown
 from engine.model.states import RequestKind
 
 BUSY_S = 5.0  # as long as a writer of the service may hold the catalog
@@ -92,6 +94,28 @@ class LiveCatalog(EstateQueries, JobQueries, LedgerQueries):
                 )
             row = self._db.execute("PRAGMA data_version").fetchone()
         return int(row[0])
+
+    def refuse_other_form(self) -> None:
+        """Refuses a catalog of another revision; for who stays open, and would show half of it.
+
+        Raises:
+            CatalogOutdated: an older auxtui made it, and nothing has brought it up to date.
+            CatalogTooNew: a newer auxtui made it.
+        """
+        if not self._rows("SELECT 1 FROM sqlite_schema WHERE name = ?", VERSION_TABLE):
+            return
+        found = str(self._rows(f"SELECT version_num FROM {VERSION_TABLE}")[0][0])  # noqa: S608 - a constant
+        if found == HEAD:
+            return
+        if found in REVISIONS:
+            raise CatalogOutdated(
+                f"the catalog is of an older form ({found}, this auxtui needs {HEAD})",
+                hint="stop the older service, then `auxtui doctor` brings it up to date, after a backup",
+            )
+        raise CatalogTooNew(
+            f"the catalog was made by a newer auxtui ({shown(found)}, this one knows up to {HEAD})",
+            hint="use the newer auxtui; nothing was changed",
+        )
 
     def service(self) -> ServiceValue | None:
         """The service as it last reported; None when none ever ran."""

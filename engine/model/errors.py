@@ -105,6 +105,10 @@ class CatalogCorrupt(CatalogError):
     """The catalog is damaged; it is left as it is."""
 
 
+class CatalogOutdated(CatalogError):
+    """The catalog is of an older form, which a reader alone cannot change."""
+
+
 class CatalogTooNew(CatalogError):
     """The catalog was written by a newer auxtui; it is left as it is."""
 

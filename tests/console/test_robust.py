@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
+from engine.catalog.revision import HEAD
 from tests.console.driving import lacks, sees
 
 SCREENS = {
@@ -60,3 +63,34 @@ async def test_a_catalog_that_is_gone_is_said_and_recovered_from(home, make_cons
 
         await lacks(pilot, "the catalog is gone")
         await sees(pilot, text)
+
+
+def state_revision(home, revision):
+    db = sqlite3.connect(home.catalog)
+    with db:
+        db.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num TEXT)")
+        db.execute("DELETE FROM alembic_version")
+        db.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("revision", "text"),
+    [("0001", "of an older form (0001"), ("9999", "made by a newer auxtui (9999")],
+)
+async def test_a_catalog_of_another_form_is_said_until_it_is_right(
+    home, make_console, door, revision, text
+):
+    state_revision(home, revision)
+    app = make_console(home)
+    async with app.run_test(size=(160, 30)) as pilot:
+        await sees(pilot, text, "auxtui doctor" if revision == "0001" else "use the newer auxtui")
+        await lacks(pilot, "Storage Policies", "no job is running", "reading the catalog")
+        await sees(pilot, "the catalog cannot be read: ! says what to do")
+        await pilot.press("2")
+        await sees(pilot, text)
+
+        state_revision(home, HEAD)
+
+        await sees(pilot, "Job controller", "905")
+        assert door.calls == []
