@@ -122,5 +122,5 @@ class LocalClock:
         return text
 
     def minute_text(self, at: float) -> str:
-        """Local date and minute of an instant (seconds since the epoch), as 2026-01-02 14:05."""
-        return datetime.fromtimestamp(at, self.zone).strftime("%Y-%m-%d %H:%M")
+        """Local date and minute of an instant (seconds since the epoch), as `told` tells it."""
+        return f"{datetime.fromtimestamp(at, self.zone):%Y-%m-%d %H:%M} {self.zone.key}"

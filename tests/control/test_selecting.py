@@ -88,7 +88,7 @@ def test_deferral_counts_from_availability_on_the_source_and_a_chain_never_copie
         cell.run()
         deferred = cell.ledger("chosen")[b"01-05.dump"]
         assert (deferred.state, copied(cell, "offsite")) == ("deferred", ["01-05"])
-        assert "not eligible before 2026-03-12 09:00" in deferred.reason
+        assert "not eligible before 2026-03-12 09:00 UTC (" in deferred.reason
         clock.set(copied_at.replace(day=12, hour=8, minute=59))
         cell.run()
         assert copied(cell) == []

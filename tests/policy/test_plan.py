@@ -85,7 +85,7 @@ def said(rules, one, **options):
             {"decision": "do_not_copy", "decided_by": "anna", "decided_at": at("2026-03-01 10:05")},
             SKIPPED,
             S.DO_NOT_COPY,
-            "do not copy: decided by anna on 2026-03-01 10:05",
+            "do not copy: decided by anna on 2026-03-01 10:05 UTC",
         ),
         (
             {"decision": "do_not_copy"},
@@ -181,7 +181,7 @@ def test_deferral_counts_from_availability_on_the_source():
     assert said(copy, waiting) == (
         SKIPPED,
         S.DEFERRED,
-        "not eligible before 2026-03-11 10:00 (deferred 7 days from its availability on primary)",
+        "not eligible before 2026-03-11 10:00 UTC (deferred 7 days from its availability on primary)",
     )
     assert judged(copy, line(source_available_at=NOW - 7 * DAY)).verdict is TAKEN
     assert judged(copy, line(source_available_at=NOW - 7 * DAY + 1)).verdict is SKIPPED

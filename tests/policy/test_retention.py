@@ -51,7 +51,7 @@ def aged(jobs, rules, now=NOW, **options):
 def test_days_are_counted_from_completion():
     assert said([held(1, 30), held(2, 29.5)], MONTH) == {
         1: (True, "older than 30d"),
-        2: (False, "kept until 2026-03-11 00:00 (30d)"),
+        2: (False, "kept until 2026-03-11 00:00 UTC (30d)"),
     }
 
 
@@ -108,7 +108,7 @@ def test_a_full_stays_without_its_incrementals_under_an_extended_rule():
 
     verdicts = said(jobs, rules)
 
-    assert verdicts[1] == (False, "monthly full, kept until 2026-11-30 12:00 (1y)")
+    assert verdicts[1] == (False, "monthly full, kept until 2026-11-30 12:00 UTC (1y)")
     assert verdicts[2][0]
     assert not verdicts[3][0]
 
@@ -149,7 +149,7 @@ def test_pins():
 
     assert said(jobs, MONTH) == {
         1: (False, "kept for good by anna"),
-        2: (False, "kept by anna until 2027-01-01 10:00"),
+        2: (False, "kept by anna until 2027-01-01 10:00 UTC"),
         3: (True, "older than 30d"),
     }
 

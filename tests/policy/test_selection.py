@@ -103,7 +103,7 @@ def test_last_is_known_when_the_period_is_over():
     open_month = verdicts(copy, lines, now=at("2026-03-31 21:00"), zone="Europe/Berlin")
 
     assert open_month[1].reason == "not chosen: monthly (last full of the month)"
-    assert open_month[2].reason == "not yet known: the period ends 2026-04-01 00:00"
+    assert open_month[2].reason == "not yet known: the period ends 2026-04-01 00:00 Europe/Berlin"
     assert open_month[2].verdict is Verdict.SKIPPED
     assert open_month[2].state is S.DEFERRED
     assert taken(copy, lines, now=at("2026-03-31 22:00"), zone="Europe/Berlin") == [2]

@@ -62,7 +62,7 @@ def test_local_clock_shows_what_the_zone_says(zone, at):
 
     assert clock.offset_s(at) == exact.utcoffset().total_seconds()
     assert clock.date_text(at) == f"{exact:%Y-%m-%d}"
-    assert clock.minute_text(at) == f"{exact:%Y-%m-%d %H:%M}"
+    assert clock.minute_text(at) == f"{exact:%Y-%m-%d %H:%M} {zone}"
 
 
 @given(data=st.data(), zone=st.sampled_from(ZONES))
