@@ -57,7 +57,7 @@ class Archiving:
         self._cancel = cancel
         self._throttle = throttle
         self._progress = progress
-        self._pool = DaemonThreads("backup")
+        self._pool = DaemonThreads("backup", is_bulk=True)
         self._local = threading.local()
         self._buffers: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         for _ in range(threads + 1):

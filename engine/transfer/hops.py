@@ -33,7 +33,7 @@ class Hops:
     """
 
     def __init__(self, cancel: CancelToken, *, grace_s: float = GRACE_S) -> None:
-        self.threads = DaemonThreads("transfer")
+        self.threads = DaemonThreads("transfer", is_bulk=True)
         self.has_abandoned = False
         self._grace_s = grace_s
         loop = asyncio.get_running_loop()

@@ -13,6 +13,8 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from engine.transfer.io_priority import lower_io_priority
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -25,10 +27,12 @@ class DaemonThreads(Executor):
 
     Args:
         name: prefix of the threads' names.
+        is_bulk: they move data, with low I/O priority.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_bulk: bool = False) -> None:
         self._name = name
+        self._is_bulk = is_bulk
         self._lock = threading.Lock()
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._idle = 0
@@ -56,6 +60,8 @@ class DaemonThreads(Executor):
                 self._calls.put(None)
 
     def _serve(self) -> None:
+        if self._is_bulk:
+            lower_io_priority()
         while (call := self._calls.get()) is not None:
             call()
             del call  # the thread must not keep buffers alive while it idles

@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from engine.model.errors import Cancelled, SourceRead
 from engine.model.names import rel_path
-from engine.transfer.buffers import Buffers
+from engine.transfer.buffers import BUFFERS_PER_STREAM, Buffers
 from engine.transfer.cancel import CancelToken
 from engine.transfer.flow import FileRead, Lane, Pace, Sink, Span, flow_range
 from engine.transfer.threads import DaemonThreads
@@ -81,6 +81,29 @@ def test_a_sink_that_fails_holds_nobody_up():
         flow.run([fail, collecting(other)])
 
     assert len(other) == 11
+
+
+def test_a_sink_that_stalls_holds_the_other_up_only_once_the_buffers_are_full():
+    flow = Flow()
+    full, go_on = threading.Event(), threading.Event()
+    quick: list[tuple[int, bytes]] = []
+    slow: list[tuple[int, bytes]] = []
+
+    def seen() -> None:
+        if len(quick) == BUFFERS_PER_STREAM:
+            full.set()
+
+    def stall() -> None:
+        if len(slow) == 1:  # it got the first piece, and hangs with it
+            assert full.wait(60), "the other sink did not get what the buffers hold"
+            assert len(quick) == BUFFERS_PER_STREAM
+            go_on.set()
+
+    flow.run([collecting(slow, stall), collecting(quick, seen)])
+
+    assert go_on.is_set()
+    assert quick == slow
+    assert len(quick) == 11
 
 
 def test_a_source_that_fails_ends_the_flow():

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from engine.transfer.io_priority import LOW, io_priority
 from engine.transfer.threads import DaemonThreads
 
 
@@ -50,3 +51,31 @@ def test_a_process_ends_although_a_thread_hangs():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
 
     assert run.stdout == b"end\n"
+
+
+def test_threads_that_move_data_have_low_io_priority_and_no_others():
+    before = io_priority()
+    if before is None or before >> 13:
+        pytest.skip("NOT PROVEN HERE: no I/O priorities, or one was chosen for this process")
+    bulk, plain = DaemonThreads("bulk", is_bulk=True), DaemonThreads("plain")
+
+    found = [threads.submit(io_priority).result(timeout=30) for threads in (bulk, plain)]
+
+    assert found == [LOW, before]
+    assert io_priority() == before
+    for threads in (bulk, plain):
+        threads.shutdown()
+
+
+def test_an_io_priority_that_was_chosen_stays():
+    chosen = 3 << 13  # idle
+    script = (
+        "from engine.transfer import io_priority as p; n = p._CALLS[p.platform.machine()][0];"
+        f"p._libc.syscall(n, 1, 0, {chosen}); p.lower_io_priority(); print(p.io_priority())"
+    )
+    if io_priority() is None:
+        pytest.skip("NOT PROVEN HERE: no I/O priorities")
+
+    run = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE)
+
+    assert int(run.stdout) == chosen
