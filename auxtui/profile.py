@@ -62,11 +62,9 @@ def set_terminal_profile(environ: MutableMapping[str, str] | None = None) -> Pro
         wanted |= _SLOW
     for name, value in wanted.items():
         variables.setdefault(name, value)
-    for name in (
-        "COLUMNS",
-        "LINES",
-    ):  # some shells export the size of the start; it would never change
-        variables.pop(name, None)
+    if "TEXTUAL_DRIVER" not in variables:  # a browser says its size by them
+        for name in ("COLUMNS", "LINES"):  # some shells export the size of the start for good
+            variables.pop(name, None)
     return profile
 
 

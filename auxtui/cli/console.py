@@ -75,7 +75,8 @@ def open_console(home: Home, settings: Mapping[str, str | None]) -> int:
     Raises:
         UsageError: there is no terminal.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if not (is_terminal or "TEXTUAL_DRIVER" in os.environ):  # that is `textual serve`
         raise UsageError(
             "the console needs a terminal",
             hint="auxtui --help lists the commands, auxtui jobs --json suits programs",
