@@ -16,7 +16,7 @@ INITIATIONS = (
     (SCRIPT, "save as script: a file, no job"),
 )
 ALERT_TIMES = (
-    ("ends, however", JobAlert.ENDS.value),
+    ("ends, however it does", JobAlert.ENDS.value),
     ("ends with errors, fails or is killed", JobAlert.ERRORS.value),
     ("fails", JobAlert.FAILS.value),
 )
@@ -224,6 +224,6 @@ FIELDS = (
         tab=ADVANCED,
         kind="choice",
         help="Alert: errors are a failure, a kill, or an end with errors.",
-        default="ends, however",
+        default="ends, however it does",
     ),
 )

@@ -92,6 +92,15 @@ def show_record(record: JobRecord, times: Times, limits: Mapping[str, int]) -> N
         say(error_line(error))
 
 
+def _alert(job: JobValue) -> str:
+    """Who is told of this job, and when."""
+    from auxtui.run_fields import ALERT_TIMES
+
+    words = {when: text for text, when in ALERT_TIMES}
+    name = str(job.options.get("alert", ""))
+    return f"{name}, when it {words[job.options['alert_when']]}" if name else ""
+
+
 def _what(job: JobValue, times: Times) -> list[tuple[str, Any]]:
     return [
         ("job", job.id),
@@ -104,6 +113,7 @@ def _what(job: JobValue, times: Times) -> list[tuple[str, Any]]:
         ("until", times.named(job.until)),
         ("priority", job.priority),
         ("description", job.description),
+        ("alert", _alert(job)),
         ("initiated by", job.initiated_by),
         ("created", times.named(job.created_at)),
         ("started", times.named(job.started_at)),
