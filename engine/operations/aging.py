@@ -29,6 +29,7 @@ from engine.operations.aging_decision import (
 )
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.holders import HolderLook, find_holders
+from engine.operations.indexes import forget_indexes, indexed_jobs
 from engine.operations.jobcopies import Located, Locator
 from engine.operations.planning import load_scope
 from engine.operations.probing import probe_one
@@ -36,6 +37,7 @@ from engine.policy.alerting import AlertKind
 from engine.policy.durations import format_size
 
 AT_ONCE = 100  # job copies between two decisions: what is owed or pinned meanwhile stays
+OVER = frozenset({JobCopyState.AGED, JobCopyState.DO_NOT_COPY})
 INTENT, AGED = "aging", "aged"
 Cycle = tuple[int, int, int]
 """Copy, subclient, and number of the cycle there."""
@@ -73,6 +75,7 @@ class DataAging:
                 break
             await self._age_all(going[:AT_ONCE])
             decisions = await self._decide(record=False)
+        await self._forget_indexes()
         if self._is_stopped():
             return AttemptEnd(kind="cancelled", reason=self.context.cancel.reason)
         return await self._end(decisions)
@@ -85,6 +88,23 @@ class DataAging:
                 break
             if _cycle(one) not in stays and not await self._age(one):
                 stays.add(_cycle(one))
+
+    async def _forget_indexes(self) -> None:
+        """Indexes of backups that no copy has any more, nor will have; the ledger remembers them.
+
+        What the ledger does not know yet is a backup that is being published.
+        """
+        home = self.context.home
+        here = await aiofiles.os.wrap(indexed_jobs)(home)
+
+        def read(session: Session) -> list[int]:
+            states = {
+                job_id: {line.state for line in ledger.copies_of(session, job_id)}
+                for job_id in here
+            }
+            return [job_id for job_id, found in states.items() if found and found <= OVER]
+
+        await aiofiles.os.wrap(forget_indexes)(home, await self.context.store.read(read))
 
     def _is_stopped(self) -> bool:
         return self.context.cancel.is_cancelled

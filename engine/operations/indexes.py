@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from typing import BinaryIO, cast
 
 from blake3 import blake3
@@ -38,6 +39,18 @@ def open_index(home: Home, backup_job_id: int) -> IndexFile | None:
         index.close()
         return None
     return index
+
+
+def indexed_jobs(home: Home) -> list[int]:
+    """The backup jobs whose indexes are here."""
+    names = [name.removesuffix(".index") for name in os.listdir(home.indexes)]
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def forget_indexes(home: Home, backup_jobs: Iterable[int]) -> None:
+    """Removes indexes; one that is missed is fetched from a copy again."""
+    for backup_job_id in backup_jobs:
+        home.index(backup_job_id).unlink(missing_ok=True)
 
 
 def new_index_file(home: Home, backup_job_id: int) -> BinaryIO:

@@ -11,14 +11,18 @@ import pytest
 from engine.library.interface import Place
 from engine.library.local import LocalLibrary
 from engine.model.errors import DestinationWrite
+from engine.operations.indexes import indexed_jobs
+from tests.control import backups
 from tests.control.backups import BackupCell
 from tests.control.upkeep import age, errors_of, serving
+
+BRIEF = 'retain = "1d"\nretain_cycles = 1'
 
 
 @pytest.fixture
 def cell(tmp_path: Path) -> Iterator[BackupCell]:
     made = BackupCell(tmp_path / "cell")
-    made.configure(primary='retain = "1d"\nretain_cycles = 1')
+    made.configure(primary=BRIEF)
     yield made
     made.close()
 
@@ -81,3 +85,22 @@ def test_what_cannot_be_removed_keeps_what_it_depends_on(
     assert again.state == "completed"
     assert removals.asked[len(asked) :] == ids[fails::-1]
     assert there(cell, ids) == [False, False, False, True]
+
+
+def test_the_index_goes_with_the_last_copy_and_the_ledger_remembers(
+    cell: BackupCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = two_cycles(cell)
+    elsewhere = 'library = "vault"\n'
+    brief = f'{elsewhere}retain = "60d"\nretain_cycles = 1\n'
+    monkeypatch.setattr(backups, "SITE", backups.SITE.replace(elsewhere, brief))
+    cell.configure(primary=BRIEF, extra='retain = "1d"\nretain_cycles = 1')
+    with serving(cell, datetime.now(UTC) + timedelta(days=30)) as clock:
+        age(cell)
+        held = indexed_jobs(cell.home)
+        clock.set(datetime.now(UTC) + timedelta(days=90))
+        age(cell)
+
+    assert held == ids
+    assert indexed_jobs(cell.home) == ids[3:]
+    assert {line.state for line in cell.lines(ids[0]).values()} == {"aged"}
