@@ -125,7 +125,7 @@ def test_the_last_good_one_is_kept_for_a_copy_that_has_it_damaged(cell: Cell) ->
     with serving(cell, later(10)):
         cell.scan()
         verify(cell, copy="second")
-        job = age(cell)
+        job = age(cell, confirm=True)  # so that it is not the fuse that keeps it
         repaired = cell.wait(
             frontdoor.repair(
                 cell.home,
