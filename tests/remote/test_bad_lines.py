@@ -277,3 +277,24 @@ def test_bits_that_flip_on_the_media_are_found_over_the_line(sshd: Sshd, root: P
 
     assert read_all(reader, job.files[0]) != job.content[b"large"]
     reader.close()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("round_trip_s", [0.025, 0.1])
+def test_a_long_line_copies_and_gives_back(
+    sshd: Sshd, line: BadLine, root: Path, round_trip_s: float
+) -> None:
+    line.delay_s = round_trip_s / 2
+    library = library_at(sshd, root, line.port)
+    library.initialise(IDENTITY)
+    job = sample_job()
+    job.file(b"large", random.Random(1).randbytes(LARGE), chunk=8 * MIB)
+
+    copy_job(library, job)
+
+    check_copy(library, job)
+    probe = library.probe()
+    assert probe.line is not None
+    assert probe.line.latency_s is not None
+    assert probe.line.latency_s >= round_trip_s
+    assert probe.line.connections > 1, "one more for each that the line is longer"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from tests.faults.conftest import nursery, seed
 from tests.faults.estate import Estate
 from tests.faults.services import Nursery, Service
-from tests.faults.test_crash import assert_worth_it, kill_rounds
+from tests.faults.test_crash import assert_worth_it, kill_rounds, proven_everywhere
 from tests.remote.sshd import Sshd, running_sshd
 
 __all__ = ["nursery", "seed"]  # fixtures
@@ -33,7 +35,8 @@ class FarEstate(Estate):
     """Its files have times in whole seconds, as SFTP keeps them."""
 
     def start(self, **stage: Any) -> Service:
-        return super().start(retry_delays_s=[0.3], **stage)
+        # a server takes its time to come back on a busy host; three retries must outlast that
+        return super().start(retry_delays_s=[0.3, 2.0, 8.0], **stage)
 
     def add_some(self, numbers: random.Random, *, chunks: int = 16) -> None:
         super().add_some(numbers, chunks=chunks)
@@ -55,22 +58,30 @@ def estate(tmp_path: Path, nursery: Nursery, server: Sshd) -> Iterator[Estate]:
 
 
 class Killer(threading.Thread):
-    """Kills a server at random moments and starts it again."""
+    """Kills a server at random moments and starts it again, from the first proof on."""
 
-    def __init__(self, server: Sshd, numbers: random.Random, most: int) -> None:
+    def __init__(self, server: Sshd, estate: Estate, numbers: random.Random, most: int) -> None:
         super().__init__()
         self._server = server
+        self._estate = estate
         self._numbers = numbers
         self._most = most
         self._is_over = threading.Event()
         self.kills = 0
 
     def run(self) -> None:
+        while not self._has_begun() and not self._is_over.wait(0.05):
+            continue
         while self.kills < self._most and not self._is_over.wait(self._numbers.uniform(0.2, 3)):
             self._server.kill()
             self._is_over.wait(self._numbers.uniform(0, 0.2))
             self._server.start()
             self.kills += 1
+
+    def _has_begun(self) -> bool:
+        with suppress(sqlite3.Error):  # before there is a catalog
+            return bool(proven_everywhere(self._estate))
+        return False
 
     def stop(self) -> None:
         self._is_over.set()
@@ -82,7 +93,7 @@ def test_the_service_is_killed(estate: Estate, seed: int) -> None:
 
 
 def test_service_and_server_are_killed(estate: Estate, server: Sshd, seed: int) -> None:
-    killer = Killer(server, random.Random(seed + 1), most=3)
+    killer = Killer(server, estate, random.Random(seed + 1), most=3)
     killer.start()
     try:
         assert_worth_it(kill_rounds(estate, random.Random(seed), ROUNDS))
@@ -94,7 +105,7 @@ def test_service_and_server_are_killed(estate: Estate, server: Sshd, seed: int) 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_service_and_server_are_killed_many_times(estate: Estate, server: Sshd, seed: int) -> None:
-    killer = Killer(server, random.Random(seed + 2), most=30)
+    killer = Killer(server, estate, random.Random(seed + 2), most=30)
     killer.start()
     try:
         assert_worth_it(kill_rounds(estate, random.Random(seed), 50))
