@@ -31,7 +31,7 @@ class BackupJobScreen(ListScreen):
         col.Column(title="State", width=18),
         col.Column(title="Chunks", width=9, right=True, rank=2),
         col.Column(title="Copied", width=16, rank=1),
-        col.Column(title="Reason and next step", width=20, flex=3),
+        col.Column(title="Reason and next step", width=20, wish=28, flex=3),
     )
     EMPTY = "no copy has heard of this backup job yet"
     ABOUT = (
