@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from textual import on
+
 from auxtui import columns as col
 from auxtui import format as fmt
 from auxtui.actions import Target
@@ -84,7 +86,6 @@ class BackupJobScreen(ListScreen):
                 [("Backup job", Cell(f"there is no backup job {self._backup_job_id}", Tone.BAD))]
             )
             return
-        self.facts.show(self._facts(job, lines))
         known = {line.copy_id for line in lines}
         rows = [self._row(line) for line in lines]
         estate = self.console.state.estate
@@ -104,6 +105,13 @@ class BackupJobScreen(ListScreen):
                 if copy.policy_id == job.policy_id and copy.id not in known
             ]
         self.table.show_rows(rows)
+        here = self.table.cursor_row  # a column may be too narrow for a reason; here it never is
+        why = [(f"Why, on {here.cells[0].text}", here.cells[-1])] if here else []
+        self.facts.show([*self._facts(job, lines), *why])
+
+    @on(LineTable.Highlighted)
+    def _other_copy(self) -> None:
+        self._draw()
 
     def _facts(self, job: LiveBackupJob, lines: Sequence[LiveJobCopy]) -> list[Fact]:
         there = sum(line.state == JobCopyState.AVAILABLE for line in lines)

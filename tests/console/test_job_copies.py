@@ -208,3 +208,15 @@ async def test_the_ledger_tells_more_of_the_row_under_the_cursor(home, make_cons
         await sees(pilot, "This one", "139: ")
         await pilot.press("j")
         await sees(pilot, "138: ")
+
+
+async def test_the_whole_reason_stands_above_a_narrow_list(home, make_console):
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*["down"] * 4, "right", "down", "down", "b")
+        await sees(pilot, "40 backup jobs")
+        await pilot.press("w")
+        await sees(pilot, "on every copy")
+        await pilot.press("end")
+        await sees(pilot, "Why, on monthly", "no run has looked at it for this copy yet; the")
