@@ -61,7 +61,7 @@ _EMPTY = {
     "Progress": "no backup job has ended in this run yet",
     "Streams": "no stream is at work: the job is not running",
     "Media": "the copies of this job are not there any more",
-    "Plan": "this job has no plan: only auxiliary copies have one",
+    "Plan": "no plan is kept of this job: an auxiliary copy has one from its first attempt on",
     "Attempts": "no attempt has started yet",
     "Events": "nothing has happened yet",
     "Errors": "no errors",

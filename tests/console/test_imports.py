@@ -15,6 +15,8 @@ assert "textual" not in sys.modules
 from auxtui.app import ConsoleApp
 from engine.catalog.home import Home
 
+ConsoleApp._warm_up = lambda self: None  # it comes by a timer, after the first screen
+
 async def main():
     app = ConsoleApp(Home(Path(sys.argv[1])), is_alive=lambda: True)
     async with app.run_test(size=(80, 24)) as pilot:
