@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from auxtui import format as fmt
 from auxtui.action_values import Action, Confirm, Target, World, about, named, values_of
 from auxtui.proven import torn_bytes
-from engine.catalog.values import JobValue
+from engine.catalog.running_values import JobValue
 from engine.model.states import JobState, Operation
 
 JOB = frozenset({"job"})

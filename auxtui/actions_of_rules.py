@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from auxtui.action_values import Action, Target, World, about, named
 from auxtui.nodes import node_name
-from engine.catalog.config_values import ScheduleValue
+from engine.catalog.rule_values import ScheduleValue
 
 SCHEDULE = frozenset({"schedule"})
 SWITCHABLE = frozenset({"commcell", "agent", "client", "subclient"})

@@ -8,7 +8,7 @@ from auxtui import format as fmt
 from auxtui.action_values import Target
 from auxtui.inert import safe
 from auxtui.present import Cell, Fact, Look, Row, Tone
-from engine.catalog.config_values import AlertValue
+from engine.catalog.rule_values import AlertValue
 from engine.catalog.watch_values import AlarmValue, AlertMessageValue
 from engine.model.errors import UsageError
 

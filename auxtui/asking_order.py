@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.catalog.values import JobValue
+from engine.catalog.running_values import JobValue
 from engine.model.states import JobState, RequestKind
 
 

@@ -41,7 +41,6 @@ from auxtui.rule_rows import (
     window_row,
 )
 from auxtui.trend import standing_facts
-from engine.catalog.config_values import ScheduleValue, WindowValue
 from engine.catalog.live_values import (
     Estate,
     LiveClient,
@@ -51,6 +50,7 @@ from engine.catalog.live_values import (
     LivePolicy,
     LiveSubclient,
 )
+from engine.catalog.rule_values import ScheduleValue, WindowValue
 from engine.catalog.watch_values import AlarmValue
 from engine.model.encoding import encoding_of
 from engine.model.states import CopyKind, JobCopyState, JobState, SubclientKind

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from engine.catalog.values import JobValue, ServiceValue
+from engine.catalog.running_values import JobValue, ServiceValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

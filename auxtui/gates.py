@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from engine.catalog.config_values import ActivityValue, WindowValue
 from engine.catalog.live import LiveCatalog
+from engine.catalog.rule_values import ActivityValue, WindowValue
 from engine.model.states import Operation
 
 if TYPE_CHECKING:

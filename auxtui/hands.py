@@ -24,9 +24,9 @@ from auxtui.hands_of_site import SITE_HANDS
 from auxtui.inert import safe
 from auxtui.nodes import node_name
 from auxtui.present import Tone
-from engine.catalog.config_values import WindowValue
 from engine.catalog.live_values import LiveClient, LiveCopy, LiveSubclient
-from engine.catalog.values import JobValue
+from engine.catalog.rule_values import WindowValue
+from engine.catalog.running_values import JobValue
 from engine.model.errors import AuxError, UsageError
 from engine.model.states import RequestKind
 

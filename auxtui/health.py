@@ -12,9 +12,9 @@ from auxtui.feed_values import Pulse
 from auxtui.gates import Gate
 from auxtui.inert import safe
 from auxtui.nodes import keys_by_node, node_words
-from engine.catalog.config_values import ScheduleValue
 from engine.catalog.live_values import Estate, LiveCopy, LiveLibrary, LivePolicy, LiveSubclient
-from engine.catalog.values import JobValue
+from engine.catalog.rule_values import ScheduleValue
+from engine.catalog.running_values import JobValue
 from engine.model.errors import AuxError
 from engine.model.states import CopyKind, JobCopyState, JobState, LibraryState, SubclientKind
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from auxtui.inert import safe
 from auxtui.present import Cell, Fact, Look, Tone
-from engine.catalog.config_values import ScheduleValue
+from engine.catalog.rule_values import ScheduleValue
 from engine.model.errors import UsageError
 
 if TYPE_CHECKING:

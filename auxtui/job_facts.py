@@ -22,7 +22,7 @@ from auxtui.present import (
     target_of,
 )
 from engine.catalog.live_values import Estate, LiveItem
-from engine.catalog.values import AttemptValue, JobErrorValue, JobValue, RateSampleValue
+from engine.catalog.running_values import AttemptValue, JobErrorValue, JobValue, RateSampleValue
 from engine.model.states import JobState, Operation
 
 PLOT_CELLS = 40

@@ -12,7 +12,7 @@ from auxtui import format as fmt
 from auxtui.glyphs import UNICODE, Glyphs
 from auxtui.inert import safe
 from engine.catalog.live_values import LiveCopy, LiveJobCopy, LiveLibrary
-from engine.catalog.values import EventValue, JobValue, StreamValue
+from engine.catalog.running_values import EventValue, JobValue, StreamValue
 from engine.model.names import shown
 from engine.model.states import JobCopyState, JobState, LibraryState, Operation, StreamState
 

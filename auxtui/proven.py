@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.catalog.values import JobValue
+from engine.catalog.running_values import JobValue
 from engine.model.states import JobState, Operation
 
 

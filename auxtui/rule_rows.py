@@ -8,8 +8,8 @@ from auxtui.gates import Gate
 from auxtui.inert import safe
 from auxtui.nodes import node_name, node_words
 from auxtui.present import OPERATIONS, Cell, Fact, Look, Row, Tone, library_state
-from engine.catalog.config_values import ScheduleValue, WindowValue
 from engine.catalog.live_values import Estate, LiveMediaAgent
+from engine.catalog.rule_values import ScheduleValue, WindowValue
 from engine.model.states import Operation
 
 LATE_S = 120  # a run that is due for longer has not been started: nothing starts it

@@ -8,7 +8,7 @@ from auxtui.actions import Target
 from auxtui.contents import find
 from auxtui.inert import safe
 from engine.catalog.live_values import Estate, LiveBackupJob, LiveJobCopy
-from engine.catalog.values import JobValue
+from engine.catalog.running_values import JobValue
 
 
 def job_target(job_id: int, job: JobValue | None) -> Target:

@@ -15,7 +15,7 @@ from auxtui.moments import HINT, after, moment_of
 from engine.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from engine.catalog.values import ActivityValue
+    from engine.catalog.rule_values import ActivityValue
 
 app = typer.Typer(
     rich_markup_mode=None,

@@ -15,7 +15,7 @@ from engine.model.states import ACTIVE_JOB_STATES, JobState, RequestKind
 
 if TYPE_CHECKING:
     from engine.catalog.live import LiveCatalog
-    from engine.catalog.values import JobValue
+    from engine.catalog.running_values import JobValue
 
 # What can be asked of a job in a state; asking the others would only be refused.
 _STATES = {

@@ -24,7 +24,8 @@ from engine.catalog.faults import newest_backup
 from engine.catalog.home import Home
 from engine.catalog.opening import Catalog, open_catalog
 from engine.catalog.refusing import refuse_to_replace
-from engine.catalog.values import Finding, LibraryValue, ServiceValue, SubclientValue
+from engine.catalog.running_values import ServiceValue
+from engine.catalog.values import Finding, LibraryValue, SubclientValue
 from engine.control.lock import is_held
 from engine.library import open_library
 from engine.library.age import load_identities

@@ -12,7 +12,8 @@ from auxtui.cli.plans import summary, totals
 from auxtui.cli.times import Times
 from auxtui.cli.waiting import error_line
 from engine.catalog.live_documents import iso, job_document
-from engine.catalog.values import AttemptValue, JobErrorValue, JobValue
+from engine.catalog.running_values import JobValue
+from engine.catalog.values import AttemptValue, JobErrorValue
 from engine.model.states import Operation
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from auxtui.cli.terms import HomeOption, JsonOption, terms_of
 from auxtui.cli.times import Times
 from auxtui.cli.words import name_of, one_of
 from engine.catalog.live_values import HistoryFilter
-from engine.catalog.values import JobValue
+from engine.catalog.running_values import JobValue
 from engine.model.errors import UsageError
 from engine.model.states import JobState, Operation
 from engine.policy.durations import parse_duration

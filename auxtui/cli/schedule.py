@@ -16,7 +16,7 @@ from auxtui.cli.words import found_name, name_of
 from engine.model.errors import EXIT_FAILED, EXIT_OK
 
 if TYPE_CHECKING:
-    from engine.catalog.values import ScheduleValue
+    from engine.catalog.rule_values import ScheduleValue
 
 SHOWN_RUNS = 5
 

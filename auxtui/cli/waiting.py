@@ -22,7 +22,8 @@ from engine.model.states import JobState
 
 if TYPE_CHECKING:
     from auxtui.cli.terms import Terms
-    from engine.catalog.values import JobErrorValue, JobValue
+    from engine.catalog.running_values import JobValue
+    from engine.catalog.values import JobErrorValue
 
 POLL_S = 0.1
 TEN_PERCENT = 10

@@ -11,7 +11,7 @@ from auxtui.cli.job import JobId
 from auxtui.cli.output import say, tell
 from auxtui.cli.terms import HomeOption, terms_of
 from auxtui.cli.waiting import exit_code_of, follow, job_line
-from engine.catalog.values import JobValue
+from engine.catalog.running_values import JobValue
 from engine.model.errors import EXIT_TRY_LATER
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

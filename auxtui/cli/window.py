@@ -16,7 +16,7 @@ from engine.model.errors import EXIT_FAILED
 from engine.model.states import Operation
 
 if TYPE_CHECKING:
-    from engine.catalog.values import WindowValue
+    from engine.catalog.rule_values import WindowValue
     from engine.control.clearance import Clearance
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ from auxtui.cli.output import say, write_json, write_table
 from auxtui.demo.place import Place
 from auxtui.demo.site_text import POLICIES
 from engine.catalog.live_documents import job_document
-from engine.catalog.values import JobValue
+from engine.catalog.running_values import JobValue
 from engine.control import frontdoor
 from engine.policy.values import RunOptions
 

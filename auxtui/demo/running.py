@@ -13,7 +13,7 @@ from auxtui.demo.material import Material, make_another_image
 from auxtui.demo.outcome import report, ways_on
 from auxtui.demo.place import Place
 from auxtui.demo.site_text import POLICIES
-from engine.catalog.values import JobValue
+from engine.catalog.running_values import JobValue
 from engine.control import frontdoor
 from engine.control.lock import is_held
 from engine.model.errors import EXIT_TRY_LATER, UsageError

@@ -12,7 +12,7 @@ from auxtui.feed import Answer, Fresh, Watch
 from auxtui.inert import safe
 from auxtui.present import Cell, Look, Tone, event_row
 from auxtui.screens.list_screen import ListScreen
-from engine.catalog.values import EventValue
+from engine.catalog.running_values import EventValue
 from engine.model.states import Severity
 
 _SEVERITIES: tuple[tuple[str, tuple[Severity, ...]], ...] = (

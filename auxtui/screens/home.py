@@ -33,9 +33,9 @@ from auxtui.targets import (
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.tree_table import TreeTable
-from engine.catalog.config_values import ScheduleValue
 from engine.catalog.live_values import Estate, HistoryFilter, LiveBackupJob
-from engine.catalog.values import JobValue
+from engine.catalog.rule_values import ScheduleValue
+from engine.catalog.running_values import JobValue
 
 JOB_LINES = 5  # at most so many jobs at the bottom; the job controller has them all
 NO_JOBS = "no job is running; r on a policy or copy runs an auxiliary copy"

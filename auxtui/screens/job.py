@@ -35,14 +35,8 @@ from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.tab_strip import TabStrip
 from engine.catalog.live import LiveCatalog
 from engine.catalog.live_values import LiveItem
-from engine.catalog.values import (
-    AttemptValue,
-    EventValue,
-    JobErrorValue,
-    JobValue,
-    RateSampleValue,
-    StreamValue,
-)
+from engine.catalog.running_values import EventValue, JobValue, StreamValue
+from engine.catalog.values import AttemptValue, JobErrorValue, RateSampleValue
 
 TABS = ("General", "Progress", "Streams", "Media", "Plan", "Attempts", "Events", "Errors")
 PLAN_ASKED = "plan"

@@ -12,7 +12,7 @@ from auxtui.actions import Target
 from auxtui.present import Cell, Fact, Tone, job_row, word
 from auxtui.screens.list_screen import ListScreen
 from auxtui.targets import job_targets
-from engine.catalog.values import JobValue
+from engine.catalog.running_values import JobValue
 from engine.model.states import JobState
 
 _SEVERITY = ("failed", "pending", "completed_with_errors", "interrupted", "suspended", "waiting",

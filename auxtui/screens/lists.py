@@ -6,8 +6,8 @@ from auxtui import format as fmt
 from auxtui.paging import Pager
 from auxtui.present import Cell, Look, Row, Tone, history_row, job_copy_row
 from auxtui.widgets.line_table import LineTable
-from engine.catalog.config_values import ScheduleValue
 from engine.catalog.live_values import HistoryFilter, LedgerFilter, LedgerOrder, LiveBackupJob
+from engine.catalog.rule_values import ScheduleValue
 from engine.model.names import shown
 
 

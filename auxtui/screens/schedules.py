@@ -21,7 +21,7 @@ from auxtui.screens.base import ConsoleScreen
 from auxtui.targets import node_target
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
-from engine.catalog.config_values import ScheduleValue, WindowValue
+from engine.catalog.rule_values import ScheduleValue, WindowValue
 
 
 class SchedulesScreen(ConsoleScreen):

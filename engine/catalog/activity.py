@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select
 from sqlmodel import Session
 
-from engine.catalog.config_values import ActivityValue
 from engine.catalog.rows import ACTIVITY, connection_of, read_all, upsert
+from engine.catalog.rule_values import ActivityValue
 
 
 def switched_off(s: Session, now: datetime) -> list[ActivityValue]:

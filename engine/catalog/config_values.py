@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.model.encoding import Encoding, encoding_of
-from engine.model.states import CopyKind, Level, LibraryState, Operation, SubclientKind
+from engine.model.states import CopyKind, Level, LibraryState, SubclientKind
 
 JsonObject = dict[str, Any]
 
@@ -178,57 +178,3 @@ class SubclientValue:
     def full_name(self) -> str:
         """`client/subclient`, as in the site file and on the command line."""
         return f"{self.client}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowValue:
-    """When operations must not run, and on which nodes."""
-
-    id: int
-    name: str
-    on_nodes: tuple[str, ...]
-    operations: tuple[str, ...]
-    do_not_run: tuple[JsonObject, ...]
-    time_zone: str
-    let_running_jobs_finish: bool
-    do_not_submit: bool
-    """Scheduled runs are skipped while it is in force; others are queued."""
-    ignore_higher_levels: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleValue:
-    """When an operation starts by itself."""
-
-    id: int
-    name: str
-    operation: Operation
-    policy_id: int | None
-    spec: str
-    time_zone: str
-    enabled: bool
-    start_missed: bool
-    options: JsonObject
-    next_run_at: datetime | None
-    last_run_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActivityValue:
-    """A node on which operations are switched off."""
-
-    node: str
-    off_until: datetime | None
-    by: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertValue:
-    """What is told to whom."""
-
-    id: int
-    name: str
-    on_events: tuple[str, ...]
-    to: str
-    options: JsonObject

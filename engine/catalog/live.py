@@ -23,7 +23,7 @@ from engine.catalog.live_ledger import LedgerQueries
 from engine.catalog.live_rows import at, reading, to_text
 from engine.catalog.live_values import RequestAnswer
 from engine.catalog.revision import HEAD, REVISIONS, VERSION_TABLE
-from engine.catalog.values import ServiceValue
+from engine.catalog.running_values import ServiceValue
 from engine.model.errors import CatalogOutdated, CatalogTooNew, NotFoundError
 from engine.model.names import shown
 from engine.model.states import RequestKind

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.catalog.live_values import LiveJobCopy
-from engine.catalog.values import JobErrorValue, JobValue
+from engine.catalog.running_values import JobErrorValue, JobValue
 from engine.catalog.watch_values import AlarmValue, AlertMessageValue, CopyStanding
 from engine.model.encoding import encoding_from_text
 from engine.model.names import shown

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.catalog.live_rows import LiveQueries, at, known_at, marks, to_text
 from engine.catalog.live_values import HistoryFilter, LiveItem
-from engine.catalog.values import (
+from engine.catalog.running_values import (
     AttemptValue,
     EventValue,
     JobErrorValue,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from engine.catalog.config_values import ActivityValue, ScheduleValue, WindowValue
 from engine.catalog.live_rows import LiveQueries, at, known_at
+from engine.catalog.rule_values import ActivityValue, ScheduleValue, WindowValue
 from engine.model.states import Operation
 
 

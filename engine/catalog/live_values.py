@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from engine.catalog.config_values import ActivityValue, ScheduleValue, WindowValue
+from engine.catalog.rule_values import ActivityValue, ScheduleValue, WindowValue
 from engine.catalog.watch_values import CopyStanding
 from engine.model.states import JobCopyState, JobState, LibraryState
 

@@ -7,8 +7,8 @@ import sqlite3
 from datetime import datetime
 from typing import Any
 
-from engine.catalog.config_values import AlertValue
 from engine.catalog.live_rows import LiveQueries, at, known_at, to_text
+from engine.catalog.rule_values import AlertValue
 from engine.catalog.watch_values import AlarmValue, AlertMessageValue, CopySample, CopyStanding
 
 _STANDING = (

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 from sqlmodel import Session
 
-from engine.catalog.config_values import ScheduleValue
 from engine.catalog.rows import SCHEDULE, connection_of, read_one
+from engine.catalog.rule_values import ScheduleValue
 from engine.model.errors import NotFoundError
 from engine.model.states import Operation
 

@@ -29,7 +29,8 @@ print([name for name in sys.argv[2:] if name in sys.modules])
 HEAVY = (
     *("sqlmodel", "sqlalchemy", "pydantic", "alembic", "typer", "plotext", "textual_plotext"),
     *("asyncssh", "aiobotocore", "botocore", "pyrage", "zstandard", "blake3", "prometheus_client"),
-    *("engine.policy.values", "engine.model.entries", "auxtui.hands", "auxtui.screens.form"),
+    *("engine.policy.values", "engine.catalog.values", "engine.catalog.config_values"),
+    *("engine.model.entries", "auxtui.hands", "auxtui.screens.form"),
     *("textual.widgets._data_table", "textual.widgets._markdown"),
 )
 
