@@ -38,7 +38,9 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 demo: $(VENV)/.runtime
 	@$(BIN)/auxtui demo --dir $(DEMO_DIR)
 
+# Hundreds of services are started: none shall have to compile what it imports, wherever bytecode is not written by itself.
 test: $(VENV)/.dev
+	@$(BIN)/python -m compileall -q auxtui engine tests bench
 	@$(PYTEST) -n 2 --dist worksteal
 
 lint: $(VENV)/.dev

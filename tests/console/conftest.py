@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import _wait
 
 from auxtui.profile import set_terminal_profile
 
@@ -236,6 +237,15 @@ class RecordingDoor(Site):
     def browse(self, wanted: Wanted, path: bytes) -> Sequence[frontdoor.BrowseEntry]:
         self._call("browse", wanted, path)
         return TREE[path]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_looks() -> Iterator[None]:
+    """A pilot looks four times as often whether the console is idle: keys are most of what these tests wait for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_wait, "SLEEP_GRANULARITY", 1 / 200)
+        patch.setattr(_wait, "SLEEP_IDLE", 1 / 4000)
+        yield
 
 
 @pytest.fixture

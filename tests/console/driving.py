@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.pilot import Pilot
 
 from auxtui.app import ConsoleApp
@@ -35,20 +35,32 @@ async def sees(pilot: Pilot[None], *texts: str) -> None:
     """Waits until all these texts are on the screen."""
     app = pilot.app
     assert isinstance(app, ConsoleApp)
-    await until(
-        pilot,
-        lambda: app.screen.is_mounted and all(text in screen_text(app) for text in texts),
-        f"seen {texts}",
-    )
+
+    def is_there() -> bool:
+        if not app.screen.is_mounted:
+            return False
+        shown = screen_text(app)  # drawn once for all texts
+        return all(text in shown for text in texts)
+
+    await until(pilot, is_there, f"seen {texts}")
 
 
 async def lacks(pilot: Pilot[None], *texts: str) -> None:
     """Waits until none of these texts is on the screen."""
     app = pilot.app
     assert isinstance(app, ConsoleApp)
-    await until(
-        pilot, lambda: not any(text in screen_text(app) for text in texts), f"free of {texts}"
-    )
+
+    def is_gone() -> bool:
+        shown = screen_text(app)
+        return not any(text in shown for text in texts)
+
+    await until(pilot, is_gone, f"free of {texts}")
+
+
+async def paste(pilot: Pilot[None], text: str) -> None:
+    """Pastes into the field that has the focus: many times as quick as keys, where keys are not what is tested."""
+    pilot.app.post_message(Paste(text))
+    await pilot.pause()
 
 
 def type_ahead(app: ConsoleApp, *keys: str) -> None:

@@ -9,7 +9,7 @@ from engine.catalog.home import Home
 from engine.control import frontdoor
 from engine.site.editing import text_of
 from engine.site.reading import read_site
-from tests.console.driving import sees, until
+from tests.console.driving import paste, sees, until
 
 
 def test_the_site_file_of_the_guide_is_right_for_any_host_name():
@@ -28,7 +28,9 @@ async def test_from_nothing_to_the_plan_of_the_first_run(tmp_path, make_console,
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "First steps", "1 Backups lie in")
         assert not home.path.exists()
-        await pilot.press(*f"{tmp_path}/land", "tab", *"*.dump", "tab", "tab", *f"{tmp_path}/vault")
+        await paste(pilot, f"{tmp_path}/land")
+        await pilot.press("tab", *"*.dump", "tab", "tab")
+        await paste(pilot, f"{tmp_path}/vault")
         await pilot.press("f2")
 
         await sees(pilot, "backups / Run Auxiliary Copy", "all active copies (1)")
@@ -45,7 +47,10 @@ async def test_the_guide_says_what_is_wrong_at_the_field_and_makes_nothing(tmp_p
         await sees(pilot, "First steps")
         await pilot.press("f2")
         await sees(pilot, "give a directory that begins with /")
-        await pilot.press(*f"{tmp_path}", "tab", "tab", "tab", *f"{tmp_path}/vault", "f2")
+        await paste(pilot, f"{tmp_path}")
+        await pilot.press("tab", "tab", "tab")
+        await paste(pilot, f"{tmp_path}/vault")
+        await pilot.press("f2")
         await sees(pilot, 'has inside it the library "library1"')
         assert app.screen.focused.id == "field-landing"
         await pilot.press("escape", "escape")

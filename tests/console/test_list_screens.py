@@ -2,13 +2,26 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from pathlib import Path
+
+import pytest
 
 from auxtui.widgets.line_table import LineTable
+from engine.catalog.home import Home
 from engine.model.states import RequestKind
 from tests.console.driving import lacks, screen_text, sees, until
 from tests.console.sample_catalog import grow_ledger
 
 LEDGER = ["j", "j", "j", "j", "l", "j", "j", "b"]  # to the synchronous copy, then its backup jobs
+
+
+@pytest.fixture(scope="module")
+def large_home(tmp_path_factory: pytest.TempPathFactory, sample_files: dict[bool, bytes]) -> Home:
+    """A copy of 100,000 backup jobs, made once: nobody writes to it."""
+    folder: Path = tmp_path_factory.mktemp("large")
+    (folder / "catalog.db").write_bytes(sample_files[False])
+    grow_ledger(folder / "catalog.db", rows=100_000)
+    return Home(folder)
 
 
 async def test_job_controller_lists_totals_and_filters(home, make_console):
@@ -109,9 +122,8 @@ async def test_why_is_it_not_there_shows_every_copy(home, make_console):
         await sees(pilot, "40 backup jobs")
 
 
-async def test_ledger_of_100_000_opens_at_once_and_pages(home, make_console):
-    grow_ledger(home.catalog, rows=100_000)
-    app = make_console(home)
+async def test_ledger_of_100_000_opens_at_once_and_pages(large_home, make_console):
+    app = make_console(large_home)
     async with app.run_test(size=(120, 40)) as pilot:
         await sees(pilot, "Storage Policies")
         await pilot.press(*LEDGER)
@@ -127,9 +139,8 @@ async def test_ledger_of_100_000_opens_at_once_and_pages(home, make_console):
         assert table.cursor_key == 100  # the cursor stays on its backup job
 
 
-async def test_key_is_handled_at_once_while_a_large_ledger_is_open(home, make_console):
-    grow_ledger(home.catalog, rows=100_000)
-    app = make_console(home)
+async def test_key_is_handled_at_once_while_a_large_ledger_is_open(large_home, make_console):
+    app = make_console(large_home)
     async with app.run_test(size=(120, 40)) as pilot:
         await sees(pilot, "Storage Policies")
         await pilot.press(*LEDGER)
@@ -212,9 +223,8 @@ async def test_a_number_in_the_palette_is_a_backup_job_and_why_it_is_not_there(h
         await sees(pilot, "backup job 101", "on every copy", "Available on")
 
 
-async def test_100_000_marked_rows_cost_no_key_a_pause(home, make_console, door):
-    grow_ledger(home.catalog, rows=100_000)
-    app = make_console(home)
+async def test_100_000_marked_rows_cost_no_key_a_pause(large_home, make_console, door):
+    app = make_console(large_home)
     async with app.run_test(size=(120, 40)) as pilot:
         await sees(pilot, "Storage Policies")
         await pilot.press(*LEDGER)

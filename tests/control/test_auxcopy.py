@@ -105,11 +105,12 @@ def test_killed_service_continues_from_the_journal(cell: Cell) -> None:
     cell.dump("big.dump", 160 << 20)
     cell.apply()
     cell.scan()
-    job_id = cell.start(throttle_bps=25 << 20)
+    job_id = cell.start(throttle_bps=32 << 20)
     cell.until(job_id, lambda job: job.bytes_done > 70 << 20)
 
     cell.kill9()
     frontdoor.ensure_service(cell.home)
+    frontdoor.request(cell.home, RequestKind.THROTTLE, job_id, {"throttle_bps": None}, by="test")
     job = cell.wait(job_id)
 
     assert job.state == "completed"
@@ -121,7 +122,7 @@ def test_kill_ends_the_job_and_a_later_run_reuses_its_chunks(cell: Cell) -> None
     cell.dump("big.dump", 160 << 20)
     cell.apply()
     cell.scan()
-    job_id = cell.start(throttle_bps=25 << 20)
+    job_id = cell.start(throttle_bps=32 << 20)
     cell.until(job_id, lambda job: job.bytes_done > 70 << 20)
 
     frontdoor.request(cell.home, RequestKind.KILL, job_id, {}, by="test")

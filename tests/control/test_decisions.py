@@ -74,7 +74,7 @@ def test_a_replacement_goes_on_after_a_crash_and_the_old_one_stays_until_then(ce
     cell.scan()
     cell.run()
     decide(cell, b"big.dump", "recopy")
-    job_id = cell.start(throttle_bps=25 << 20)
+    job_id = cell.start(throttle_bps=32 << 20)
     cell.until(job_id, lambda job: job.bytes_done > 70 << 20)
 
     cell.kill9()

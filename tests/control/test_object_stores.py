@@ -181,7 +181,7 @@ def test_a_store_that_is_away_makes_the_job_wait_and_nobody_else(cloud: Cloud) -
     with serving(cloud.cell):
         cloud.cell.scan()
         cloud.store.client.delete_object(Bucket=cloud.bucket, Key="copies/auxtui-library.json")
-        job = cloud.cell.run()
+        job = cloud.cell.run(retries=1)
 
     assert job.state == "completed_with_errors"
     assert {line.state.value for line in cloud.cell.ledger().values()} == {"available"}

@@ -110,7 +110,7 @@ def test_marked_bad_by_hand_is_repaired_too(cell: Cell) -> None:
 
 
 def test_a_killed_service_goes_on_with_the_repair(cell: Cell) -> None:
-    cell.dump("big.dump", 128 << 20)
+    cell.dump("big.dump", 96 << 20)
     cell.apply()
     with serving(cell):
         cell.scan()
@@ -120,10 +120,12 @@ def test_a_killed_service_goes_on_with_the_repair(cell: Cell) -> None:
         verify(cell)
     job_id = frontdoor.repair(cell.home, "databases", "offsite", [backup_job_id], by="test")
     frontdoor.request(
-        cell.home, RequestKind.THROTTLE, job_id, {"throttle_bps": 40 << 20}, by="test"
+        cell.home, RequestKind.THROTTLE, job_id, {"throttle_bps": 24 << 20}, by="test"
     )
-    cell.until(job_id, lambda job: job.state == "completed" or job.bytes_done > 64 << 20)
+    cell.until(job_id, lambda job: job.state == "completed" or job.bytes_done > 40 << 20)
     cell.kill9()
+    frontdoor.ensure_service(cell.home)
+    frontdoor.request(cell.home, RequestKind.THROTTLE, job_id, {"throttle_bps": None}, by="test")
     job = cell.wait(job_id)
 
     assert job.state == "completed"
