@@ -6,14 +6,13 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import time
 import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.harness import Sample
+from bench.harness import Sample, peak_memory_bytes
 from engine.catalog.home import Home
 from engine.catalog.values import SubclientValue
 from engine.library.interface import LibraryIdentity, Place
@@ -125,7 +124,7 @@ def main() -> None:
     sample = Sample(
         seconds=time.monotonic() - began_s,
         cpu_s=time.process_time() - cpu_s,
-        rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        rss_bytes=peak_memory_bytes("self"),
     )
     print(json.dumps(asdict(sample)))
 

@@ -180,8 +180,7 @@ def entry_of(record: dict[str, Any]) -> IndexEntry:
             to = rel_path(member_bytes(record, "to"))
         elif kind == SYMLINK:
             to = member_bytes(record, "target")
-        major, minor = record.get("device", (0, 0))
-        pairs = record.get("xattrs", ())
+        device, pairs = record.get("device"), record.get("xattrs")
         segments = record.get("segments")
         return IndexEntry(
             path,
@@ -196,9 +195,11 @@ def entry_of(record: dict[str, Any]) -> IndexEntry:
             _count(record["job"]),
             _count(record.get("at", 0)),
             to,
-            tuple((_decoded(name), _decoded(value)) for name, value in pairs),
+            ()
+            if pairs is None
+            else tuple((_decoded(name), _decoded(value)) for name, value in pairs),
             None if segments is None else _segments(segments, _count(record["size"])),
-            (_count(major), _count(minor)),
+            (0, 0) if device is None else _numbers(device),
             bool(record.get("unsure", False)),
         )
     except (KeyError, TypeError, ValueError, binascii.Error) as err:
@@ -236,17 +237,21 @@ def _segments(rows: list[Any], size: int) -> tuple[Segment, ...]:
     return tuple(found)
 
 
+def _numbers(device: list[Any]) -> tuple[int, int]:
+    major, minor = device
+    return _count(major), _count(minor)
+
+
 def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if type(value) is not int:  # not a bool either
         raise ValueError(f"{value!r} is not a whole number")
     return value
 
 
 def _count(value: object) -> int:
-    number = _whole(value)
-    if number < 0:
-        raise ValueError(f"{number} is below 0")
-    return number
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is not a whole number from 0 on")
+    return value
 
 
 def member_text(key: str, value: bytes) -> str:

@@ -212,14 +212,23 @@ class Parents:
         root: descriptor of the directory that the paths start from; stays the caller's.
         make: makes what is missing, as directories of our own.
         made: is told each directory (its path, empty for the root) that got a new name in it.
+        is_still: nobody makes anything meanwhile: a directory that is missing is not looked for
+            again for its next entry.
     """
 
     def __init__(
-        self, root: int, *, make: bool = False, made: Callable[[bytes], None] | None = None
+        self,
+        root: int,
+        *,
+        make: bool = False,
+        made: Callable[[bytes], None] | None = None,
+        is_still: bool = False,
     ) -> None:
         self._root = root
         self._make = make
         self._made = made
+        self._is_still = is_still
+        self._missing: bytes | None = None
         self._path: bytes | None = None
         self._fd = -1
 
@@ -247,8 +256,14 @@ class Parents:
     def at(self, path: bytes) -> int:
         """The descriptor of the directory `path`, empty for the root; good until the next call."""
         if path != self._path:
+            if path == self._missing:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             self.close()
-            self._fd = self._walk(path)
+            try:
+                self._fd = self._walk(path)
+            except FileNotFoundError:
+                self._missing = path if self._is_still else None
+                raise
             self._path = path
         return self._fd
 

@@ -27,14 +27,18 @@ def apply_metadata(fd: int, meta: Metadata, *, warn: Callable[[str], None]) -> N
     Raises:
         OSError: something else failed, e.g. the device.
     """
-    if os.geteuid() == 0:
+    found = os.fstat(fd)
+    is_owned = (found.st_uid, found.st_gid) == (meta.uid, meta.gid)
+    if not is_owned and os.geteuid() == 0:
         _try("owner", warn, os.fchown, fd, meta.uid, meta.gid)
     for name, value in meta.xattrs:
         _try(f"extended attribute {shown(name)}", warn, os.setxattr, fd, name, value)
-    found = os.fstat(fd)
-    is_owned = (found.st_uid, found.st_gid) == (meta.uid, meta.gid)
+    if meta.xattrs or not is_owned:  # both may have changed the mode
+        found = os.fstat(fd)
+        is_owned = (found.st_uid, found.st_gid) == (meta.uid, meta.gid)
     mode = meta.mode if is_owned else meta.mode & ~_SET_ID_BITS  # no rights of somebody else
-    _try("mode", warn, os.fchmod, fd, mode)
+    if stat.S_IMODE(found.st_mode) != mode:
+        _try("mode", warn, os.fchmod, fd, mode)
     os.utime(fd, ns=(meta.mtime_ns, meta.mtime_ns))
 
 

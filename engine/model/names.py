@@ -20,6 +20,7 @@ RelPath = NewType("RelPath", bytes)
 MAX_COMPONENT_BYTES = 255  # limit of ext4, xfs, btrfs and most others
 MAX_PATH_BYTES = 4000  # PATH_MAX is 4096 with the root in front
 MAX_DEPTH = 64  # deeper trees are an attack or a loop
+_NO_COMPONENTS = frozenset({b"", b".", b".."})
 
 
 def rel_path(raw: bytes) -> RelPath:
@@ -33,16 +34,20 @@ def rel_path(raw: bytes) -> RelPath:
     parts = raw.split(b"/")
     if len(parts) > MAX_DEPTH:
         raise UnsafeName(f"unsafe path, {len(parts)} levels deep: {shown(raw[:80])}")
-    for part in parts:
-        if not is_component(part):
-            raise UnsafeName(f"unsafe path component {shown(part[:80])!r} in {shown(raw[:80])}")
+    if (  # all at once: this is asked for every path of every manifest and index
+        b"\0" in raw
+        or not _NO_COMPONENTS.isdisjoint(parts)
+        or (len(raw) > MAX_COMPONENT_BYTES and max(map(len, parts)) > MAX_COMPONENT_BYTES)
+    ):
+        part = next(part for part in parts if not is_component(part))
+        raise UnsafeName(f"unsafe path component {shown(part[:80])!r} in {shown(raw[:80])}")
     return RelPath(raw)
 
 
 def is_component(part: bytes) -> bool:
     """True for what may stand between two slashes of a `RelPath`."""
     return (
-        part not in (b"", b".", b"..")
+        part not in _NO_COMPONENTS
         and b"/" not in part
         and b"\0" not in part
         and len(part) <= MAX_COMPONENT_BYTES

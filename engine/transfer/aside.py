@@ -12,6 +12,7 @@ from engine.model.errors import DestinationExists
 from engine.model.names import RelPath, shown
 
 _NAMELESS = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
+_PERMISSIONS = 0o777  # without set-user-id and the like, which depend on the owner
 _NO_NAMELESS = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
 
 
@@ -25,15 +26,17 @@ class Aside:
 
     Args:
         parent: descriptor of the directory; only used by this call.
+        mode: that it will have; one without a name gets its permissions at once, as nobody can
+            open it, one with a name is this account's alone until it is whole.
 
     Raises:
         OSError: it cannot be created.
     """
 
-    def __init__(self, parent: int) -> None:
+    def __init__(self, parent: int, mode: int = OWN_FILE_MODE) -> None:
         self._name = b""
         try:
-            self.fd = os.open(b".", _NAMELESS, OWN_FILE_MODE, dir_fd=parent)
+            self.fd = os.open(b".", _NAMELESS, mode & _PERMISSIONS | OWN_FILE_MODE, dir_fd=parent)
         except OSError as err:
             if err.errno not in _NO_NAMELESS:
                 raise

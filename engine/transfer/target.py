@@ -116,7 +116,7 @@ class RestoreTarget:
 
     def parents(self) -> Parents:
         """For `is_free`, of one thread; makes nothing."""
-        return Parents(self._root)
+        return Parents(self._root, is_still=True)
 
     def is_free(self, entry: Entry, parents: Parents, *, overwriting: bool = False) -> bool:
         """False when something is in the way of an entry.
@@ -154,9 +154,9 @@ class RestoreTarget:
         """
         with on_destination("create", path):
             if parents is not None:
-                return RestoredFile(entry, path, Aside(parents.of(path)[0]))
+                return RestoredFile(entry, path, Aside(parents.of(path)[0], entry.meta.mode))
             with self.making() as own:
-                return RestoredFile(entry, path, Aside(own.of(path)[0]))
+                return RestoredFile(entry, path, Aside(own.of(path)[0], entry.meta.mode))
 
     def keep(self, files: Sequence[RestoredFile]) -> None:
         """Metadata, one sync for all, then the names. What cannot be kept is gone."""
