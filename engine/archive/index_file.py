@@ -185,17 +185,6 @@ class IndexFile:
         for part in self.end.parts:
             yield from self._part(part)
 
-    def check(self) -> None:
-        """Reads every part.
-
-        Raises:
-            ManifestError: one is damaged.
-            UnsafeName: a path that must not be followed.
-        """
-        for _ in self.entries():
-            continue
-        self.frames()
-
     def directories(self) -> Iterator[tuple[bytes, list[IndexEntry]]]:
         """The entries of each directory that has any, in order; what is deleted is left out."""
         name, group = b"", list[IndexEntry]()

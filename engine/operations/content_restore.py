@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlmodel import Session
 
-from engine.archive.index import DEVICE, FIFO, IndexEntry
+from engine.archive.index import DELETED, DEVICE, FIFO, FILE, IndexEntry
 from engine.archive.index_file import IndexFile
 from engine.catalog.values import JobValue
 from engine.library.interface import Library
@@ -36,10 +36,21 @@ from engine.operations.restore import Restore, RestoreError, scope_of
 from engine.transfer.archived import Archive, ArchivedJob, CopyOpener, FrameCache, metadata_of
 from engine.transfer.pool import in_thread
 from engine.transfer.reading import READ_STREAMS
-from engine.transfer.restoring import Only, RestoreResult, restore_job
+from engine.transfer.restoring import RestoreResult, restore_job
 from engine.transfer.target import RestoreTarget
 
 MAX_NOTES = 100  # of copies that could not give something
+
+
+class Survey(NamedTuple):
+    """What a first reading of the whole index finds; every further one costs as much again."""
+
+    holders: frozenset[int]
+    """Backup jobs that hold bytes of what is wanted."""
+    nodes: tuple[IndexEntry, ...]
+    """Wanted named pipes and devices."""
+    unsure: int
+    """How much of what is wanted changed, or could not be read, while it was backed up."""
 
 
 class ContentRestore(Restore):
@@ -50,7 +61,7 @@ class ContentRestore(Restore):
         self._notes: list[RestoreError] = []
         self._noted: set[tuple[str, int, str]] = set()
         self._lock = threading.Lock()
-        self._unsure = self._left = 0
+        self._unsure = 0
         self._damaged: dict[tuple[str, int], AuxError] = {}
         """By copy and backup job the first damage that was read."""
         copy = job.options.get("copy")
@@ -61,9 +72,11 @@ class ContentRestore(Restore):
         context = self.context
         backup_job_id = int(self.job.options["backup_job_id"])
         scope = await context.store.read(lambda s: scope_of(s, self.job))
-        index = await self._whole_index(scope, backup_job_id)
-        if index is None:
+        found = await self._surveyed(scope, backup_job_id)
+        if found is None:
             return _failed(f"no copy can give the index of backup job {backup_job_id}")
+        index, survey = found
+        self._unsure = survey.unsure
         self._total_bytes = index.end.size_bytes
         await context.update(
             phase=Phase.RESTORE,
@@ -74,41 +87,40 @@ class ContentRestore(Restore):
         )
         follower = asyncio.create_task(self._follow())
         try:
-            return await self._from_archives(scope, index)
+            return await self._from_archives(scope, index, survey)
         except Cancelled:
             return AttemptEnd(kind="cancelled", reason=context.cancel.reason)
         finally:
             follower.cancel()
             await self._tell_notes()
 
-    async def _whole_index(self, scope: Scope, backup_job_id: int) -> IndexFile | None:
+    async def _surveyed(self, scope: Scope, backup_job_id: int) -> tuple[IndexFile, Survey] | None:
         """The index, every part of it proved; one that is damaged here is fetched anew."""
-        home = self.context.home
+        home, wanted = self.context.home, wanted_of(self.job.options) or _every
         for _ in range(2):
             index = await obtain_index(self.context, scope, backup_job_id, named=self._named)
             if index is None:
                 return None
             try:
-                await in_thread(index.check, self.context.cancel)
-                return index
+                survey = await in_thread(partial(_survey, index, wanted), self.context.cancel)
+                return index, survey
             except (ManifestError, UnsafeName) as err:
                 index.close()
                 home.index(backup_job_id).unlink(missing_ok=True)
                 await self.context.event("index.damaged", err.message, Severity.WARNING)
         return None
 
-    async def _from_archives(self, scope: Scope, index: IndexFile) -> AttemptEnd:
+    async def _from_archives(self, scope: Scope, index: IndexFile, survey: Survey) -> AttemptEnd:
         archives = await self._archives(scope, index)
         header = await self.context.store.read(partial(self._header, scope))
         reader = ArchivedJob(header, index, archives)
         try:
-            wanted = wanted_of(self.job.options)
             locked = await in_thread(
-                partial(reader.why_locked, wanted or _every), self.context.cancel
+                partial(reader.why_locked, survey.holders), self.context.cancel
             )
             if locked is not None:
                 return await self._locked(locked)
-            result = await self._into_target(reader, wanted)
+            result = await self._into_target(reader, survey)
         except (ManifestError, LibraryOffline) as err:
             return _failed(err.message)
         finally:
@@ -121,7 +133,7 @@ class ContentRestore(Restore):
         await self.context.update(backup_jobs_failed=1, errors=1)
         return _failed(f"{error.message}: nothing was written; {error.hint}")
 
-    async def _into_target(self, reader: ArchivedJob, wanted: Only | None) -> RestoreResult:
+    async def _into_target(self, reader: ArchivedJob, survey: Survey) -> RestoreResult:
         options, context = self.job.options, self.context
         result = await restore_job(
             reader,
@@ -129,11 +141,11 @@ class ContentRestore(Restore):
             cancel=context.cancel,
             throttle=context.throttle,
             progress=self._progress,
-            only=wanted,
+            only=wanted_of(options),
             overwrite=bool(options.get("overwrite")),
             goes_on=self._has_begun,
             begin=self._begin,
-            beside=lambda target: self._make_nodes(reader, target, wanted or _every),
+            beside=partial(_make_nodes, survey.nodes),
         )
         for warning in result.warnings[:MAX_NOTES]:
             await context.event("restore.warning", warning, Severity.WARNING)
@@ -208,19 +220,6 @@ class ContentRestore(Restore):
         copies = available_copies(session, self.context, scope, backup_job_id, named=self._named)
         return copies[0].source.header
 
-    def _make_nodes(
-        self, reader: ArchivedJob, target: RestoreTarget, wanted: Callable[[RelPath], bool]
-    ) -> None:
-        """Named pipes and devices, which hold no bytes; and how much of the rest is unsure."""
-        for entry in reader.indexed():
-            if not wanted(RelPath(entry.path)):
-                continue
-            self._unsure += entry.unsure
-            if entry.kind in (FIFO, DEVICE):
-                target.make_node(
-                    RelPath(entry.path), _kind_of(entry), entry.device, metadata_of(entry)
-                )
-
     def _note(self, copy: str, job_id: int, error: AuxError) -> None:
         """Called from the threads that read."""
         with self._lock:
@@ -253,6 +252,34 @@ class ContentRestore(Restore):
 
 def _open(one: Located, libraries: dict[int, Library]) -> Any:
     return one.opened_from(libraries).open_original()
+
+
+def _survey(index: IndexFile, wanted: Callable[[RelPath], bool]) -> Survey:
+    """Reads every part.
+
+    Raises:
+        ManifestError: one is damaged.
+        UnsafeName: a path that must not be followed.
+    """
+    holders: set[int] = set()
+    nodes: list[IndexEntry] = []
+    unsure = 0
+    for entry in index.entries():
+        if entry.kind == DELETED or not wanted(RelPath(entry.path)):
+            continue
+        unsure += entry.unsure
+        if entry.kind == FILE and entry.size:
+            holders.add(entry.job)
+        elif entry.kind in (FIFO, DEVICE):
+            nodes.append(entry)
+    index.frames()
+    return Survey(frozenset(holders), tuple(nodes), unsure)
+
+
+def _make_nodes(nodes: Sequence[IndexEntry], target: RestoreTarget) -> None:
+    """Named pipes and devices, which hold no bytes."""
+    for entry in nodes:
+        target.make_node(RelPath(entry.path), _kind_of(entry), entry.device, metadata_of(entry))
 
 
 def _kind_of(entry: IndexEntry) -> int:

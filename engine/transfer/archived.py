@@ -10,7 +10,7 @@ import contextlib
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,6 @@ import zstandard
 from blake3 import blake3
 
 from engine.archive.index import (
-    DELETED,
     DIRECTORY,
     FILE,
     HARDLINK,
@@ -294,23 +293,14 @@ class ArchivedJob:
 
     def entries(self) -> Iterator[Entry]:
         """See `JobReader`; what is no file, directory or link is left out."""
-        for entry in self.indexed():
+        for entry in self._index.entries():
             found = _entry_of(entry)
             if found is not None:
                 yield found
 
-    def indexed(self) -> Iterator[IndexEntry]:
-        """The entries of the index, without those that are deleted."""
-        return (entry for entry in self._index.entries() if entry.kind != DELETED)
-
-    def why_locked(self, wanted: Callable[[RelPath], bool]) -> AuxError | None:
-        """Why no copy can give an archive that holds bytes of what is wanted, for want of a key."""
-        needed = {
-            entry.job
-            for entry in self.entries()
-            if isinstance(entry, ArchivedFile) and entry.size and wanted(RelPath(entry.path))
-        }
-        archives = (self._archives[job] for job in sorted(needed) if job in self._archives)
+    def why_locked(self, holders: Iterable[int]) -> AuxError | None:
+        """Why no copy can give the archive of one of these backup jobs, for want of a key."""
+        archives = (self._archives[job] for job in sorted(holders) if job in self._archives)
         return next(filter(None, (archive.why_locked() for archive in archives)), None)
 
     def open_file(self, entry: FileEntry) -> ArchivedHandle:

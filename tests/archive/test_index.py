@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.archive.index import ArchiveFrame, IndexEntry, order_of
+from engine.archive.index import ArchiveFrame, IndexEntry, line_of, order_of
 from engine.archive.index_file import IndexFile, IndexWriter
 from engine.model.errors import ManifestError, UnsafeName
 from tests.archive.packs import header
@@ -98,3 +98,14 @@ def test_a_path_that_leads_out_is_refused(path: bytes):
 def test_a_cut_index_is_refused(length: int):
     with pytest.raises(ManifestError):
         IndexFile(io.BytesIO(written([IndexEntry(b"a", "file")])[:length]))
+
+
+@pytest.mark.parametrize(
+    "damage", ["{0},{0}\n", "[]\n", "7\n", "{0}\n\n", '{0}\n{{"type":\n', "[" * 9999]
+)
+def test_a_line_that_is_not_one_object_is_refused(damage: str, monkeypatch: pytest.MonkeyPatch):
+    line = line_of(IndexEntry(b"a", "file", size=5, job=7)).strip()
+    monkeypatch.setattr("engine.archive.index_file.line_of", lambda _: damage.format(line))
+    index = IndexFile(io.BytesIO(written([IndexEntry(b"a", "file")])))
+    with pytest.raises(ManifestError):
+        list(index.entries())
