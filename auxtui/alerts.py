@@ -81,6 +81,10 @@ def alert_target(alert: AlertValue) -> Target:
     return Target(kind="alert", id=alert.id, name=f"alert {safe(alert.name)}", value=alert)
 
 
+def _told_events(alert: AlertValue) -> str:
+    return ", ".join(alert.on_events) or "jobs that name it"
+
+
 def alert_row(alert: AlertValue, told: Told, look: Look) -> Row:
     """An alert as a row: who is told of what, and whether it arrives."""
     own = told.of(alert)
@@ -91,7 +95,7 @@ def alert_row(alert: AlertValue, told: Told, look: Look) -> Row:
         ("alert", alert.id),
         (
             Cell(safe(alert.name)),
-            Cell(safe(", ".join(alert.on_events)) or "nothing"),
+            Cell(safe(_told_events(alert))),
             Cell(safe(destination_words(alert))),
             Cell(str(len(waiting)), Tone.WARN if waiting else Tone.MUTED),
             Cell(look.time(max(sent)) if sent else "-", Tone.PLAIN if sent else Tone.MUTED),
@@ -103,7 +107,7 @@ def alert_row(alert: AlertValue, told: Told, look: Look) -> Row:
 def alert_facts(alert: AlertValue, told: Told, look: Look) -> list[Fact]:
     """An alert in words, and the last of what it told."""
     facts = [
-        ("Tells of", Cell(safe(", ".join(alert.on_events)) or "nothing")),
+        ("Tells of", Cell(safe(_told_events(alert)))),
         ("To", Cell(safe(destination_words(alert)))),
     ]
     own = told.of(alert)[:LAST_MESSAGES]

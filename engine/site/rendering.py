@@ -141,6 +141,8 @@ def _kept_always(item: Item) -> tuple[str, ...]:
             return ("kind",)
         case ScheduleItem():
             return ("operation", "when")
+        case AlertItem():
+            return ("on",)  # also an empty one: it tells of jobs that name it alone
         case _:
             return ()
 

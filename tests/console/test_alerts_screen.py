@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from engine.model.errors import AuxError
 from engine.model.states import RequestKind
 from tests.console.driving import lacks, sees, until
@@ -16,6 +19,19 @@ async def test_it_lists_what_stands_and_who_is_told(home, make_console):
         await sees(pilot, "mail to oncall@example.org", "mail.example.org refu")
         await pilot.press("tab")
         await sees(pilot, "delivered", "waits after 3 tries: mail.example.org refused it")
+
+
+async def test_an_alert_of_jobs_that_name_it_does_not_tell_of_nothing(home, make_console):
+    with closing(sqlite3.connect(home.catalog)) as db, db:
+        db.execute(
+            "INSERT INTO alert (name, on_events, \"to\", options) "
+            "VALUES ('hook', '[]', 'exec:/bin/true', '{}')"
+        )
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("8")
+        await sees(pilot, "hook", "jobs that name it")
 
 
 async def test_an_alarm_is_cleared_and_the_refusal_is_told(home, make_console, door):

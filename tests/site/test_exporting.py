@@ -127,6 +127,14 @@ def test_what_is_as_by_default_is_left_out():
     }
 
 
+def test_an_alert_for_jobs_that_name_it_alone_says_so():
+    """Without it the export could not be read, and no form of the console could be applied."""
+    told = '[commcell]\nname = "hq"\n[alerts.hook]\non = []\nto = "exec:///bin/true"\n'
+    first = read_site(told, "site.toml", implied_media_agent="host1")
+    assert "on = []" in site_text(first)
+    assert again(first).alerts == first.alerts
+
+
 def test_the_order_of_an_export_is_stable():
     first = read_site(EXAMPLE, "site.toml", implied_media_agent="host1")
 
@@ -363,7 +371,8 @@ def _rules(draw, made: Configuration) -> None:
             options=draw(st.fixed_dictionaries({}, optional={"streams": st.integers(1, 256)})),
         )
     for name in draw(st.lists(NAMES, max_size=1, unique=True)):
-        made.alerts[name] = AlertItem(name=name, on_events=("failed",), to="https://h/hook")
+        events = draw(st.sampled_from([(), ("failed",)]))  # none: for jobs that name it alone
+        made.alerts[name] = AlertItem(name=name, on_events=events, to="https://h/hook")
 
 
 @given(configurations())
