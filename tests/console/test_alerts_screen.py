@@ -24,7 +24,7 @@ async def test_it_lists_what_stands_and_who_is_told(home, make_console):
 async def test_an_alert_of_jobs_that_name_it_does_not_tell_of_nothing(home, make_console):
     with closing(sqlite3.connect(home.catalog)) as db, db:
         db.execute(
-            "INSERT INTO alert (name, on_events, \"to\", options) "
+            'INSERT INTO alert (name, on_events, "to", options) '
             "VALUES ('hook', '[]', 'exec:/bin/true', '{}')"
         )
     app = make_console(home)
