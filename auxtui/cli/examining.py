@@ -10,7 +10,7 @@ import platform
 import sqlite3
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from auxtui import format as fmt
@@ -29,6 +29,7 @@ from engine.catalog.values import Finding, LibraryValue, SubclientValue
 from engine.control.lock import is_held
 from engine.library import open_library
 from engine.library.age import load_identities
+from engine.library.interface import Probe
 from engine.library.space import space_is_low
 from engine.library.trying import TriesOut
 from engine.model.clock import system_clock
@@ -68,7 +69,8 @@ def _catalog(home: Home, catalog: Catalog) -> Iterator[Finding]:
     with catalog.read() as session:
         commcell = config.commcell(session)
         service = service_state.service(session)
-        libraries = config.libraries(session)
+        libraries, paths = config.libraries(session), config.data_paths(session)
+        agents = {agent.id: agent.name for agent in config.media_agents(session)}
         subclients = config.subclients(session)
         alerts, standing = config.alerts(session), alarms.standing(session)
         copies = list(examine_copies(home, session))
@@ -81,7 +83,12 @@ def _catalog(home: Home, catalog: Catalog) -> Iterator[Finding]:
     for problem in load_identities(commcell.age_identity_files).problems:
         yield _warning(problem, "encrypted copies cannot be restored here without it")
     for library in libraries:
-        yield from _library(library, commcell.uuid)
+        ways = [
+            (agents[path.media_agent_id], path.url)
+            for path in paths
+            if path.library_id == library.id
+        ]
+        yield from _library(library, ways, commcell.uuid)
     for subclient in landings:
         yield from _landing(subclient)
     for subclient in subclients:
@@ -209,7 +216,10 @@ def _clock(service: ServiceValue, now: datetime) -> Iterator[Finding]:
         )
 
 
-def _library(library: LibraryValue, commcell_id: str) -> Iterator[Finding]:
+def _library(
+    library: LibraryValue, ways: Sequence[tuple[str, str]], commcell_id: str
+) -> Iterator[Finding]:
+    """Tries a library out, at each place where a MediaAgent finds it: `ways` are its name and the URL."""
     name = shown(library.name)
     if library.uuid is None:
         yield _error(
@@ -217,18 +227,38 @@ def _library(library: LibraryValue, commcell_id: str) -> Iterator[Finding]:
             f"see to {shown(library.url)}, then apply the site file again",
         )
         return
+    agents = {url or library.url: agent for agent, url in reversed(ways)} or {library.url: ""}
+    looks = {url: _tried_out(library, url, commcell_id) for url in agents}
+    probe = next((look for look in looks.values() if isinstance(look, Probe)), None)
+    for url, look in looks.items():
+        if isinstance(look, Probe):
+            continue
+        if probe is not None:
+            who = f"MediaAgent {shown(agents[url])}"
+            yield _warning(f"{who} does not reach library {name}: {look.message}", look.hint)
+        elif isinstance(look, DestinationError):
+            hint = look.hint or "look at its mount options and owner: nothing can be copied to it"
+            yield _error(f"library {name} cannot be written: {look.message}", hint)
+        else:
+            yield _error(f"library {name} is offline: {look.message}", look.hint)
+    if probe is not None:
+        yield from _room(name, probe)
+
+
+def _tried_out(library: LibraryValue, url: str, commcell_id: str) -> Probe | AuxError:
+    """What a place of a library is like, or why it cannot be used."""
     try:
-        opened = open_library(library.name, library.url, library.uuid, commcell_id)
+        opened = open_library(library.name, url, library.uuid or "", commcell_id)
         probe = opened.probe()
         if isinstance(opened, TriesOut):
             opened.try_out()
-    except DestinationError as err:
-        hint = err.hint or "look at its mount options and owner: nothing can be copied to it"
-        yield _error(f"library {name} cannot be written: {err.message}", hint)
-        return
     except AuxError as err:
-        yield _error(f"library {name} is offline: {err.message}", err.hint)
-        return
+        return err
+    return probe
+
+
+def _room(name: str, probe: Probe) -> Iterator[Finding]:
+    """What a library that can be used lacks, and the space there."""
     if probe.line is not None:
         for lack in probe.line.lacks:
             yield _info(f"library {name}: {lack}")

@@ -2,12 +2,13 @@
 
 import pytest
 
+from auxtui.cli.examining import examine
 from auxtui.health import Trouble, troubles
 from engine.catalog.live import LiveCatalog
 from engine.catalog.live_values import LiveMediaAgent
 from engine.control import frontdoor
 from engine.model.errors import SiteError
-from engine.model.states import RequestKind
+from engine.model.states import RequestKind, Severity
 from engine.policy.values import RunOptions
 from tests.cell import Cell
 from tests.control.upkeep import events_of, plan_of, verify
@@ -75,6 +76,18 @@ def test_the_next_data_path_takes_over_when_the_default_one_is_offline(cell: Cel
     assert states(cell, "here")["shared"] == "online"
     assert len(events_of(cell, "path.online")) == 1
     assert plan_of(cell, again.id)["paths"] == plan["paths"]  # as it was known when it began
+
+
+def test_the_doctor_tells_one_way_that_is_gone_from_a_library_that_is(cell: Cell) -> None:
+    apply_two_ways(cell)
+
+    (told,) = [found for found in examine(cell.home) if "library shared" in found.what][:1]
+    assert told.severity is Severity.WARNING
+    assert told.what.startswith("MediaAgent here does not reach library shared: ")
+
+    (cell.root / "way").unlink()
+    errors = [found.what for found in examine(cell.home) if found.severity is Severity.ERROR]
+    assert len([what for what in errors if what.startswith("library shared is offline")]) == 2
 
 
 def test_a_path_that_breaks_during_a_run_hands_over_to_the_next_one(cell: Cell) -> None:
