@@ -15,7 +15,7 @@ from bench.cases import AUXTUI, CASES
 from bench.copy import verdicts
 from bench.harness import GIB, Row
 
-BAR, GAP, LEFT, WIDTH = 16, 26, 150, 760
+BAR, GAP, LEFT, WIDTH = 16, 26, 150, 820
 SCALE = 300.0  # of a speed of 1, in pixels
 MOST = 1.7  # a longer bar is cut, its figure is not
 INK, OURS, OTHERS = "#333333", "#1f6fb2", "#b9c4cf"
