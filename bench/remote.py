@@ -50,6 +50,7 @@ AuthorizedKeysFile {keys}/client.pub
 PidFile none
 StrictModes no
 UsePAM no
+SetEnv HOME={keys}
 PasswordAuthentication no
 Subsystem sftp internal-sftp
 MaxStartups 100
