@@ -13,7 +13,7 @@ from engine.model.states import JobState, Phase, StreamState
 from engine.operations.context import JobContext
 from engine.operations.handout import HandOut
 from engine.operations.ordering import OrderQueue
-from engine.operations.routing import Lane, explained, streams_of_work
+from engine.operations.routing import Lane, explained, job_resource, streams_of_work
 from engine.operations.streampool import Seat
 from engine.policy.sharing import Share
 from engine.policy.streams import StreamNumber
@@ -158,7 +158,7 @@ class Copying:
             if lane not in lanes and self._strands[lane].task is None:
                 del self._strands[lane]
                 pool.leave(job_id, lane.part)
-        for lane in {*lanes, *self._strands}:
+        for lane in dict.fromkeys([*lanes, *self._strands]):
             claim = routes.claim(
                 lane, job_id=job_id, priority=self._priority, wanted=self._work.wanted(lane)
             )
@@ -176,7 +176,7 @@ class Copying:
                 elif share.streams:
                     strand.run.set_streams(share.streams)
                 else:
-                    self.queue.pause(strand.lane, _preempted(share))
+                    self.queue.pause(strand.lane, _preempted(share, self.context.job_id))
             elif strand.task is None and share.streams:
                 self.queue.resume(strand.lane)
                 strand.task = asyncio.create_task(self._copy(strand))
@@ -216,11 +216,14 @@ class Copying:
         return any(strand.task is not None for strand in self._strands.values())
 
     def _share_changed(self, share: Share) -> None:
-        """Streams went to another job, or came back; without any left the job gives way."""
+        """Streams went elsewhere, or came back; a job without any left gives way.
+
+        The pool is asked, not the strands: a stream may have gone to a lane that is just seated.
+        """
         self._woken.set()
         running = [strand for strand in self._strands.values() if strand.run is not None]
-        if running and not any(strand.seat.share.streams for strand in self._strands.values()):
-            self.context.interrupt("preempted", _preempted(share))
+        if running and not self.context.pool.streams_of(self.context.job_id):
+            self.context.interrupt("preempted", _preempted(share, self.context.job_id))
 
     def _streams(self) -> dict[str, Any]:
         """How many streams, and every limit that keeps them from being more."""
@@ -270,5 +273,7 @@ def _measured(run: RunSnapshot, now_s: float) -> Measured:
     )
 
 
-def _preempted(share: Share) -> str:
+def _preempted(share: Share, job_id: int) -> str:
+    if share.limited_by == job_resource(job_id):
+        return "what is left needs fewer streams, and another MediaAgent has them"
     return f"its streams of {share.limited_by} went to a job of higher priority"

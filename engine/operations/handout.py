@@ -52,6 +52,7 @@ class ScalableWork:
     """
 
     def __init__(self, routes: Routes, jobs_to_process: int) -> None:
+        self._routes = routes
         self._queue = WorkQueue(streams=routes.streams, writers=routes.writers)
         self._batch = jobs_to_process
         self._lanes: dict[tuple[str, frozenset[str]], Lane] = {}
@@ -65,8 +66,8 @@ class ScalableWork:
         found = [
             self._lane(agent, libraries)
             for agents, libraries in self._queue.routes()
-            for agent in agents
-            if agent not in closed_agents
+            for agent in self._routes.agents(sorted(libraries))  # the default one gets part 0
+            if agent in agents and agent not in closed_agents
         ]
         return sorted(set(found), key=lambda lane: lane.part)
 

@@ -66,6 +66,10 @@ class StreamPool:
                 seat.claim = seat.claim._replace(priority=priority)
         self._divide()
 
+    def streams_of(self, job_id: int) -> int:
+        """How many streams all parts of a job have together."""
+        return sum(seat.share.streams for key, seat in self._seats.items() if key[0] == job_id)
+
     def limit_of(self, resource: str) -> int | None:
         """How many streams a resource allows in all; None: as many as wanted."""
         return self._limits.get(resource)
