@@ -78,16 +78,16 @@ async def test_a_lane_that_comes_back_does_not_make_the_job_give_way_to_itself(m
     monkeypatch.setattr(copying, "LOOK_AGAIN_S", 0.01)
     context = JobContext(
         job_id=JOB_ID,
-        home=cast(Home, None),
-        store=cast(Any, Silent()),
-        clock=cast(Any, None),
+        home=cast("Home", None),
+        store=cast("Any", Silent()),
+        clock=cast("Any", None),
         pool=StreamPool(),
     )
     queue = OneJobLeft()
     run = Copying(
         context,
-        cast(Any, queue),
-        cast(Any, Wanted()),
+        cast("Any", queue),
+        cast("Any", Wanted()),
         options=RunOptions(),
         priority=5,
         settle=nothing,
