@@ -84,8 +84,12 @@ def _show(change: Change) -> None:
 
 
 def _value(value: object) -> str:
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return ",".join(value) or "none"
+    """A value of the site file on one line: rows of a table apart by semicolons."""
+    if isinstance(value, list):
+        between = "; " if any(isinstance(each, dict) for each in value) else ","
+        return between.join(_value(each) for each in value) or "none"
     if isinstance(value, dict):
         return ",".join(f"{name}={_value(each)}" for name, each in value.items()) or "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return "none" if value is None else str(value)

@@ -10,7 +10,8 @@ import typer
 from auxtui import format as fmt
 from auxtui.cli.output import say, write_facts, write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, Terms, terms_of
-from engine.model.errors import NotFoundError, UsageError
+from auxtui.cli.words import found_name
+from engine.model.errors import UsageError
 
 if TYPE_CHECKING:
     from engine.catalog.live_values import LiveLibrary
@@ -190,11 +191,8 @@ def _libraries(terms: Terms) -> tuple[LiveLibrary, ...]:
 
 def _library(terms: Terms, name: str) -> LiveLibrary:
     found = _libraries(terms)
-    for library in found:
-        if library.name == name:
-            return library
-    known = ", ".join(library.name for library in found) or "none"
-    raise NotFoundError(f"there is no library {name}", hint=f"libraries that are there: {known}")
+    found_name(name, (library.name for library in found), "library")
+    return next(library for library in found if library.name == name)
 
 
 def _marker(terms: Terms, name: str) -> tuple[str | None, str, str]:

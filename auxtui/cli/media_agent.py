@@ -8,7 +8,7 @@ import typer
 
 from auxtui.cli.output import say, write_facts, write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, terms_of
-from engine.model.errors import NotFoundError
+from auxtui.cli.words import found_name
 
 if TYPE_CHECKING:
     from engine.catalog.live_values import LiveMediaAgent
@@ -35,21 +35,31 @@ def list_media_agents(
         documents = [_document(agent, used.get(agent.name, 0)) for agent in agents]
         write_json({"media_agents": documents})
         return
+    times = terms.times()
     write_table(
-        ["MediaAgent", "state", "streams", "time zone", "libraries", "reason"],
+        [
+            "MediaAgent",
+            "state",
+            "streams",
+            "time zone",
+            times.heading("looked at"),
+            "libraries",
+            "reason",
+        ],
         [
             [
                 agent.name,
                 agent.state,
                 f"{used.get(agent.name, 0)} of {agent.max_streams}",
                 agent.time_zone,
+                times.cell(agent.checked_at),
                 ", ".join(agent.libraries) or "-",
                 "; ".join(agent.reasons),
             ]
             for agent in agents
         ],
         names=["MediaAgent", "libraries"],
-        least=["time zone", "libraries"],
+        least=["looked at", "time zone", "libraries"],
     )
 
 
@@ -61,12 +71,8 @@ def show(
     terms = terms_of(ctx, home, as_json)
     with terms.live() as live:
         agents, used = live.estate().media_agents, live.streams_in_use()
-    agent = next((agent for agent in agents if agent.name == name), None)
-    if agent is None:
-        known = ", ".join(agent.name for agent in agents) or "none"
-        raise NotFoundError(
-            f"there is no MediaAgent {name}", hint=f"MediaAgents that are there: {known}"
-        )
+    found_name(name, (agent.name for agent in agents), "MediaAgent")
+    agent = next(agent for agent in agents if agent.name == name)
     if terms.as_json:
         write_json(_document(agent, used.get(name, 0)))
         return
@@ -76,6 +82,7 @@ def show(
             ("state", agent.state),
             ("streams", f"{used.get(name, 0)} of {agent.max_streams} at work"),
             ("time zone", agent.time_zone),
+            ("looked at", terms.times().named(agent.checked_at)),
         ]
     )
     say("")
@@ -87,6 +94,8 @@ def show(
 
 
 def _document(agent: LiveMediaAgent, used: int) -> dict[str, Any]:
+    from engine.catalog.live_documents import iso
+
     return {
         "media_agent": agent.name,
         "state": agent.state,
@@ -94,6 +103,7 @@ def _document(agent: LiveMediaAgent, used: int) -> dict[str, Any]:
         "streams_in_use": used,
         "max_streams": agent.max_streams,
         "time_zone": agent.time_zone,
+        "checked_at": iso(agent.checked_at),
         "paths": [
             {
                 "library": path.library,

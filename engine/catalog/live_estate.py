@@ -60,7 +60,8 @@ SELECT l.name AS library, m.name AS media_agent,
        CASE d.url WHEN '' THEN l.url ELSE d.url END AS url,
        CASE WHEN l.state = 'offline' OR d.state = 'unknown' THEN l.state ELSE d.state END AS state,
        CASE WHEN l.state = 'offline' OR d.state = 'unknown' THEN l.state_reason ELSE d.state_reason
-       END AS reason
+       END AS reason,
+       l.checked_at AS checked_at
 FROM data_path d JOIN library l ON l.id = d.library_id
 JOIN media_agent m ON m.id = d.media_agent_id ORDER BY d.position, m.name
 """
@@ -76,7 +77,8 @@ class EstateQueries(WatchQueries, RuleQueries):
         by_agent: dict[str, list[LivePath]] = defaultdict(list)
         for row in self._rows(_PATHS):
             by_library[row["library"]].append(row["media_agent"])
-            by_agent[row["media_agent"]].append(LivePath(**dict(row)))
+            path = LivePath(**{**dict(row), "checked_at": at(row["checked_at"])})
+            by_agent[row["media_agent"]].append(path)
         subclients = self._subclients()
         return Estate(
             commcell=cell[0]["name"] if cell else "",

@@ -18,7 +18,7 @@ class RuleQueries(LiveQueries):
         found: list[ScheduleValue] = []
         for row in self._rows(
             "SELECT id, name, operation, policy_id, spec, time_zone, enabled, start_missed,"
-            " options, next_run_at, last_run_at FROM schedule ORDER BY name"
+            " options, next_run_at, last_run_at, seen_at FROM schedule ORDER BY name"
         ):
             values: dict[str, Any] = dict(row)
             values["operation"] = Operation(row["operation"])
@@ -27,6 +27,7 @@ class RuleQueries(LiveQueries):
             values["options"] = json.loads(row["options"])
             values["next_run_at"] = at(row["next_run_at"])
             values["last_run_at"] = at(row["last_run_at"])
+            values["seen_at"] = at(row["seen_at"])
             found.append(ScheduleValue(**values))
         return tuple(found)
 

@@ -158,6 +158,8 @@ class LivePath:
     state: str
     """unknown, online, offline, full: as the last look through this path has found it."""
     reason: str
+    checked_at: datetime | None = None
+    """The last look at the library, through every path to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,12 @@ class LiveMediaAgent:
         if states - {LibraryState.OFFLINE, LibraryState.UNKNOWN}:
             return LibraryState.ONLINE
         return LibraryState.OFFLINE if states == {LibraryState.OFFLINE} else LibraryState.UNKNOWN
+
+    @property
+    def checked_at(self) -> datetime | None:
+        """Since when its state is not looked at anew: the oldest look at one of its libraries."""
+        looks = [path.checked_at for path in self.paths]
+        return min((look for look in looks if look is not None), default=None)
 
     @property
     def reasons(self) -> tuple[str, ...]:

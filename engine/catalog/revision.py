@@ -12,6 +12,7 @@ REVISIONS: tuple[str, ...] = (
     "0005",
     "0017",
     "0018",
+    "0019",
 )
 """One for each script in `migrations/versions`, in their order."""
 

@@ -44,6 +44,9 @@ class ScheduleValue:
     options: dict[str, Any]
     next_run_at: datetime | None
     last_run_at: datetime | None
+    """When it last started a job; None: never."""
+    seen_at: datetime | None = None
+    """When the newest backup job came that an after-backup schedule has acted on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

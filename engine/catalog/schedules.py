@@ -62,7 +62,11 @@ def set_enabled(s: Session, name: str, *, enabled: bool) -> None:
 
 
 def claim_run(
-    s: Session, value: ScheduleValue, *, next_run_at: datetime | None, ran_at: datetime | None
+    s: Session,
+    value: ScheduleValue,
+    *,
+    next_run_at: datetime | None,
+    seen_at: datetime | None = None,
 ) -> bool:
     """Moves a schedule on; False when another service did so first.
 
@@ -70,11 +74,11 @@ def claim_run(
         s: a writing session.
         value: as it was read.
         next_run_at: the run after this one; None: never, or by an event.
-        ran_at: when this run started; None: none did.
+        seen_at: when the newest backup job came that this run is for; None: as it was.
     """
     columns: dict[str, object] = {"next_run_at": next_run_at}
-    if ran_at is not None:
-        columns["last_run_at"] = ran_at
+    if seen_at is not None:
+        columns["seen_at"] = seen_at
     done = connection_of(s).execute(
         update(SCHEDULE)
         .where(
@@ -84,3 +88,10 @@ def claim_run(
         .values(columns)
     )
     return bool(done.rowcount)
+
+
+def note_run(s: Session, value: ScheduleValue, ran_at: datetime) -> None:
+    """Remembers that a schedule has started a job; a writing session."""
+    connection_of(s).execute(
+        update(SCHEDULE).where(SCHEDULE.c.id == value.id).values(last_run_at=ran_at)
+    )

@@ -244,6 +244,9 @@ class Schedule(SQLModel, table=True):
     options: JsonObject = Field(default_factory=dict, sa_type=JSON)
     next_run_at: datetime | None = None
     last_run_at: datetime | None = None
+    """When it last started a job."""
+    seen_at: datetime | None = None
+    """When the newest backup job came that an after-backup schedule has acted on."""
 
 
 class Alert(SQLModel, table=True):

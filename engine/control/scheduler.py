@@ -85,12 +85,7 @@ class Scheduler:
             UsageError: none of its policies can be run.
         """
         value = await self.store.read(lambda s: schedules.schedule(s, name))
-        started = await self._start(value, by)
-        now = self.clock()
-        await self.store.write(
-            lambda s: schedules.claim_run(s, value, next_run_at=value.next_run_at, ran_at=now)
-        )
-        return started
+        return await self._start(value, by)
 
     async def _due(self, value: ScheduleValue, now: datetime) -> None:
         kind = parse_schedule(value.spec, value.time_zone).kind
@@ -101,15 +96,11 @@ class Scheduler:
             return
         following = next_run(value.spec, value.time_zone, now)
         if value.next_run_at is None:
-            await self.store.write(
-                lambda s: schedules.claim_run(s, value, next_run_at=following, ran_at=None)
-            )
+            await self.store.write(lambda s: schedules.claim_run(s, value, next_run_at=following))
             return
         start = await self._is_wanted(value, value.next_run_at, now)
         claimed = await self.store.write(
-            lambda s: schedules.claim_run(
-                s, value, next_run_at=following, ran_at=now if start else None
-            )
+            lambda s: schedules.claim_run(s, value, next_run_at=following)
         )
         if claimed and start and not await self._is_skipped(value, now):
             await self._start(value, f"schedule {value.name}")
@@ -129,10 +120,7 @@ class Scheduler:
         return bool(reason)
 
     async def _after_backup(self, value: ScheduleValue) -> None:
-        """Runs a schedule when a backup job has come since its last run, one run at a time.
-
-        What it has seen is kept as the time of its last run: when the newest backup job came.
-        """
+        """Runs a schedule when a backup job has come that it has not seen, one run at a time."""
 
         def look(session: Session) -> datetime | None:
             if any(
@@ -145,10 +133,10 @@ class Scheduler:
             return ledger.backup_job(session, newest).adopted_at if newest else None
 
         came_at = await self.store.read(look)
-        if came_at is None or came_at == value.last_run_at:
+        if came_at is None or came_at == value.seen_at:
             return
         claimed = await self.store.write(
-            lambda s: schedules.claim_run(s, value, next_run_at=None, ran_at=came_at)
+            lambda s: schedules.claim_run(s, value, next_run_at=None, seen_at=came_at)
         )
         if claimed:
             await self._start(value, f"schedule {value.name}")
@@ -181,9 +169,18 @@ class Scheduler:
         return any(job.initiated_by == by for job in active)
 
     async def _start(self, value: ScheduleValue, by: str) -> list[int]:
-        """Starts the runs of a schedule; one that is refused is an event, not an end."""
-        if value.operation is not Operation.AUXCOPY:
-            return await self._start_others(value, by)
+        """Starts the jobs of a schedule; one that is refused is an event, not an end."""
+        if value.operation is Operation.AUXCOPY:
+            started = await self._start_runs(value, by)
+        else:
+            started = await self._start_others(value, by)
+        if started:
+            now = self.clock()
+            await self.store.write(lambda s: schedules.note_run(s, value, now))
+        return started
+
+    async def _start_runs(self, value: ScheduleValue, by: str) -> list[int]:
+        """Starts the auxiliary copies of a schedule, one for each policy."""
         started, refused = [], False
         for policy in await self.store.read(lambda s: _policies_of(s, value)):
             try:

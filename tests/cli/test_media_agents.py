@@ -16,7 +16,35 @@ def test_media_agents_tell_their_state_and_their_paths(auxtui):
     assert [path["library"] for path in agent["paths"]] == ["vault"]
     assert str(auxtui.cell.root / "vault") in shown.out
     assert unknown.code == 4
-    assert unknown.error["error"] == "there is no MediaAgent mars"
+    assert unknown.error["error"] == 'there is no MediaAgent "mars"'
+    assert unknown.error["hint"] == "there is: here"
+    (library,) = program("library", "list", "--json").document["libraries"]
+    assert agent["checked_at"] == library["checked_at"] is not None
+    assert library["checked_at"][:4] in listed.out
+
+
+def test_a_library_that_is_not_there_is_told_with_the_nearest_one(auxtui):
+    assert auxtui.configure().code == 0
+    refused = auxtui.within("library", "show", "vaullt")
+
+    assert refused.code == 4
+    assert 'there is no library "vaullt"; did you mean "vault"?' in refused.err
+
+
+def test_a_change_is_told_in_words_of_the_site_file(auxtui):
+    assert auxtui.configure().code == 0
+    window = """
+[windows.office]
+on = ["commcell"]
+operations = ["auxcopy"]
+do_not_run = [{days = "mon-fri", from = "08:00", to = "18:00"}, {days = "sun", from = "00:00", to = "24:00"}]
+let_running_jobs_finish = true
+"""
+    auxtui.site.write_text(auxtui.site.read_text() + window)
+    told = auxtui.within("apply", str(auxtui.site))
+
+    assert "do_not_run=days=mon-fri,from=08:00,to=18:00; days=sun," in told.out, told.err
+    assert "let_running_jobs_finish=true" in told.out, told.err
 
 
 def test_a_job_says_whom_it_tells(auxtui):

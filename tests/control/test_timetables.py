@@ -189,12 +189,16 @@ time_zone = "UTC"
     with at(cell, MONDAY) as clock:
         cell.scan()
         _until(lambda: schedule(cell, "nightly").next_run_at == MONDAY.replace(hour=22))
+        before = schedule(cell, "nightly")
         clock.set(MONDAY.replace(hour=22))
         _until(lambda: cell.ledger()[b"one.dump"].state == "available")
+        _until(lambda: schedule(cell, "nightly").last_run_at is not None)
         after = schedule(cell, "nightly")
 
+    assert before.last_run_at is None
     assert after.next_run_at == MONDAY.replace(day=24, hour=22)
-    assert after.last_run_at is not None
+    assert after.last_run_at
+    assert after.last_run_at >= MONDAY.replace(hour=22)
 
 
 @pytest.mark.parametrize("missed", ["start", "report"])
@@ -383,12 +387,14 @@ when = "after-backup"
         cell.scan()
         _until(lambda: cell.ledger()[b"one.dump"].state == "available")
         _until(lambda: all(job.state.is_final for job in _jobs(cell)))
+        _until(lambda: schedule(cell, "after").last_run_at is not None)
         clock.set(MONDAY + timedelta(hours=1))  # nothing came
         cell.dump("two.dump")
         cell.dump("three.dump")
         cell.scan()
         _until(lambda: all(line.state == "available" for line in cell.ledger().values()))
         _until(lambda: all(job.state.is_final for job in _jobs(cell)))
+        _until(lambda: schedule(cell, "after").last_run_at > MONDAY + timedelta(hours=1))
         jobs = _jobs(cell)
 
     assert sorted(job.backup_jobs_done for job in jobs) == [1, 2]
