@@ -2,7 +2,8 @@
 
 Replies are held until every request that is under way has its reply and no other one comes; then
 all of them are delivered at once: that is what an endlessly long line does. One such delivery is
-one round trip, if anybody waits for one of its replies.
+one round trip, if anybody waits for one of its replies. Between two calls nothing is delivered, as
+long as it takes the thread that calls to come back.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Rounds:
         self._held: list[tuple[SftpChannel, bytes]] = []
         self._open: dict[SftpChannel, None] = {}
         self._turns = 0
+        self._calls = 0
         self._is_watching = False
 
     @contextmanager
@@ -50,11 +52,27 @@ class Rounds:
         """A reply came in."""
         self._held.append((channel, bytes(packet)))
         self._turns = 0
+        self._begin()
+
+    def began(self) -> None:
+        """A call came from a thread that waits for it."""
+        self._calls += 1
+        self._turns = 0
+        self._begin()
+
+    def ended(self) -> None:
+        """Its thread goes on."""
+        self._calls -= 1
+
+    def _begin(self) -> None:
         if not self._is_watching:
             self._is_watching = True
             asyncio.get_running_loop().call_soon(self._watch)
 
     def _watch(self) -> None:
+        if not self._held or not self._calls:
+            self._is_watching = False
+            return
         waiting = sum(len(channel._waiting) for channel in self._open if channel.error is None)
         self._turns += 1
         if len(self._held) < waiting or self._turns < _QUIET_TURNS:
@@ -94,9 +112,11 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> Rounds:
 
     async def counted(link: SftpLink, work: Any) -> Any:
         before = found.count
+        found.began()
         try:
             return await _COUNTED(link, work)
         finally:
+            found.ended()
             found.waited += found.count - before
 
     monkeypatch.setattr(SftpLink, "_counted", counted)

@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from asyncssh.connection import SSHConnection
+from asyncssh.constants import MSG_IGNORE, MSG_USERAUTH_REQUEST
 
 from auxtui.cli.main import main
 from engine.control import frontdoor
@@ -170,6 +173,25 @@ def test_a_login_that_is_refused_says_so(sshd: Sshd, root: Path, tmp_path: Path)
 
     with pytest.raises(LibraryOffline, match="refused the login with the key"):
         sshd.library(root, key=str(tmp_path / "key")).probe()
+
+
+def test_a_login_asks_nothing_that_it_need_not(
+    sshd: Sshd, root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    sent: list[int] = []
+    usual = SSHConnection.send_packet
+
+    def send_packet(connection: SSHConnection, kind: int, *args: bytes, **more: Any) -> None:
+        sent.append(kind)
+        usual(connection, kind, *args, **more)
+
+    monkeypatch.setattr(SSHConnection, "send_packet", send_packet)
+    hang_up()
+
+    sshd.library(root).initialise(IDENTITY)
+
+    assert sent.count(MSG_USERAUTH_REQUEST) == 1
+    assert MSG_IGNORE not in sent
 
 
 def test_a_key_with_a_passphrase_belongs_into_an_agent(sshd: Sshd, root: Path, tmp_path: Path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from engine.model.errors import LibraryOffline
 
 OLD_REQUEST_BYTES = 32 * 1024  # of a server that states no limits
 FLIGHT_BYTES = 4 * 1024**2  # more makes a server burn its time on its queue
+_PACKET_BYTES = 32 * 1024  # of SSH: what is as large gains nothing by company
 ANSWER_S = 60.0  # a request that is not answered for so long ends the session
 
 Lost = Callable[[str], LibraryOffline]
@@ -37,6 +39,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         self._loop = asyncio.get_running_loop()
         self._lost_error = lost
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._outgoing: list[bytes] = []
         self._parts: deque[bytes] = deque()
         self._held = 0
         self._needed = 4
@@ -44,6 +47,8 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         self._waiting: dict[int, tuple[asyncio.Future[Reply], int]] = {}
         self._greeting: asyncio.Future[Reply] = self._loop.create_future()
         self._flight = 0
+        self.opened_at = math.inf
+        """When the server had opened it, by the clock of the loop."""
         self._room: deque[asyncio.Future[None]] = deque()
         self.error: LibraryOffline | None = None
         """Why it has ended; None while it works."""
@@ -58,6 +63,9 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         """The channel is open."""
         self._channel = chan
+        self.opened_at = self._loop.time()
+        version = chan.get_extra_info("server_version") or ""
+        self.is_openssh = "OpenSSH" in str(version)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Bytes of replies."""
@@ -222,8 +230,19 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
             self.fail("the channel is closed")
             return
         size = 1 + sum(map(len, parts))
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(b"".join((wire.number(size), bytes((kind,)), *parts)))
+        if size >= _PACKET_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Small requests of one turn of the loop go out in one packet; no request waits for a later turn."""
+        outgoing, self._outgoing = self._outgoing, []
+        if not outgoing or self._channel is None or self.error is not None:
+            return
         try:
-            self._channel.write(b"".join((wire.number(size), bytes((kind,)), *parts)))
+            self._channel.write(outgoing[0] if len(outgoing) == 1 else b"".join(outgoing))
         except (OSError, asyncssh.Error) as err:
             self.fail(str(err))
 

@@ -19,6 +19,7 @@ from engine.library.sftp.trust import (
     offered,
     refusal,
 )
+from engine.library.sftp.tuning import tune
 from engine.model.errors import LibraryOffline
 from engine.model.names import shown
 
@@ -44,6 +45,10 @@ class _Client(asyncssh.SSHClient):
         self._address = address
         self._tunnel = tunnel
         self.refused: OfferedKey | None = None
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """The host answers; nothing was said of the login yet."""
+        tune(conn, has_key=bool(self._address.key))
 
     def validate_host_public_key(
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey

@@ -26,17 +26,16 @@ class SftpSession(SftpChannel):
             LibraryOffline: nothing that speaks SFTP answers.
         """
         self._send(wire.INIT, wire.number(wire.VERSION))
+        # OpenSSH takes this question right behind the first words, an older one as well.
+        limits = self._ask_limits() if self.is_openssh else None
         reply: Reply = await self.answered(self._greeting)
         if reply.number() < wire.VERSION:
             raise self._lost_error("the server speaks an SFTP older than version 3")
         while reply.has_more():
             name = reply.text()
             self.extensions[name] = reply.text() if reply.has_more() else b""
-        if self._channel is not None:
-            version = self._channel.get_extra_info("server_version") or ""
-            self.is_openssh = "OpenSSH" in str(version)
-        if wire.LIMITS in self.extensions:
-            await self._learn_limits()
+        if self.has(wire.LIMITS):
+            await self._learn_limits(limits or self._ask_limits())
 
     async def lstat(self, path: bytes) -> Attributes:
         """Attributes of what a path names, links not followed."""
@@ -212,9 +211,11 @@ class SftpSession(SftpChannel):
         _, unit, blocks, _, available = (reply.big_number() for _ in range(5))
         return available * unit, blocks * unit
 
-    async def _learn_limits(self) -> None:
-        body = wire.text(wire.LIMITS)
-        reply = self.expect(await self.ask(wire.EXTENDED, body), wire.EXTENDED_REPLY)
+    def _ask_limits(self) -> asyncio.Future[Reply]:
+        return self.request(wire.EXTENDED, wire.text(wire.LIMITS))
+
+    async def _learn_limits(self, asked: asyncio.Future[Reply]) -> None:
+        reply = self.expect(await self.answered(asked), wire.EXTENDED_REPLY)
         if reply is None:
             return
         _, reads, writes = reply.big_number(), reply.big_number(), reply.big_number()
