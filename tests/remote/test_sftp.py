@@ -375,3 +375,35 @@ def test_a_handle_is_closed_once(sshd: Sshd, root: Path, monkeypatch: pytest.Mon
 
     assert first
     assert closed == first
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o555])
+@pytest.mark.parametrize("harm", ["added", "gone", "changed"])
+def test_what_a_stranger_does_to_a_fresh_job_copy_is_undone_or_refused(
+    library: SftpLibrary, root: Path, mode: int, harm: str
+):
+    job = Job()
+    job.directory(b"tree", mode)
+    job.file(b"tree/one", b"one")
+    job.file(b"tree/none", b"")
+    writer = library.write_job(PLACE, header(), source_key="source")
+    writer.write_batch([(each, memoryview(job.content[each.path])) for each in job.files])
+    writer.record(job.dones)
+    tree = root / PLACE.policy / PLACE.copy / ".partial" / "7" / "data" / "tree"
+    if harm == "added":
+        (tree / "stranger").write_text("x")
+    elif harm == "gone":
+        (tree / "none").unlink()
+    else:
+        (tree / "one").write_text("longer")
+        with pytest.raises(DestinationError, match="it has 6 bytes there, 3 were written"):
+            writer.publish(header(), job.entries)
+        return
+
+    writer.publish(header(), job.entries)
+
+    check_copy(library, job)
+    published = job_directory(root) / "data" / "tree"
+    assert sorted(os.listdir(published)) == ["none", "one"]
+    assert stat.S_IMODE(published.stat().st_mode) == mode
+    assert published.stat().st_mtime_ns == MTIME_NS // 10**9 * 10**9

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from engine.library.beneath import OWN_DIRECTORY_MODE, OWN_FILE_MODE
@@ -55,14 +55,18 @@ class FarSide:
         """True when something has this name."""
         return await self.look(path) is not None
 
-    async def names(self, path: bytes) -> dict[bytes, Attributes] | None:
+    async def names(self, path: bytes, *, at_least: int = 0) -> dict[bytes, Attributes] | None:
         """What is in a directory; None when it is not there.
+
+        Args:
+            path: of the directory.
+            at_least: how many names are expected.
 
         Raises:
             OSError: it is no directory, or cannot be listed.
         """
         session = await self.link.session()
-        listing = asyncio.ensure_future(session.names(path))
+        listing = asyncio.ensure_future(session.names(path, at_least=at_least))
         try:
             found = await self.look(path)
             if found is None:
@@ -99,33 +103,76 @@ class FarSide:
         Args:
             paths: each below the one before it, or beside it.
         """
+        await (await self.make_directories(paths, await gathered([self.look(p) for p in paths])))
+
+    async def make_directories(
+        self, paths: Sequence[bytes], there: Sequence[Attributes | None]
+    ) -> Coroutine[None, None, None]:
+        """Makes what is missing; what it returns makes it durable, and must be awaited.
+
+        Args:
+            paths: each below the one before it, or beside it.
+            there: what was found of each.
+
+        Raises:
+            OSError: one cannot be made, or something else has its name.
+        """
         durable = self.link.known.durable
-        there = await gathered([self.look(path) for path in paths])
         for found in there:
             if found is not None:
                 require_directory(found)
         missing = [path for path, found in zip(paths, there, strict=True) if found is None]
-        made = await self._made_at_once(missing)
-        for path, found in zip(paths, there, strict=True):
-            if path in made:
-                continue
-            if found is None or found.mode & OWN_DIRECTORY_MODE != OWN_DIRECTORY_MODE:
-                await self.make_directory(path)
-        unsynced = [path for path in paths if path not in durable]
-        above = dict.fromkeys(os.path.dirname(path) for path in unsynced)
-        await gathered([self.sync_directory(path) for path in above])
-        durable.update(unsynced)
-
-    async def _made_at_once(self, paths: list[bytes]) -> set[bytes]:
-        """Makes directories that nobody has made, each below one before it; those that were made."""
+        unsynced = [path for path in paths if path not in durable or path in missing]
+        above = list(dict.fromkeys(os.path.dirname(path) for path in unsynced))
         session = await self.link.session()
+        made, opened = await self._made_and_opened(session, missing, above)
+        try:
+            for path, found in zip(paths, there, strict=True):
+                if path not in made and (
+                    found is None or found.mode & OWN_DIRECTORY_MODE != OWN_DIRECTORY_MODE
+                ):
+                    await self.make_directory(path)
+        except BaseException:
+            for handle in opened.values():
+                session.let_go(handle)
+            raise
+
+        async def sync() -> None:
+            await gathered([self._sync_one(session, path, opened.get(path)) for path in above])
+            durable.update(unsynced)
+
+        return sync()
+
+    async def _made_and_opened(
+        self, session: SftpSession, missing: Sequence[bytes], above: Sequence[bytes]
+    ) -> tuple[set[bytes], dict[bytes, bytes]]:
+        """Makes directories, each below one before it, and opens others, all in one go.
+
+        Returns:
+            Those that were made, and the handles of those that were opened.
+        """
         if not session.is_openssh:
-            return set()
+            return set(), {}
         mode = wire.attributes(mode=OWN_DIRECTORY_MODE)
-        replies = await session.replies(*((wire.MKDIR, wire.text(path) + mode) for path in paths))
-        made = {path for path, reply in zip(paths, replies, strict=True) if not reply.is_refusal}
+        may_sync = session.has(wire.FSYNC) and self.link.syncs_directories is not False
+        replies = await session.replies(
+            *((wire.MKDIR, wire.text(path) + mode) for path in missing),
+            *(session.opening(path, wire.READING) for path in above if may_sync),
+        )
+        made = {path for path, reply in zip(missing, replies, strict=False) if not reply.is_refusal}
         self.link.known.durable -= made
-        return made
+        opened = {
+            path: reply.text()
+            for path, reply in zip(above, replies[len(missing) :], strict=False)
+            if reply.kind == wire.HANDLE
+        }
+        return made, opened
+
+    async def _sync_one(self, session: SftpSession, path: bytes, handle: bytes | None) -> None:
+        if handle is None:
+            await self.sync_directory(path)
+        else:
+            await self._sync_opened(session, handle)
 
     async def set_attributes(
         self, path: bytes, *, mode: int | None = None, mtime_s: int | None = None
@@ -148,7 +195,17 @@ class FarSide:
             self.link.syncs_directories = False
             return
         try:
-            await session.sync_and_close(await session.open(path or b".", wire.READING))
+            handle = await session.open(path or b".", wire.READING)
+        except OSError:
+            if self.link.syncs_directories:
+                raise
+            self.link.syncs_directories = False
+            return
+        await self._sync_opened(session, handle)
+
+    async def _sync_opened(self, session: SftpSession, handle: bytes) -> None:
+        try:
+            await session.sync_and_close(handle)
         except OSError:
             if self.link.syncs_directories:
                 raise

@@ -17,6 +17,7 @@ import re
 import secrets
 import socket
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -304,15 +305,19 @@ def _is_gone(claim: bytes) -> bool | None:
     return _start_of(pid) != started
 
 
-async def sweep_locks(far: FarSide, directory: bytes, where: bytes) -> None:
+async def sweep_locks(
+    far: FarSide, directory: bytes, where: bytes, names: Collection[bytes]
+) -> None:
     """Removes locks and claims in a directory of unfinished job copies whose makers are gone.
 
     A lock beside its job copy is left to the next writer of that.
 
-    Raises:
-        OSError: the directory cannot be listed.
+    Args:
+        far: the library.
+        directory: of the unfinished job copies.
+        where: for messages.
+        names: what was found in it.
     """
-    names = await far.names(directory) or {}
     for name in names:
         job, is_lock, claim = name.partition(LOCK_SUFFIX)
         if not is_lock or job_id_of(job) is None:

@@ -6,9 +6,10 @@ cannot sync, or does not tell its boot, what the journal says is proven again be
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import BinaryIO
 
@@ -47,6 +48,7 @@ class FarJournal:
         self._session = session
         self._handle = handle
         self._end = 0
+        self._beginning: asyncio.Task[None] | None = None
         self._is_dead = False
         self._is_closed = False
 
@@ -69,9 +71,10 @@ class FarJournal:
 
     @classmethod
     async def begin_in(cls, far: FarSide, partial: FarPartial, header: JournalHeader) -> FarJournal:
-        """Begins the first journal of a directory, durable with the directory on return.
+        """Begins the first journal of a directory, durable with the directory when it `has_begun`.
 
-        One that is cut off before that is trusted by nobody: there is nothing in it.
+        Data may be on their way before: one that is cut off there is trusted by nobody, as there is
+        nothing in it.
 
         Raises:
             OSError: it cannot be written.
@@ -81,18 +84,33 @@ class FarJournal:
             return await cls.begin(far, partial.job, header)
         session, handle, *directories = opened
         journal = cls(far, partial.job + b"/" + layout.JOURNAL, header, session, handle)
+        journal._beginning = asyncio.create_task(journal._begin(directories))
+        return journal
+
+    async def _begin(self, directories: Sequence[bytes]) -> None:
+        data = b"".join(journal_lines(self._header, ()))
         try:
-            data = b"".join(journal_lines(header, ()))
             await gathered(
                 [
-                    journal._append(data),
-                    *(session.sync_and_close(directory) for directory in directories),
+                    self._write(data),
+                    *(self._session.sync_and_close(directory) for directory in directories),
                 ]
             )
-        except OSError as err:
-            await journal.close()
-            raise await far.explained(err) from err
-        return journal
+        except BaseException:
+            self._is_dead = True
+            raise
+
+    async def has_begun(self) -> None:
+        """Waits until its beginning is durable, with its directory.
+
+        Raises:
+            OSError: it is not.
+        """
+        if self._beginning is not None:
+            try:
+                await asyncio.shield(self._beginning)
+            except OSError as err:
+                raise await self._far.explained(err) from err
 
     @classmethod
     async def go_on(cls, far: FarSide, directory: bytes, header: JournalHeader) -> FarJournal:
@@ -123,9 +141,18 @@ class FarJournal:
         Never raises: every line is durable already.
         """
         self._is_dead = True
-        if not self._is_closed:
-            self._is_closed = True
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._beginning is None:
             self._session.let_go(self._handle)
+        else:  # nobody waits for a host that is away
+            self._beginning.add_done_callback(self._let_go)
+
+    def _let_go(self, beginning: asyncio.Task[None]) -> None:
+        if not beginning.cancelled():
+            beginning.exception()  # whoever needed it was told
+        self._session.let_go(self._handle)
 
     @classmethod
     async def _opened(cls, far: FarSide, path: bytes, header: JournalHeader) -> FarJournal:
@@ -136,10 +163,13 @@ class FarJournal:
         return journal
 
     async def _append(self, data: bytes) -> None:
+        await self.has_begun()
         if self._is_dead:
             raise DestinationWrite("cannot write the journal: an earlier write to it failed")
-        if not data:
-            return
+        if data:
+            await self._write(data)
+
+    async def _write(self, data: bytes) -> None:
         try:
             await self._session.write_durably(self._handle, self._end, data)
         except OSError as err:

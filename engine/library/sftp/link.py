@@ -21,7 +21,12 @@ from engine.library.sftp import wire
 from engine.library.sftp.address import SftpAddress
 from engine.library.sftp.channel import FLIGHT_BYTES
 from engine.library.sftp.connecting import connect, unreachable
-from engine.library.sftp.pacing import FILES_ON_A_LINE, connections_for, files_at_once
+from engine.library.sftp.pacing import (
+    FILES_ON_A_LINE,
+    connections_for,
+    files_at_once,
+    files_on_a_line,
+)
 from engine.library.sftp.session import SftpSession
 from engine.library.sftp.wire import Attributes
 from engine.model.errors import LibraryOffline
@@ -280,6 +285,7 @@ class SftpLink:
             await session.start()
             if not self._sessions:
                 self.latency_s = await _measured(session, session.opened_at - asked_at)
+                self.file_slots = asyncio.Semaphore(files_on_a_line(session.handles_limit))
         except (OSError, asyncssh.Error) as err:
             connection.abort()
             raise unreachable(self._name, self.address, err) from err

@@ -10,14 +10,24 @@ from __future__ import annotations
 from engine.library.line import FAR_S, NEAR_S
 
 FILES_ON_A_LINE = 256
-"""Small files that are open at once, of all job copies together: a server has few handles."""
-_FILES_NEAR, _FILES_BETWEEN, _FILES_FAR = 16, 32, 64
+"""Small files that are open at once, of all job copies together, where a server states no limit."""
+_MOST_ON_A_LINE = 512
+_FILES_NEAR, _FILES_BETWEEN, _FILES_FAR = 16, 32, 128
 
 
 def connections_for(latency_s: float, most: int) -> int:
     """Connections for large files, at most `most`."""
     wanted = 1 if latency_s < NEAR_S else 2 if latency_s < FAR_S else 4
     return min(wanted, most)
+
+
+def files_on_a_line(handles_limit: int) -> int:
+    """Small files that are open at once, of all job copies together.
+
+    Args:
+        handles_limit: of one connection, as the server states it; 0: it does not.
+    """
+    return min(_MOST_ON_A_LINE, handles_limit // 2) or FILES_ON_A_LINE
 
 
 def files_at_once(latency_s: float) -> int:

@@ -6,8 +6,9 @@ The layout is that of a local library (docs/format.md); a copy that was made her
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.library import layout
 from engine.library.beneath import OWN_DIRECTORY_MODE, OWN_FILE_MODE
@@ -150,8 +151,7 @@ class FarPartial:
         if self._partials in self.far.link.known.places:
             announced = await self._announce()
         else:
-            await self._prepare()
-            announced = await self._lock.announce()
+            announced = await self._prepare()
         await self._lock.take(announced)
         self._is_held = True
         if self._replace or not await self._make(announced[0]):
@@ -160,31 +160,61 @@ class FarPartial:
 
     async def _announce(self) -> tuple[SftpSession, bytes]:
         """Claims the lock while the library is looked at: both must be well."""
-        above = (self._policy, self._copy, self._partials)
-        looks = [self.far.look(path) for path in above]
-        announcing = asyncio.ensure_future(self._lock.announce())
         try:
-            _, *found, _ = await gathered([self._marker.require_still(), *looks, announcing])
-            for each in found:
-                require_directory(each or Attributes())
+            return await self._announced_with(self._look_around())
         except BaseException:
             self.far.link.known.places.discard(self._partials)
+            raise
+
+    async def _look_around(self) -> None:
+        above = (self._policy, self._copy, self._partials)
+        looks = [self.far.look(path) for path in above]
+        _, *found = await gathered([self._marker.require_still(), *looks])
+        for each in found:
+            require_directory(each or Attributes())
+
+    async def _announced_with(self, other: Coroutine[Any, Any, None]) -> tuple[SftpSession, bytes]:
+        """Announces the lock while something else is done; taken back where that fails."""
+        announcing = asyncio.ensure_future(self._lock.announce())
+        try:
+            await gathered([other, announcing])
+        except BaseException:
             if not announcing.exception() and self.far.link.is_open:
                 with suppress(OSError, StorageError):
                     await self._lock.withdraw()
             raise
         return announcing.result()
 
-    async def _prepare(self) -> None:
-        """What the first job copy of a place does on a line: directories, and what was left behind."""
-        await self._marker.require()
-        await self.far.make_durable_directory(self._policy, self._copy, self._partials)
-        await gathered([self.sweep_removed(), sweep_locks(self.far, self._partials, self.where)])
+    async def _prepare(self) -> tuple[SftpSession, bytes]:
+        """What the first job copy of a place does on a line: directories, and what was left behind.
+
+        Everything is looked at together; nothing is changed before the library is the right one.
+        """
+        above = (self._policy, self._copy, self._partials)
+        _, removed, unfinished, *there = await gathered(
+            [
+                self._marker.require(),
+                self.far.names(self._removed),
+                self.far.names(self._partials),
+                *(self.far.look(path) for path in above),
+            ]
+        )
+        await gathered(
+            [
+                self._sweep_removed(removed or ()),
+                sweep_locks(self.far, self._partials, self.where, unfinished or ()),
+            ]
+        )
+        announced = await self._announced_with(await self.far.make_directories(above, there))
         self.far.link.known.places.add(self._partials)
+        return announced
 
     async def sweep_removed(self) -> None:
         """Finishes removals that were killed on their way."""
-        for name in await self.far.names(self._removed) or {}:
+        await self._sweep_removed(await self.far.names(self._removed) or ())
+
+    async def _sweep_removed(self, names: Iterable[bytes]) -> None:
+        for name in names:
             await self.far.remove_tree(self._removed + b"/" + name)
 
     async def _make(self, session: SftpSession) -> bool:

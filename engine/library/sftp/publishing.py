@@ -11,7 +11,7 @@ import errno
 import io
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -43,6 +43,7 @@ from engine.model.errors import DestinationWrite
 from engine.model.names import shown
 
 _Inside = dict[bytes, Attributes]
+_LESS = "modes that would lock this account out are in the manifest alone"
 
 
 class Publication:
@@ -102,58 +103,94 @@ class Publication:
             if isinstance(entry, DirectoryEntry):
                 folders[entry.path] = []
             folders[entry.path.rpartition(b"/")[0]].append(entry)
-        inside: dict[bytes, _Inside] = {}
-        at_once = self._far.link.files_at_once
         await self._directories.ensure(folders)
         if (
             not self._partial.is_fresh
         ):  # of what an earlier try made it is not known what is durable
             for path in folders:
                 self._directories.note(path)
+        links = [entry for entry in ordered if isinstance(entry, (SymlinkEntry, HardlinkEntry))]
+        directories = [entry for entry in ordered if isinstance(entry, DirectoryEntry)]
+        for entry in directories:
+            if is_less(entry.meta, DIRECTORY_MODE):
+                self._lacking[_LESS] += 1
+        may_still_write = all(entry.meta.mode & stat.S_IWUSR for entry in directories)
+        is_likely_done = self._partial.is_fresh and not links and may_still_write
+        # What is set of directories counts when nothing in them is touched any more: mostly at once.
+        inside, _ = await gathered(
+            [self._listed(folders), self._finish_directories(directories if is_likely_done else [])]
+        )
+        if await self._finish_inside(ordered, links, folders, inside) or not is_likely_done:
+            await self._finish_directories(directories)
+
+    async def _listed(self, folders: Mapping[bytes, Sequence[Entry]]) -> dict[bytes, _Inside]:
+        inside: dict[bytes, _Inside] = {}
 
         async def list_one(path: bytes) -> None:
-            inside[path] = await self._far.names(self._directories.at(path)) or {}
-            await self._tidy(path, folders[path], inside[path])
+            where = self._directories.at(path)
+            inside[path] = await self._far.names(where, at_least=len(folders[path])) or {}
 
-        await bounded(at_once, [partial(list_one, path) for path in folders])
-        files = [entry for entry in ordered if isinstance(entry, FileEntry)]
+        await bounded(self._far.link.files_at_once, [partial(list_one, path) for path in folders])
+        return inside
+
+    async def _finish_inside(
+        self,
+        ordered: Sequence[Entry],
+        links: Sequence[SymlinkEntry | HardlinkEntry],
+        folders: Mapping[bytes, Sequence[Entry]],
+        inside: dict[bytes, _Inside],
+    ) -> bool:
+        """Whatever is not as it shall be; False when there is no such thing."""
+        at_once = self._far.link.files_at_once
+        odd = [path for path in folders if self._strange(folders[path], inside[path])]
+        for path in odd:
+            await self._tidy(path, self._strange(folders[path], inside[path]))
+        files = [
+            entry
+            for entry in ordered
+            if isinstance(entry, FileEntry) and not self._is_as_it_shall_be(entry, inside)
+        ]
         await bounded(at_once, [partial(self._finish_file, one, inside) for one in files])
-        links = [entry for entry in ordered if isinstance(entry, (SymlinkEntry, HardlinkEntry))]
         await bounded(at_once, [partial(self._make_link, one, inside) for one in links])
-        # What is set of a directory changes nothing of the one above it: any order will do.
-        directories = [entry for entry in ordered if isinstance(entry, DirectoryEntry)]
-        await bounded(at_once, [partial(self._finish_directory, one) for one in directories])
+        return bool(odd or files or links)
+
+    async def _finish_directories(self, directories: Sequence[DirectoryEntry]) -> None:
+        """What is set of a directory changes nothing of the one above it: any order will do."""
+        for entry in directories:
+            self._directories.note(entry.path)
+        await bounded(
+            self._far.link.files_at_once,
+            [partial(self._finish_directory, one) for one in directories],
+        )
         await self._directories.sync()
 
-    async def _tidy(self, path: bytes, expected: Sequence[Entry], found: _Inside) -> None:
-        """Removes what an earlier try left and the manifest does not have."""
-        names = {entry.path.rpartition(b"/")[2] for entry in expected}
-        for name in found.keys() - names:
-            self._directories.note(path)
+    def _strange(self, expected: Sequence[Entry], found: _Inside) -> set[bytes]:
+        """What an earlier try left and the manifest does not have."""
+        return found.keys() - {entry.path.rpartition(b"/")[2] for entry in expected}
+
+    async def _tidy(self, path: bytes, names: Iterable[bytes]) -> None:
+        self._directories.note(path)
+        for name in names:
             await self._far.remove_tree(self._directories.at(path) + b"/" + name)
+
+    def _is_as_it_shall_be(self, entry: FileEntry, inside: dict[bytes, _Inside]) -> bool:
+        parent, _, name = entry.path.rpartition(b"/")
+        if is_less(entry.meta, FILE_MODE):
+            self._lacking[_LESS] += 1
+        return inside[parent].get(name) == _as_it_shall_be(entry)
 
     async def _finish_file(self, entry: FileEntry, inside: dict[bytes, _Inside]) -> None:
         with on_destination("publish", entry.path):
             parent, _, name = entry.path.rpartition(b"/")
             found = inside[parent].get(name)
-            if found is not None and not found.mode:
-                found = await self._far.look(
-                    self._directories.at(entry.path)
-                )  # a list without kinds
-            mode, seconds = kept_mode(entry.meta, FILE_MODE), kept_seconds(entry.meta)
-            if is_less(entry.meta, FILE_MODE):
-                self._lacking[
-                    "modes that would lock this account out are in the manifest alone"
-                ] += 1
-            as_it_shall_be = Attributes(entry.size, stat.S_IFREG | mode, seconds)
-            if found == as_it_shall_be:
-                return
-            await self._mark_file(entry, mode, seconds, is_there=found is not None)
+            if found is not None and not found.mode:  # a list without kinds
+                found = await self._far.look(self._directories.at(entry.path))
+            if found != _as_it_shall_be(entry):
+                await self._mark_file(entry, is_there=found is not None)
 
-    async def _mark_file(
-        self, entry: FileEntry, mode: int, seconds: int, *, is_there: bool
-    ) -> None:
+    async def _mark_file(self, entry: FileEntry, *, is_there: bool) -> None:
         path = self._directories.at(entry.path)
+        mode, seconds = kept_mode(entry.meta, FILE_MODE), kept_seconds(entry.meta)
         session = await self._far.link.session()
         if is_there or entry.size:
             handle, found = await open_looked_at(session, path)
@@ -217,13 +254,10 @@ class Publication:
         await session.extended(wire.HARDLINK, wire.text(first) + wire.text(path))
 
     async def _finish_directory(self, entry: DirectoryEntry) -> None:
-        if is_less(entry.meta, DIRECTORY_MODE):
-            self._lacking["modes that would lock this account out are in the manifest alone"] += 1
         path = self._directories.at(entry.path)
         mode, seconds = kept_mode(entry.meta, DIRECTORY_MODE), kept_seconds(entry.meta)
         with on_destination("publish", entry.path):
             await self._far.set_attributes(path, mode=mode, mtime_s=seconds)
-        self._directories.note(entry.path)
 
 
 def _let_go(opening: asyncio.Task[Parents | None]) -> None:
@@ -231,6 +265,11 @@ def _let_go(opening: asyncio.Task[Parents | None]) -> None:
         parents = opening.result()
         if parents is not None:
             parents.close()
+
+
+def _as_it_shall_be(entry: FileEntry) -> Attributes:
+    mode, seconds = kept_mode(entry.meta, FILE_MODE), kept_seconds(entry.meta)
+    return Attributes(entry.size, stat.S_IFREG | mode, seconds)
 
 
 def _as_published(entry: Entry) -> Entry:

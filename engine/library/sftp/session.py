@@ -13,7 +13,8 @@ from engine.library.sftp.together import gathered
 from engine.library.sftp.wire import Attributes, Reply
 
 REQUEST_BYTES = 255 * 1024  # what OpenSSH takes at once, measured best
-_FIRST_LISTS, _MOST_LISTS = 2, 16  # parts of a list, about 100 names each, asked for together
+_NAMES_IN_A_LIST = 100  # in each part of a list; OpenSSH, which others follow
+_FIRST_LISTS, _MOST_LISTS = 2, 16  # parts, asked for together: the last one says only that it is
 
 
 class SftpSession(SftpChannel):
@@ -163,12 +164,17 @@ class SftpSession(SftpChannel):
             count += len(got)
         return count
 
-    async def names(self, path: bytes) -> dict[bytes, Attributes]:
-        """What is in a directory, with attributes, links not followed."""
+    async def names(self, path: bytes, *, at_least: int = 0) -> dict[bytes, Attributes]:
+        """What is in a directory, with attributes, links not followed.
+
+        Args:
+            path: of the directory.
+            at_least: how many names are expected: so many parts of the list are asked for at once.
+        """
         handle = self._handle(await self.ask(wire.OPENDIR, wire.text(path)))
         found: dict[bytes, Attributes] = {}
         try:
-            at_once = _FIRST_LISTS
+            at_once = min(_FIRST_LISTS + at_least // _NAMES_IN_A_LIST, _MOST_LISTS)
             while await self._listed(handle, found, at_once):
                 at_once = min(2 * at_once, _MOST_LISTS)
         finally:

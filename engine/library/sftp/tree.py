@@ -10,9 +10,9 @@ from engine.library.beneath import OWN_DIRECTORY_MODE
 from engine.library.sftp import wire
 from engine.library.sftp.far import FarSide
 from engine.library.sftp.session import SftpSession
-from engine.library.sftp.together import bounded
+from engine.library.sftp.together import bounded, gathered
 
-_MOST_OPEN = 8  # of one job copy, to be synced without another round trip
+_MOST_OPEN = 32  # of one job copy, to be synced without another round trip
 
 
 class Directories:
@@ -30,6 +30,8 @@ class Directories:
         self._is_fresh = is_fresh
         self._known: set[bytes] = {b""}
         self._making = asyncio.Lock()
+        self._session: SftpSession | None = None
+        self._under_way: dict[bytes, asyncio.Task[None]] = {}
         self._unsynced: set[bytes] = set()
         self._open: dict[bytes, asyncio.Task[tuple[SftpSession, bytes]]] = {}
 
@@ -46,14 +48,13 @@ class Directories:
                 path = path.rpartition(b"/")[0]
         if not wanted:
             return
+        session = await self._far.link.session()
+        if session.is_openssh and self._is_fresh:
+            await self._make_together(session, wanted)
+            return
         async with self._making:
-            missing = sorted(wanted - self._known)  # each behind those above it
-            session = await self._far.link.session()
-            if session.is_openssh and self._is_fresh:
-                await self._make_at_once(session, missing)
-            else:
-                for path in missing:
-                    await self._make(path)
+            for path in sorted(wanted - self._known):  # each behind those above it
+                await self._make(path)
 
     def note(self, path: bytes) -> None:
         """Remembers a directory that has a new name in it, to be synced before that is journaled."""
@@ -82,6 +83,24 @@ class Directories:
     def at(self, path: bytes) -> bytes:
         """Where a path of the job copy is over there."""
         return self._data + b"/" + path if path else self._data
+
+    async def _make_together(self, session: SftpSession, wanted: set[bytes]) -> None:
+        """Waits once for all, also for what another batch has asked for a moment ago."""
+        if self._session is None or self._session.error is not None:
+            self._session = session  # one for all: what is above a directory is asked for before it
+        missing = sorted(wanted - self._known - self._under_way.keys())
+        if missing:
+            making = asyncio.ensure_future(self._make_at_once(self._session, missing))
+            self._under_way.update(dict.fromkeys(missing, making))
+            making.add_done_callback(partial(self._is_over, missing))
+        tasks = {self._under_way[path] for path in wanted & self._under_way.keys()}
+        await gathered([asyncio.shield(task) for task in tasks])
+
+    def _is_over(self, paths: Iterable[bytes], making: asyncio.Task[None]) -> None:
+        for path in paths:
+            del self._under_way[path]
+        if not making.cancelled():
+            making.exception()  # whoever waits was told
 
     async def _make_at_once(self, session: SftpSession, paths: list[bytes]) -> None:
         """What is refused is looked at: it may be there already."""

@@ -107,7 +107,9 @@ class SftpJobWriter(ProvingWriter):
             # It warns from the loop, while this thread waits for it and holds the lock.
             publication = Publication(self._partial, self._directories, warn=self._proof.warn)
             with on_destination("publish", self._partial.where):
-                self._call(settle(self._far, self._unsettled))
+                self._call(
+                    gathered([settle(self._far, self._unsettled), self._journal.has_begun()])
+                )
                 digest = self._call(publication.publish(header, every))
             self.close()
             return digest
