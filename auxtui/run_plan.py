@@ -34,10 +34,12 @@ def plan_facts(plan: Mapping[str, Any]) -> list[Fact]:
     """The totals of a plan, per copy."""
     facts: list[Fact] = []
     for total in plan.get("copy_totals", ()):
-        blocked = int(total["blocked"])
+        blocked, follows = int(total["blocked"]), int(total.get("follows", 0))
         text = (
             f"{fmt.count(int(total['taken']), 'backup job')}, {fmt.size(int(total['bytes']))};"
-            f" {total['skipped']} skipped" + (f", {blocked} blocked" if blocked else "")
+            f" {total['skipped']} skipped"
+            + (f", {blocked} blocked" if blocked else "")
+            + (f"; {follows} once the source has them" if follows else "")
         )
         facts.append((safe(str(total["copy"])), Cell(text, Tone.BAD if blocked else Tone.PLAIN)))
     if plan.get("streams"):
@@ -54,13 +56,14 @@ def plan_facts(plan: Mapping[str, Any]) -> list[Fact]:
 
 
 def plan_rows(plan: Mapping[str, Any], look: Look) -> list[Row]:
-    """Each backup job of a plan, blocked ones first, then taken, then skipped ones."""
+    """Each backup job of a plan, blocked ones first, then taken, following and skipped ones."""
     signs: dict[str, Callable[[], Cell]] = {
         "taken": lambda: Cell(look.glyphs.done, Tone.OK),
+        "follows": lambda: Cell(look.glyphs.done, Tone.MUTED),
         "blocked": lambda: Cell(look.glyphs.failed, Tone.BAD),
         "skipped": lambda: Cell(look.glyphs.waiting, Tone.MUTED),
     }
-    order = {"blocked": 0, "taken": 1, "skipped": 2}
+    order = {"blocked": 0, "taken": 1, "follows": 2, "skipped": 3}
     lines = sorted(plan.get("backup_jobs", ()), key=lambda line: order[_verdict(line)])
     return [
         Row(

@@ -59,9 +59,14 @@ def totals(plan: Mapping[str, Any]) -> list[str]:
     return [
         f"{total['copy']}: {fmt.count(total['taken'], 'backup job')} "
         f"({fmt.size(total['bytes'])}) taken, {total['skipped']} skipped, "
-        f"{total['blocked']} blocked"
+        f"{total['blocked']} blocked{_following(total)}"
         for total in plan.get("copy_totals", [])
     ]
+
+
+def _following(total: Mapping[str, Any]) -> str:
+    follows = total.get("follows", 0)  # a record of an earlier version has none
+    return f"; {follows} of them once the run has them on the source" if follows else ""
 
 
 def summary(plan: Mapping[str, Any]) -> dict[str, Any]:

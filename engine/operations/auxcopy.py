@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -34,7 +34,7 @@ from engine.operations.proving import reads_back
 from engine.operations.room import Pair
 from engine.operations.routing import Routes, streams_of_work
 from engine.operations.settling import Settling
-from engine.policy.plan import PlannedOrder
+from engine.policy.plan import Plan, PlannedOrder
 from engine.policy.throttling import rate_at, timetable_from
 from engine.policy.values import PlanLine, RunOptions, Verdict
 from engine.transfer.orders import TransferResult
@@ -53,13 +53,22 @@ class Planned:
     orders: list[PlannedOrder]
     blocked: dict[Pair, PlanLine]
     waiting: int
-    """Job copies to be made."""
+    """Job copies to be made at once."""
     waiting_bytes: int
+    following: dict[Pair, Following]
+    """Job copies to be made once this run has made those that they are read from."""
     skipped: int
     changes: list[PlanLine]
     """What it says that the ledger does not."""
     document: dict[str, Any] | None
     """For the record of the job; None when it has one."""
+
+
+class Following(NamedTuple):
+    """A job copy that is read from another one which the same run makes first."""
+
+    source: Pair
+    size_bytes: int
 
 
 class Seen(NamedTuple):
@@ -89,6 +98,8 @@ class AuxCopy:
         self.partial = self.outcomes.partial
         self._limits: dict[int, Throttle] = {}
         self._seen: Seen | None = None
+        self._following: dict[Pair, Following] = {}
+        """What the last plan wanted to copy after its source; sources before their readers."""
 
     async def attempt(self) -> AttemptEnd:
         """Plans and copies until nothing is left that this run can copy."""
@@ -131,9 +142,20 @@ class AuxCopy:
         """Writes the errors that are final, each with its hint, and how many they are."""
         context, now = self.context, self.context.clock()
         count = len(self.failures) + len(self.blocked)
+        lost = self._lost(self._following)
 
         def write(session: Any) -> None:
-            jobs.update_job(session, context.job_id, errors=count, backup_jobs_failed=count)
+            row = jobs.load_job(session, context.job_id)
+            jobs.update_job(
+                session,
+                context.job_id,
+                errors=count,
+                backup_jobs_failed=count,
+                # What was to follow something that has failed is no work that was done.
+                backup_jobs_total=row.backup_jobs_total - len(lost),
+                backup_jobs_skipped=row.backup_jobs_skipped + len(lost),
+                bytes_total=row.bytes_total - sum(lost.values()),
+            )
             for (_, backup_job_id), failure in sorted(self.failures.items()):
                 jobs.add_error(
                     session,
@@ -168,12 +190,19 @@ class AuxCopy:
         planned = await context.store.read_long(lambda s: self._planned(s, now, record=record))
         self._seen = Seen(planned.newest, done, time.monotonic(), time.monotonic() - began_s)
         self.blocked = planned.blocked
+        self._following = planned.following
         totals: dict[str, Any] = {
             "backup_jobs_total": (
-                len(self.done) + planned.waiting + len(self.failures) + len(self.blocked)
+                len(self.done)
+                + planned.waiting
+                + len(planned.following)
+                + len(self.failures)
+                + len(self.blocked)
             ),
             "backup_jobs_skipped": planned.skipped,
-            "bytes_total": sum(self.done.values()) + planned.waiting_bytes,
+            "bytes_total": sum(self.done.values())
+            + planned.waiting_bytes
+            + sum(one.size_bytes for one in planned.following.values()),
             "copies": [copy.name for copy in chosen_copies(planned.scope, options)],
         }
 
@@ -198,9 +227,15 @@ class AuxCopy:
             scope=scope,
             newest=newest,
             orders=[narrow for order in plan.orders() if (narrow := _narrowed(order, wanted))],
-            blocked={(line.copy_id, line.backup_job_id): line for line in plan.blocked},
+            # What failed in this run says so itself, also where a later plan finds it blocked.
+            blocked={
+                pair: line
+                for line in plan.blocked
+                if (pair := (line.copy_id, line.backup_job_id)) not in self.failures
+            },
             waiting=len(taken),
             waiting_bytes=sum(line.size_bytes for line in taken),
+            following=self._followers(plan),
             skipped=sum(
                 line.verdict is Verdict.SKIPPED and line.state is not JobCopyState.AVAILABLE
                 for line in plan.lines
@@ -208,6 +243,27 @@ class AuxCopy:
             changes=verdicts.changes(session, plan.lines),
             document=plan_document(session, scope, plan, self.options, now) if is_new else None,
         )
+
+    def _followers(self, plan: Plan) -> dict[Pair, Following]:
+        """What this run makes once it has made its source; not what has failed there."""
+        source_of = {copy.copy_id: copy.source_copy_id or 0 for copy in plan.copies}
+        every = {
+            (line.copy_id, line.backup_job_id): Following(
+                (source_of[line.copy_id], line.backup_job_id), line.size_bytes
+            )
+            for line in plan.following
+            if self._wanted(line)
+        }
+        lost = self._lost(every)
+        return {pair: one for pair, one in every.items() if pair not in lost}
+
+    def _lost(self, following: Mapping[Pair, Following]) -> dict[Pair, int]:
+        """Of what was to follow: bytes of each whose source has failed, or was lost so itself."""
+        lost: dict[Pair, int] = {}
+        for pair, one in following.items():
+            if (one.source in self.failures or one.source in lost) and pair not in self.done:
+                lost[pair] = one.size_bytes
+        return lost
 
     def _wanted(self, line: PlanLine) -> bool:
         pair = (line.copy_id, line.backup_job_id)

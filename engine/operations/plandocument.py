@@ -44,6 +44,7 @@ def plan_document(
             {
                 "copy": totals.copy,
                 "taken": totals.taken,
+                "follows": totals.follows,
                 "skipped": totals.skipped,
                 "blocked": totals.blocked,
                 "bytes": totals.bytes,
@@ -65,7 +66,7 @@ def _backup_jobs(
             "subclient": jobs[line.backup_job_id].subclient,
             "level": jobs[line.backup_job_id].level,
             "copy": names[line.copy_id],
-            "taken": line.verdict is Verdict.TAKEN,
+            "taken": line.verdict in (Verdict.TAKEN, Verdict.FOLLOWS),
             "verdict": line.verdict.value,
             "state": line.state.value,
             "reason": line.reason,

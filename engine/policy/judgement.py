@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from engine.model.encoding import encoding_from_text
+from engine.model.encoding import PLAIN, Encoding, encoding_from_text
 from engine.model.states import INCOMPLETE, LAST_FAILED, CopyKind, JobCopyState, Level, Verification
 from engine.policy.periods import Calendar
 from engine.policy.selection import Choice, Selection
@@ -47,6 +47,8 @@ class Judge:
         source_name: name of the source copy, for the reasons.
         completed_by: backups that were completed later are left out, seconds since the epoch.
         keys: to what is encrypted on the source.
+        coming: backup jobs that the same run copies to the source first.
+        source_encoding: of what comes to the source.
     """
 
     def __init__(
@@ -60,8 +62,12 @@ class Judge:
         source_name: str,
         completed_by: float | None = None,
         keys: Keys = NO_KEYS,
+        coming: Collection[int] = (),
+        source_encoding: Encoding = PLAIN,
     ) -> None:
         self._keys = keys
+        self._coming = coming
+        self._source_encoding = source_encoding
         self.rules = rules
         self.completed_by = completed_by
         self.now = now
@@ -88,7 +94,9 @@ class Judge:
             newest: dict[str, LedgerLine] = {}
             self._most_recent = newest
             for line in lines:
-                if line.level != Level.FULL or line.source_state != _AVAILABLE:
+                if line.level != Level.FULL:
+                    continue
+                if line.source_state != _AVAILABLE and line.backup_job_id not in self._coming:
                     continue
                 if self._why_outside(line) or line.decision == "do_not_copy":
                     continue
@@ -106,8 +114,17 @@ class Judge:
             or (None if is_forced else self._deferred(line))
             or self._by_options(line, is_forced=is_forced)
             or self._encoding(line)
-            or self._line(line, Verdict.TAKEN, _with_lack(self._why_taken(line), line), _owed(line))
+            or self._taken(line)
         )
+
+    def _taken(self, line: LedgerLine) -> PlanLine:
+        if line.source_state == _AVAILABLE:
+            why = _with_lack(self._why_taken(line), line)
+            return self._line(line, Verdict.TAKEN, why, _owed(line))
+        return self._line(line, Verdict.FOLLOWS, self._not_yet(), _owed(line))
+
+    def _not_yet(self) -> str:
+        return f"source {self.source_name!r} does not have it yet"
 
     def there(self, line: LedgerLine) -> PlanLine:
         """The verdict on what the copy has already."""
@@ -221,7 +238,7 @@ class Judge:
     def _on_the_source(self, line: LedgerLine) -> PlanLine | None:
         """Whether the source has it now: a chain never copies ahead."""
         state, source = line.source_state, self.source_name
-        if state == _AVAILABLE:
+        if state == _AVAILABLE or line.backup_job_id in self._coming:
             return None
         why = line.source_reason
         if state == _BAD and (left := self._failed_as_asked(line)):
@@ -234,12 +251,14 @@ class Judge:
         if state == _DO_NOT_COPY:
             reason = _because(f"source {source!r} does not take it", why)
             return self._skip(line, reason, _given_up(line))
-        return self._skip(line, f"source {source!r} does not have it yet", _owed(line))
+        return self._skip(line, self._not_yet(), _owed(line))
 
     def _deferred(self, line: LedgerLine) -> PlanLine | None:
         """Whether the deferral, counted from availability on the source, is not over yet."""
         if self.rules.defer_s <= 0:
             return None
+        if line.source_state != _AVAILABLE:
+            return self._skip(line, self._not_yet(), _owed(line))
         since = line.source_available_at
         eligible = (line.completed_at if since is None else since) + self.rules.defer_s
         if eligible <= self.now:
@@ -284,9 +303,11 @@ class Judge:
 
     def _encoding(self, line: LedgerLine) -> PlanLine | None:
         """Another encoding of what is encrypted needs a key; the same one moves as it is."""
-        if not line.source_encoding:
-            return None
-        encoding, wanted = encoding_from_text(line.source_encoding), self.rules.encoding
+        wanted, encoding = self.rules.encoding, self._source_encoding
+        if line.source_state == _AVAILABLE:
+            if not line.source_encoding:
+                return None
+            encoding = encoding_from_text(line.source_encoding)
         if encoding == wanted or self._keys.can_open(encoding):
             return None
         made = "" if wanted.is_plain else f" to be {wanted} here"

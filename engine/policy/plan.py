@@ -5,10 +5,11 @@ The dialog's preview, `--dry-run` and the record of a job are this one plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from engine.model.encoding import PLAIN, Encoding
 from engine.model.states import JobCopyState, Level
 from engine.policy.judgement import Judge
 from engine.policy.periods import Calendar
@@ -25,6 +26,7 @@ from engine.policy.values import (
 from engine.policy.zones import LocalClock
 
 DEFAULT_CALENDAR = Calendar()
+_MADE = (Verdict.TAKEN, Verdict.FOLLOWS)
 _Rank = tuple[int, bool, float]
 """Priority, whether fulls go before it, completion: the order of the work."""
 _Group = tuple[int, bool, float, int, int, int, tuple[int, ...]]
@@ -48,6 +50,8 @@ class CopyTotals(NamedTuple):
     copy_id: int
     copy: str
     taken: int
+    follows: int
+    """Of those that are taken: once the run has copied them to the source."""
     skipped: int
     blocked: int
     bytes: int
@@ -66,8 +70,13 @@ class Plan:
 
     @property
     def taken(self) -> list[PlanLine]:
-        """The job copies that the run makes."""
+        """The job copies that the run can make at once."""
         return [line for line in self.lines if line.verdict is Verdict.TAKEN]
+
+    @property
+    def following(self) -> list[PlanLine]:
+        """The job copies that the run makes once it has made those that they are read from."""
+        return [line for line in self.lines if line.verdict is Verdict.FOLLOWS]
 
     @property
     def blocked(self) -> list[PlanLine]:
@@ -109,6 +118,8 @@ def plan_copy(
     source_name: str = "source",
     completed_by: float | None = None,
     keys: Keys = NO_KEYS,
+    coming: Collection[int] = (),
+    source_encoding: Encoding = PLAIN,
 ) -> list[PlanLine]:
     """Judges every backup job for one copy; the verdicts are in the order of the lines.
 
@@ -122,6 +133,8 @@ def plan_copy(
         source_name: name of the source copy, for the reasons.
         completed_by: backups that were completed later are left out, seconds since the epoch.
         keys: to what is encrypted on its source.
+        coming: backup jobs that the same run copies to the source first.
+        source_encoding: of what comes to the source.
 
     Raises:
         UsageError: unknown zone.
@@ -135,6 +148,8 @@ def plan_copy(
         source_name=source_name,
         completed_by=completed_by,
         keys=keys,
+        coming=coming,
+        source_encoding=source_encoding,
     )
     judge.look_at(lines)
     available, there, verdict = JobCopyState.AVAILABLE, judge.there, judge.verdict
@@ -158,8 +173,9 @@ def build_plan(
 ) -> Plan:
     """Plans a run over copies of one policy.
 
-    A copy whose source is another secondary takes only what that source has now; the run plans
-    again when more is there.
+    A copy whose source is another secondary takes only what that source has now. What the run
+    copies to the source first follows: the run plans again when it is there, unless its list is
+    fixed.
 
     Args:
         copies: the copies of the policy, or only secondary ones with their sources resolved.
@@ -183,6 +199,9 @@ def build_plan(
     lines: list[PlanLine] = []
     ranks: list[_Rank] = []
     totals: list[CopyTotals] = []
+    encodings = {copy.copy_id: copy.encoding for copy in ordered}
+    sources = {copy.source_copy_id for copy in ordered} if options.scalable else set()
+    coming: dict[int, frozenset[int]] = {}
     for copy in ordered:
         seen = lines_by_copy.get(copy.copy_id, ())
         planned = plan_copy(
@@ -195,7 +214,13 @@ def build_plan(
             source_name=names.get(copy.source_copy_id or 0, "source"),
             completed_by=completed_by,
             keys=keys,
+            coming=coming.get(copy.source_copy_id or 0, frozenset()),
+            source_encoding=encodings.get(copy.source_copy_id or 0, PLAIN),
         )
+        if copy.copy_id in sources:
+            coming[copy.copy_id] = frozenset(
+                line.backup_job_id for line in planned if line.verdict in _MADE
+            )
         totals.append(_totals(copy, planned))
         lines += planned
         ranks += _ranks(seen, planned, fulls_first=options.fulls_first)
@@ -219,12 +244,14 @@ def _ranks(
 
 def _totals(copy: CopyRules, lines: Sequence[PlanLine]) -> CopyTotals:
     verdicts = [line.verdict for line in lines]
-    taken = verdicts.count(Verdict.TAKEN)
-    size = sum(line.size_bytes for line in lines if line.verdict is Verdict.TAKEN) if taken else 0
+    follows = verdicts.count(Verdict.FOLLOWS)
+    taken = verdicts.count(Verdict.TAKEN) + follows
+    size = sum(line.size_bytes for line in lines if line.verdict in _MADE) if taken else 0
     return CopyTotals(
         copy_id=copy.copy_id,
         copy=copy.name,
         taken=taken,
+        follows=follows,
         skipped=verdicts.count(Verdict.SKIPPED),
         blocked=verdicts.count(Verdict.BLOCKED),
         bytes=size,

@@ -85,6 +85,8 @@ class Verdict(StrEnum):
     """Whether a run takes a backup job; the reason is a sentence beside it."""
 
     TAKEN = "taken"
+    FOLLOWS = "follows"
+    """Taken by the same run, once it has copied it to the source."""
     SKIPPED = "skipped"
     """Not owed now: nothing is wrong."""
     BLOCKED = "blocked"

@@ -14,7 +14,12 @@ from engine.policy.selection import SELECT_RULES
 from engine.policy.values import NO_KEYS, Keys, RunOptions, Verdict
 from tests.policy.lines import DAY, NOW, PRIMARY, at, line, selective, synchronous
 
-TAKEN, SKIPPED, BLOCKED = Verdict.TAKEN, Verdict.SKIPPED, Verdict.BLOCKED
+TAKEN, FOLLOWS, SKIPPED, BLOCKED = (
+    Verdict.TAKEN,
+    Verdict.FOLLOWS,
+    Verdict.SKIPPED,
+    Verdict.BLOCKED,
+)
 
 
 def judged(rules, one, **options):
@@ -330,6 +335,34 @@ def test_all_active_copies_or_those_named():
     assert "offsite" in caught.value.hint
     with pytest.raises(UsageError, match="is the primary"):
         plan(copies, {}, copies=("primary",))
+
+
+@pytest.mark.parametrize(
+    ("source", "far", "verdict"),
+    [
+        ({}, {}, FOLLOWS),
+        ({"defer_s": 100 * DAY}, {}, SKIPPED),  # not even the source gets it
+        ({}, {"defer_s": 1}, SKIPPED),  # counted from when the source has it
+        ({}, {"subclients": ("db2/pg",)}, SKIPPED),
+        ({"encoding": encoding_of("none", ("age1x",))}, {}, BLOCKED),
+        ({"encoding": encoding_of("none", ("age1x",))}, {"encoding": encoding_of("none", ("age1x",))}, FOLLOWS),
+    ],
+)  # fmt: skip
+def test_what_follows_is_judged_as_what_is_taken(source, far, verdict):
+    chain = [PRIMARY, synchronous(2, **source), synchronous(3, "far", source_copy_id=2, **far)]
+    made = plan(chain, {2: [line(1)], 3: [line(1, source_state=None)]})
+
+    assert made.lines[1].verdict is verdict
+    assert len(made.orders()) == (made.lines[0].verdict is TAKEN)
+
+
+def test_a_chain_of_three_follows_to_its_end():
+    chain = [PRIMARY, *(synchronous(n, f"c{n}", source_copy_id=n - 1) for n in (2, 3, 4))]
+    coming = [line(1, source_state=None)]
+    made = plan(chain, {2: [line(1)], 3: coming, 4: coming})
+
+    assert [one.verdict for one in made.lines] == [TAKEN, FOLLOWS, FOLLOWS]
+    assert made.bytes_total == 300
 
 
 def test_copies_without_their_primary_have_their_sources_named():
