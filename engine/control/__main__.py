@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 from pathlib import Path
 
-from engine.catalog.home import Home
-from engine.control.service import run_service
-from engine.model.errors import AuxError
-
 
 def main() -> int:
     """Runs the service; says `ready`, or what went wrong, on the pipe of its starter."""
+    gc.disable()  # what is imported stays: to look for garbage in it made the start longer
+    from engine.catalog.home import Home
+    from engine.control.service import run_service
+    from engine.model.errors import AuxError
+
+    gc.freeze()
+    gc.enable()
     home, ready = Home(Path(sys.argv[1])), int(sys.argv[2])
 
     def say(message: bytes) -> None:

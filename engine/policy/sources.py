@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from rapidfuzz import process
-
 from engine.model.errors import UsageError
 from engine.model.names import shown
 from engine.model.states import CopyKind
@@ -94,6 +92,8 @@ def chosen_copies(copies: Sequence[CopyRules], names: Collection[str]) -> list[C
                 f"copy {shown(name)!r} is the primary: it is what the others are made from",
                 hint=_choices(by_name),
             )
+        from rapidfuzz import process  # slow to import, and only a wrong name needs it
+
         nearest = process.extractOne(name, list(by_name), score_cutoff=60)
         hint = f"did you mean {nearest[0]!r}?" if nearest else _choices(by_name)
         raise UsageError(f"there is no copy {shown(name)!r} in this policy", hint=hint)
