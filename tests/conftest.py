@@ -3,8 +3,26 @@ from pathlib import Path
 
 import pytest
 
+from engine.control import asking
 from tests.cell import Cell
+from tests.faults.services import Nursery
 from tests.stores import StoreServer, moto_server
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """One nursery for all services that the tests of this process start."""
+    made = Nursery()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _services_are_forked(nursery: Nursery) -> Iterator[None]:
+    """Whoever asks for a service in this process gets one of the nursery; programs start their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asking, "start_detached", nursery.start_as_asked)
+        yield
 
 
 @pytest.fixture

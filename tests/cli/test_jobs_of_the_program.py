@@ -84,7 +84,7 @@ def test_a_killed_job_is_exit_code_3_and_cannot_be_resubmitted_before(ready):
 
     assert ready("job", "kill", number).code == 0
 
-    assert ready("job", "wait", number).code == 3
+    assert ready.as_process("job", "wait", number).code == 3
     assert ready("watch", number).code == 3
 
 
@@ -107,7 +107,7 @@ def test_a_job_that_ends_with_errors_is_exit_code_1(ready):
     victim = ready.cell.landing / "a.dump"
     victim.write_bytes(b"changed after it was adopted")
 
-    said = ready("auxcopy", "databases", "--wait", "--json")
+    said = ready.as_process("auxcopy", "databases", "--wait", "--json")
 
     assert said.code == 1
     assert said.document["state"] in ("completed_with_errors", "failed")
@@ -115,7 +115,7 @@ def test_a_job_that_ends_with_errors_is_exit_code_1(ready):
 
 
 def test_waiting_shows_lines_where_there_is_no_terminal(ready):
-    said = ready("auxcopy", "databases", "--wait")
+    said = ready.as_process("auxcopy", "databases", "--wait")
 
     assert said.code == 0
     assert "\r" not in said.err
@@ -179,7 +179,7 @@ def test_decisions_on_single_job_copies(ready):
 def test_here_runs_the_service_inside_the_command(ready):
     assert ready.within("service", "stop").code == 0
 
-    said = ready("auxcopy", "databases", "--wait", "--here", "--json")
+    said = ready.as_process("auxcopy", "databases", "--wait", "--here", "--json")
 
     assert said.code == 0, said.err
     assert said.document["state"] == "completed"

@@ -230,7 +230,7 @@ def test_a_lost_catalog_has_one_advice_wherever_it_is_missed(auxtui) -> None:
 def test_the_status_of_a_service_that_died_is_a_failure(auxtui) -> None:
     auxtui.cell.apply()
     assert auxtui("service", "status").code == 0  # none ever ran
-    assert auxtui("service", "start").code == 0
+    assert auxtui.as_process("service", "start").code == 0
     auxtui.cell.kill9()
 
     said = auxtui("service", "status", "--json")

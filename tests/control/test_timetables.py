@@ -380,9 +380,8 @@ policy = "databases"
 when = "after-backup"
 """
     )
-    frontdoor.schedule(cell.home, "system", "disable", by="test")
-    cell.close()
     with at(cell, MONDAY) as clock:
+        frontdoor.schedule(cell.home, "system", "disable", by="test")
         cell.dump("one.dump")
         cell.scan()
         _until(lambda: cell.ledger()[b"one.dump"].state == "available")
@@ -452,9 +451,8 @@ when = "daily at 13:00"
 time_zone = "UTC"
 """
     )
-    frontdoor.schedule(cell.home, "system", "disable", by="test")
-    cell.close()
     with at(cell, MONDAY.replace(hour=9)) as clock:
+        frontdoor.schedule(cell.home, "system", "disable", by="test")
         cell.scan()
         _until(lambda: schedule(cell, "noon").next_run_at == MONDAY.replace(hour=13))
         clock.set(MONDAY.replace(hour=13))

@@ -12,14 +12,6 @@ from tests.faults.estate import Estate
 from tests.faults.services import Nursery
 
 
-@pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    """One nursery for all rounds of this process."""
-    made = Nursery()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def estate(tmp_path: Path, nursery: Nursery) -> Iterator[Estate]:
     """A CommCell with two copies; its service is killed at the end."""

@@ -1,4 +1,4 @@
-"""A process that has imported the service once and forks it for each round.
+"""A process that has imported the service once and forks it whenever a test needs one.
 
 A start costs milliseconds, so that hundreds of rounds are affordable. Each service is a real
 process in a session of its own; only the import is shared, and what `staging` puts in its way.
@@ -10,6 +10,7 @@ end of a readiness pipe and the log.
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -21,7 +22,8 @@ from typing import Any, NoReturn
 
 from engine.catalog.home import Home
 from engine.control.service import run_service
-from engine.library.objects import library as _stores  # noqa: F401 - imported once for all rounds
+from engine.library.objects import library as _stores  # noqa: F401 - imported once for all
+from engine.library.sftp import library as _hosts  # noqa: F401 - imported once for all
 from engine.model.clock import Clock
 from engine.model.errors import AuxError
 from engine.operations import restore
@@ -33,11 +35,14 @@ _PR_SET_PDEATHSIG = 1
 
 def serve(requests: socket.socket) -> None:
     """Forks a service for each request and answers with its id and pidfd, until the tests end."""
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, _bury_the_dead)
     while True:
         data, descriptors, _, _ = socket.recv_fds(requests, PACKET_BYTES, 2)
         if not data:
             return
         ready, log = descriptors
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])  # not buried before its pidfd
         pid = os.fork()
         if pid == 0:
             requests.close()
@@ -45,12 +50,13 @@ def serve(requests: socket.socket) -> None:
         os.close(ready)
         os.close(log)
         process = os.pidfd_open(pid)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         socket.send_fds(requests, [str(pid).encode()], [process])
         os.close(process)
-        _bury_the_dead()
 
 
-def _bury_the_dead() -> None:
+def _bury_the_dead(*_: object) -> None:
+    """No process is left behind as a zombie: who looks for its id shall not find it."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             continue
@@ -61,10 +67,17 @@ def _bury_the_dead() -> None:
 def _be_a_service(spec: dict[str, Any], ready: int, log: int) -> NoReturn:
     code = 70
     try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()
+        os.chdir("/")
         os.dup2(log, 1)
         os.dup2(log, 2)
+        if "environ" in spec:
+            os.environ.clear()
+            os.environ.update(spec["environ"])
+            time.tzset()
         if spec.get("traced"):
             _wait_for_tracer()
         staging.apply(spec)

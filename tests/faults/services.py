@@ -9,11 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.catalog.home import Home
+from engine.control import outbox, service, starting
+from engine.control.lock import is_held
 from tests.faults.nursery import PACKET_BYTES
 
 READY_S = 20.0
@@ -67,6 +70,47 @@ class Nursery:
     """The process that forks services; see `tests.faults.nursery`."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requests: socket.socket | None = None  # it begins with the first service
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, home: Home, **stage: Any) -> Service:
+        """Forks a service; it is not ready yet. `stage`: see `tests.faults.staging.apply`."""
+        read_end, write_end = os.pipe()
+        log = os.open(home.service_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            request = json.dumps({"home": str(home.path), **stage}).encode()
+            with self._lock:  # a console starts services in threads
+                requests = self._requests or self._begin()
+                socket.send_fds(requests, [request], [write_end, log])
+                answer, (process,), _, _ = socket.recv_fds(requests, PACKET_BYTES, 1)
+        finally:
+            os.close(write_end)
+            os.close(log)
+        return Service(int(answer), read_end, process)
+
+    def start_as_asked(self, home: Home) -> None:
+        """What `engine.control.starting.start_detached` does, without its import of everything.
+
+        The service has the environment and the looks of the test.
+        """
+        if is_held(home.service_lock):
+            return
+        looks = {"tick_s": service.TICK_S, "outbox_s": outbox.POLL_S}
+        started = self.start(home, environ=dict(os.environ), **looks)
+        try:
+            starting._await_readiness(home, started.ready)
+        finally:
+            os.close(started.ready)
+            os.close(started.process)
+
+    def close(self) -> None:
+        """Ends the nursery; its services die with it."""
+        if self._requests is not None and self._process is not None:
+            self._requests.close()
+            self._process.wait(END_S)
+
+    def _begin(self) -> socket.socket:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
@@ -75,21 +119,4 @@ class Nursery:
                 stdin=subprocess.DEVNULL,
                 cwd=PROJECT,
             )
-
-    def start(self, home: Home, **stage: Any) -> Service:
-        """Forks a service; it is not ready yet. `stage`: see `tests.faults.staging.apply`."""
-        read_end, write_end = os.pipe()
-        log = os.open(home.service_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            request = json.dumps({"home": str(home.path), **stage}).encode()
-            socket.send_fds(self._requests, [request], [write_end, log])
-            answer, (process,), _, _ = socket.recv_fds(self._requests, PACKET_BYTES, 1)
-        finally:
-            os.close(write_end)
-            os.close(log)
-        return Service(int(answer), read_end, process)
-
-    def close(self) -> None:
-        """Ends the nursery; its services die with it."""
-        self._requests.close()
-        self._process.wait(END_S)
+        return self._requests

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from engine.control import joblife
+from engine.control import joblife, outbox, service
 from engine.library import beneath, local_partial, local_publish, local_writer, marker, syscalls
 from engine.library.objects import parts
 from engine.model import entries
@@ -46,7 +46,8 @@ def apply(spec: dict[str, Any]) -> None:
     Args:
         spec: `chunk_bytes`: smallest chunk, so that a small file has many; `part_bytes`: smallest
             part of an upload; `retry_delays_s`: how
-            long a failed attempt waits; `reads_log`: file that gets a line for each read of a file below `landing`; `kill`: {"nth": n, "after": bool}
+            long a failed attempt waits; `tick_s`, `outbox_s`: how often it looks for what is due;
+            `reads_log`: file that gets a line for each read of a file below `landing`; `kill`: {"nth": n, "after": bool}
             ends the service at the n-th changing call below `below`, or of `calls`; `fail`:
             {"call", "nth", "errno", "for_ever"} lets it fail; `count_log`: file that gets a line
             for each changing call below `below`; `clock_offset`: see `clock_of`.
@@ -57,6 +58,8 @@ def apply(spec: dict[str, Any]) -> None:
         parts.PART_BYTES = parts.WHOLE_BYTES = spec["part_bytes"]
     if "retry_delays_s" in spec:
         joblife.RETRY_DELAYS_S = tuple(spec["retry_delays_s"])
+    if "tick_s" in spec:
+        service.TICK_S, outbox.POLL_S = spec["tick_s"], spec["outbox_s"]
     if "reads_log" in spec:
         _log_reads(spec["reads_log"], os.fsencode(spec["landing"]))
     if "kill" in spec or "fail" in spec or "count_log" in spec:
