@@ -15,6 +15,9 @@ class LockingLibrary(Protocol):
     def locked_until(self, until: datetime) -> Library:
         """The same library; what is published through it is locked until then.
 
+        Args:
+            until: in the zone in which messages tell it.
+
         Writing through it raises `DestinationWrite` where the medium turns out to have no locks.
         """
         ...

@@ -30,6 +30,7 @@ from engine.operations.sources import Source
 from engine.policy.allocation import QueuedOrder
 from engine.policy.plan import PlannedOrder
 from engine.policy.retention import RetentionRules, lock_end
+from engine.policy.zones import zone_of
 from engine.transfer.cancel import CancelToken
 from engine.transfer.orders import OrderDestination, TransferOrder
 from engine.transfer.throttle import Throttle
@@ -416,8 +417,10 @@ class OrderQueue:
     def _destination(self, copy_id: int, flight: Flight, job: BackupJobValue) -> OrderDestination:
         copy, agent = self.scope.copies[copy_id], flight.lane.media_agent
         rules = RetentionRules(worm=copy.worm, retain_s=copy.retain_s)
+        end = lock_end(rules, job.completed_at)
         library = locked_until(
-            self._through(self.scope.library_id(copy_id), agent), lock_end(rules, job.completed_at)
+            self._through(self.scope.library_id(copy_id), agent),
+            None if end is None else end.astimezone(zone_of(self.scope.time_zone)),
         )
         source = self._source(flight.planned.source_copy_id, job, agent)
         place = Place(self.scope.policy.name, copy.name)

@@ -54,6 +54,7 @@ from engine.operations.reencoding import Reencoding
 from engine.operations.seating import seated
 from engine.operations.sources import Source
 from engine.policy.retention import RetentionRules, lock_end
+from engine.policy.zones import zone_of
 from engine.transfer.progress import ReadProgress
 from engine.transfer.reading import READ_STREAMS
 from engine.transfer.reading_back import ReadBack
@@ -99,11 +100,13 @@ class Repair:
         self._progress = ReadProgress()
         self._reused_bytes = 0
         self._reencoding: Reencoding | None = None
+        self._time_zone = "UTC"
 
     async def attempt(self) -> AttemptEnd:
         """Repairs whatever this job has not repaired yet."""
         context = self.context
         scope, cases = await context.store.read(self._cases)
+        self._time_zone = scope.time_zone
         libraries, _ = await probe_libraries(context, scope)
         self.failures = {
             int(backup_job_id): UsageError(message, hint=hint)
@@ -310,8 +313,11 @@ class Repair:
                 hint="mount it; the repair then goes on",
             )
         rules = RetentionRules(worm=bad.copy.worm, retain_s=bad.copy.retain_s)
+        end = lock_end(rules, bad.source.backup_job.completed_at)
+        if end is not None:
+            end = end.astimezone(zone_of(self._time_zone))
         open_writer = partial(
-            locked_until(library, lock_end(rules, bad.source.backup_job.completed_at)).write_job,
+            locked_until(library, end).write_job,
             bad.place,
             encoded_header(bad.source.header, bad.source.encoding),
             source_key=key,

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from engine.library.beneath import write_all
@@ -51,6 +52,8 @@ class Job:
     """Awaited before an object of an earlier try is overwritten."""
     put_options: Mapping[str, Any] = field(default_factory=dict)
     """Of every object: how long it is locked."""
+    lock_zone: tzinfo | None = None
+    """In which the end of the lock is told."""
     leftovers: dict[str, Leftover] = field(default_factory=dict)
     """By key; a file that begins anew goes on with its own."""
 

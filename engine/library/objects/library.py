@@ -250,6 +250,7 @@ class ObjectLibrary:
             checkpoint=checkpoint,
             may_replace=may_replace,
             put_options=self._lock_options(),
+            lock_zone=None if self._lock_until is None else self._lock_until.tzinfo,
         )
 
     def _lock_options(self) -> dict[str, Any]:
@@ -264,7 +265,7 @@ class ObjectLibrary:
             )
         return {
             "ObjectLockMode": self._address.object_lock.upper(),
-            "ObjectLockRetainUntilDate": self._lock_until.replace(microsecond=0),
+            "ObjectLockRetainUntilDate": self._lock_until.astimezone(UTC).replace(microsecond=0),
         }
 
     def _look_for_published(

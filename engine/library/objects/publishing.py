@@ -19,7 +19,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.library import layout
@@ -232,6 +232,7 @@ async def require_locked(job: Job, keys: Sequence[str]) -> None:
     if mode is None or until is None:
         return
     gate, store = asyncio.Semaphore(_LOOKS_AT_ONCE), job.connection.store
+    zone = job.lock_zone or UTC
 
     async def look(key: str) -> None:
         async with gate:
@@ -244,7 +245,7 @@ async def require_locked(job: Job, keys: Sequence[str]) -> None:
                 return
             raise DestinationWrite(
                 f"cannot lock {shown(key)}: the store was asked to keep it in {mode} mode until "
-                f"{until:%Y-%m-%d %H:%M} UTC, and does not",
+                f"{until.astimezone(zone):%Y-%m-%d %H:%M} {zone}, and does not",
                 hint="look at the object lock of the bucket, and at what these credentials may do",
             )
 

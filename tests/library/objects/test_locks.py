@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -102,6 +103,20 @@ def test_a_store_that_ignores_locks_is_found_out(locking: Bucket):
         copy_job(library, sample_job())
 
     assert library.published(PLACE) == []
+
+
+def test_the_end_of_a_lock_is_told_in_the_zone_that_was_given(locking: Bucket):
+    library = locking.open(object_lock="compliance")
+    library.initialise(IDENTITY)
+    end = UNTIL.astimezone(ZoneInfo("Asia/Kolkata"))
+    locking.proxy.fault("unlocked", lambda one: one.method == "HEAD")
+
+    with pytest.raises(DestinationWrite, match=f"until {end:%Y-%m-%d %H:%M} Asia/Kolkata, and"):
+        copy_job(locked_until(library, end), sample_job())
+
+    locking.proxy.faults.clear()
+    copy_job(locked_until(library, end), sample_job())
+    assert set(locks(locking).values()) == {("COMPLIANCE", UNTIL.replace(microsecond=0))}
 
 
 def test_only_what_a_copy_asks_for_is_locked(locking: Bucket):
