@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from engine.library.objects.faults import Kind, StoreFault
 from engine.library.objects.sending import Sent, plain
-from engine.library.objects.store import Store
+from engine.library.objects.store import Store, going_on
 
 LOCKED = "the store does not let it go: it is locked there, or access is denied"
 LOCKED_HINT = "look at the object lock and its end; it goes when that is over"
@@ -61,7 +61,7 @@ async def uploads_below(store: Store, prefix: str) -> list[Upload]:
         ]
         if not page.get("IsTruncated"):
             return found
-        more = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+        more = going_on(page, more, KeyMarker="NextKeyMarker", UploadIdMarker="NextUploadIdMarker")
 
 
 async def parts_of_upload(store: Store, key: str, upload: str) -> dict[int, Sent] | None:
@@ -80,7 +80,7 @@ async def parts_of_upload(store: Store, key: str, upload: str) -> dict[int, Sent
             found[int(item["PartNumber"])] = Sent(plain(item["ETag"]), sha256, int(item["Size"]))
         if not page.get("IsTruncated"):
             return found
-        more = {"PartNumberMarker": page["NextPartNumberMarker"]}
+        more = going_on(page, more, PartNumberMarker="NextPartNumberMarker")
 
 
 async def abort(store: Store, uploads: Iterable[Upload]) -> None:
@@ -103,9 +103,17 @@ async def erase_below(store: Store, prefix: str, *, versioned: bool) -> None:
         async for some in _versions_below(store, prefix):
             await erase(store, some)
         return
+    before: list[dict[str, Any]] = []
     while True:
         page = await store.call("list_objects_v2", Prefix=prefix, MaxKeys=_PAGE)
         keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]
+        if keys and keys == before:
+            raise StoreFault(
+                Kind.CONFIG,
+                text="the server says that it deleted objects, and lists them again",
+                hint="look at the server, or at a proxy before it that keeps answers",
+            )
+        before = keys
         if keys:
             await erase(store, keys)
         if not page.get("IsTruncated"):
@@ -152,7 +160,6 @@ async def _versions_below(store: Store, prefix: str) -> AsyncIterator[list[dict[
             yield [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in items]
         if not page.get("IsTruncated"):
             return
-        more = {
-            "KeyMarker": page["NextKeyMarker"],
-            "VersionIdMarker": page["NextVersionIdMarker"],
-        }
+        more = going_on(
+            page, more, KeyMarker="NextKeyMarker", VersionIdMarker="NextVersionIdMarker"
+        )

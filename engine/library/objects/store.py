@@ -183,7 +183,7 @@ class Store:
             yield answer
             if not answer.get("IsTruncated"):
                 return
-            more["ContinuationToken"] = answer["NextContinuationToken"]
+            more |= going_on(answer, more, ContinuationToken="NextContinuationToken")
 
     async def close(self) -> None:
         """Closes the connections; a later call opens new ones."""
@@ -271,6 +271,27 @@ class Store:
     def _note(self, seconds: float) -> None:
         before = self.latency_s
         self.latency_s = seconds if before is None else min(seconds, before * 1.05)
+
+
+def going_on(page: dict[str, Any], before: dict[str, Any], **marks: str) -> dict[str, Any]:
+    """The parameters with which a list that was cut off goes on.
+
+    Args:
+        page: the answer.
+        before: the parameters that it was asked for with.
+        marks: names of parameters, and of what the page says for each.
+
+    Raises:
+        StoreFault: it says nothing, or the same again: the list would have no end.
+    """
+    more = {param: page[said] for param, said in marks.items() if page.get(said)}
+    if not more or more.items() <= before.items():
+        raise StoreFault(
+            Kind.CONFIG,
+            text="the server cuts a list off and does not say how it goes on",
+            hint="nothing can be done with half a list: look at the server, or at a proxy before it",
+        )
+    return more
 
 
 def _rewind(body: Any) -> None:

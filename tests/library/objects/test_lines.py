@@ -188,7 +188,9 @@ def test_a_line_that_always_flips_publishes_nothing(bucket: Bucket):
     assert library.published(PLACE) == []
 
 
-@pytest.mark.parametrize("what", ["reset", "lost", "503 SlowDown", "500 InternalError"])
+@pytest.mark.parametrize(
+    "what", ["reset", "lost", "503 SlowDown", "500 InternalError", "400 RequestTimeout"]
+)
 def test_what_passes_is_tried_again(bucket: Bucket, what: str):
     library, job = bucket.library(), sample_job()
     for method in ("GET", "PUT", "POST", "HEAD"):
@@ -208,6 +210,7 @@ def test_what_passes_is_tried_again(bucket: Bucket, what: str):
         ("403 AccessDenied", LibraryOffline, "access denied", "allow these credentials"),
         ("403 InvalidAccessKeyId", LibraryOffline, "access key is not known", "credentials"),
         ("403 SignatureDoesNotMatch", LibraryOffline, "secret key is wrong", "credentials"),
+        ("400 ExpiredToken", LibraryOffline, "have expired", "renew them"),
         ("403 RequestTimeTooSkewed", LibraryOffline, "clock of this host", "set the clock"),
         ("404 NoSuchBucket", LibraryOffline, "no such bucket", "make the bucket"),
         ("400 AuthorizationHeaderMalformed", LibraryOffline, "another region", "region="),
@@ -234,6 +237,46 @@ def test_each_failure_says_what_it_is(
     assert caught.value.retryable
     assert SECRET_KEY not in repr(caught.getrepr(style="native"))
     assert library.published(PLACE) == []
+
+
+def test_an_error_behind_a_good_status_is_one(bucket: Bucket):
+    library, job = bucket.library(), large_job()
+    is_end = lambda one: one.method == "POST" and "uploadId=" in one.path  # noqa: E731
+    bucket.proxy.fault("200 InternalError", is_end, times=1)  # as S3 ends a multipart upload
+
+    copy_job(library, job)
+
+    assert bucket.proxy.count(is_end) == 2
+    check_copy(library, job)
+
+
+def test_a_list_of_many_pages_is_read_to_its_end(bucket: Bucket):
+    library = bucket.library()
+    for number in range(9):
+        bucket.server.client.put_object(Bucket=bucket.name, Key=f"copies/many/{number}", Body=b"x")
+    there = library._connection
+
+    async def keys() -> list[str]:
+        pages = there.store.listed("copies/many/", page=2)
+        return [item["Key"] async for page in pages for item in page["Contents"]]
+
+    assert there.run(keys()) == [f"copies/many/{number}" for number in range(9)]
+
+
+@pytest.mark.parametrize("said", [{}, {"NextContinuationToken": "again"}])
+def test_a_list_without_an_end_is_refused(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, said: dict[str, str]
+):
+    library = bucket.library()
+
+    async def call(_: store.Store, operation: str, **__: object) -> dict[str, object]:
+        assert operation == "list_objects_v2"
+        return {"IsTruncated": True, **said}
+
+    monkeypatch.setattr(store.Store, "call", call)
+
+    with pytest.raises(LibraryOffline, match="does not say how it goes on"):
+        list(library.copies())
 
 
 def test_a_library_that_cannot_be_reached(bucket: Bucket):
