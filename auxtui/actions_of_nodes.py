@@ -91,6 +91,7 @@ NODE_ACTIONS: tuple[Action, ...] = (
         help="Starts the process that runs the jobs. It goes on when this console ends.",
         changes=True,
         because=_alive,
+        hint_rank=0,
     ),
     Action(
         id="service.stop",

@@ -114,7 +114,7 @@ def alert_facts(alert: AlertValue, told: Told, look: Look) -> list[Fact]:
     if not own:
         facts.append(("Messages", Cell("it has told nothing yet", Tone.MUTED)))
     for place, message in enumerate(own):
-        facts.append(("" if place else "Messages", _message_cell(message, look)))
+        facts.append((" " if place else "Messages", _message_cell(message, look)))
     return facts
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from auxtui.columns import GAP, Column
+from auxtui.columns import Column, Place
 from auxtui.fitting import fit
 from auxtui.present import Cell, Row
 
 
 def changed_cells(
-    before: Row, after: Row, columns: Sequence[Column], laid: Sequence[tuple[int, int]]
+    before: Row, after: Row, columns: Sequence[Column], laid: Sequence[Place]
 ) -> tuple[int, int]:
     """Where two states of a row differ as they are drawn: the first cell, and the one after the last.
 
@@ -20,10 +20,10 @@ def changed_cells(
         before: as it is on the screen.
         after: as it shall be.
         columns: of the table.
-        laid: index and width of each column that is shown.
+        laid: the columns that are shown.
     """
     first, end, x = -1, 0, 0
-    for index, width in laid:
+    for index, width, gap in laid:
         old = before.cells[index] if index < len(before.cells) else Cell("")
         new = after.cells[index] if index < len(after.cells) else Cell("")
         if old != new:
@@ -36,7 +36,7 @@ def changed_cells(
                 start, stop = x + left, x + left + length
             if start < stop:
                 first, end = (start if first < 0 else first), stop
-        x += width + GAP
+        x += width + gap
     return max(first, 0), end
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 GAP = 1  # cells between columns
+WIDE_GAP = 2  # after a number and before a text: `1  copy` is not read as one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,15 @@ class Column:
     """Share of the room that is left; 0: fixed."""
 
 
-def lay_out(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
+class Place(NamedTuple):
+    """A column that is shown: which one, its cells, and the empty ones after it."""
+
+    column: int
+    cells: int
+    gap: int
+
+
+def lay_out(columns: Sequence[Column], width: int) -> list[Place]:
     """Which columns are shown, and how wide.
 
     Args:
@@ -32,32 +43,42 @@ def lay_out(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
         width: cells of the table.
 
     Returns:
-        Index and width of each column that fits, in order.
+        Each column that fits, in order.
     """
     chosen = list(range(len(columns)))
     cells = [max(column.width, column.wish) for column in columns]
-    while _needed(cells, chosen) > width and any(columns[i].rank for i in chosen):
+
+    def needed() -> int:
+        return sum(cells[i] for i in chosen) + sum(_gaps(columns, chosen))
+
+    while needed() > width and any(columns[i].rank for i in chosen):
         chosen.remove(max(chosen, key=lambda i: (columns[i].rank, i)))
-    if _needed(cells, chosen) > width:
+    if needed() > width:
         cells = [column.width for column in columns]
     flexible = [i for i in chosen if columns[i].flex]
     shares = sum(columns[i].flex for i in flexible)
-    spare = max(0, width - _needed(cells, chosen))
+    spare = max(0, width - needed())
     for index in flexible:
         part = spare * columns[index].flex // shares
         cells[index] += part
         spare -= part
         shares -= columns[index].flex
-    return [(index, cells[index]) for index in chosen]
+    gaps = _gaps(columns, chosen)
+    return [Place(index, cells[index], gap) for index, gap in zip(chosen, gaps, strict=True)]
 
 
-def _needed(cells: Sequence[int], chosen: Sequence[int]) -> int:
-    return sum(cells[i] for i in chosen) + GAP * max(0, len(chosen) - 1)
+def _gaps(columns: Sequence[Column], chosen: Sequence[int]) -> list[int]:
+    """Cells after each of the chosen columns; none after the last."""
+    between = [
+        WIDE_GAP if columns[one].right and not columns[following].right else GAP
+        for one, following in pairwise(chosen)
+    ]
+    return [*between, *[0] * bool(chosen)]
 
 
 _STATE = Column(title="State", width=13)
 _JOB = Column(title="Job", width=6, right=True)
-_TARGET = Column(title="Policy and copies", width=15, wish=21, flex=2)
+_TARGET = Column(title="Policy and copies", width=15, wish=20, flex=2)
 
 JOBS = (
     _STATE,
@@ -89,7 +110,7 @@ HISTORY = (
 LEDGER = (
     Column(title="State", width=18),
     Column(title="Job", width=7, right=True),
-    Column(title="Client/subclient", width=11, flex=1),
+    Column(title="Client/subclient", width=10, wish=16, flex=1),
     Column(title="Level", width=11, rank=3),
     Column(title="Size", width=8, right=True, rank=1),
     Column(title="Started", width=16, rank=2),
@@ -143,11 +164,11 @@ LIBRARIES = (
     Column(title="MediaAgents", width=16, rank=3),
 )
 AGENTS = (
-    Column(title="MediaAgent", width=12, flex=1),
-    Column(title="Streams", width=8, right=True),
+    Column(title="MediaAgent", width=10, flex=1),
+    Column(title="Streams", width=7, right=True),
     Column(title="State", width=9),
-    Column(title="Operations", width=25, flex=1),
-    Column(title="Time zone", width=16, rank=1),
+    Column(title="Operations", width=29, flex=1),
+    Column(title="Its time zone", width=18, rank=1),
     Column(title="Libraries", width=16, flex=2, rank=2),
 )
 SCHEDULES = (
@@ -172,17 +193,17 @@ WINDOWS = (
 )
 NODES = (
     Column(title="Node", width=18, flex=1),
-    Column(title="Operations", width=25, flex=1),
+    Column(title="Operations", width=29, flex=1),
     Column(title="Next change", width=16, rank=1),
     Column(title="Why", width=20, flex=3, rank=2),
 )
 TREND = (
-    Column(title="Copy", width=12, wish=22, flex=1),
+    Column(title="Copy", width=12, wish=22, flex=2),
     Column(title="State", width=15),
     Column(title="To copy", width=8, right=True),
     Column(title="Rate", width=10, right=True, rank=1),
-    Column(title="Forecast", width=20, wish=44, flex=3),
-    Column(title="New a second", width=12, right=True, rank=2),
+    Column(title="Forecast", width=20, wish=44, flex=1),
+    Column(title="New data", width=12, right=True, rank=2),
 )
 TROUBLES = (
     Column(title="", width=2),
@@ -200,7 +221,7 @@ ALERTS = (
     Column(title="Alert", width=12, flex=1),
     Column(title="Tells of", width=14, wish=24, flex=2),
     Column(title="To", width=16, wish=28, flex=2),
-    Column(title="Wait", width=4, right=True),
+    Column(title="Waiting", width=7, right=True),
     Column(title="Last delivered", width=16, rank=1),
     Column(title="What hinders it", width=15, wish=20, flex=1, rank=2),
 )
@@ -217,8 +238,8 @@ MEDIA = (
 AGING = (
     Column(title="", width=7),
     Column(title="Job", width=7, right=True),
-    Column(title="Copy", width=12, wish=20, flex=1),
-    Column(title="Client/subclient", width=12, flex=1, rank=1),
+    Column(title="Copy", width=11, wish=20, flex=1),
+    Column(title="Client/subclient", width=12, wish=16, flex=1, rank=1),
     Column(title="Size", width=8, right=True),
     Column(title="Why, or what holds it", width=20, wish=36, flex=3),
     Column(title="Until", width=16, rank=2),

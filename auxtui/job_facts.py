@@ -52,7 +52,8 @@ def general_facts(job: JobValue, look: Look) -> list[Fact]:
         facts.insert(1, ("Why", Cell(safe(job.reason) + until)))
     if job.description:
         facts.insert(-8, ("Description", Cell(safe(job.description))))
-    return facts + _option_facts(job)
+    options = _option_words(job)
+    return [*facts, ("Options", Cell(options, Tone.MUTED))] if options else facts
 
 
 def _backup_jobs(job: JobValue) -> str:
@@ -75,21 +76,22 @@ def _ran(job: JobValue, look: Look) -> str:
 
 _OPTION_WORDS = {
     "scalable": "Scalable Resource Allocation",
-    "streams": "Streams asked for",
-    "source_media_agent": "Source MediaAgent",
-    "jobs_to_process": "Jobs to process",
-    "retries": "Retries",
-    "skip_failed_verification": "Skip failed verification",
-    "alert": "Alert",
-    "alert_when": "It tells when the job",
+    "streams": "streams asked for",
+    "source_media_agent": "source MediaAgent",
+    "jobs_to_process": "jobs to process",
+    "retries": "retries",
+    "skip_failed_verification": "skip failed verification",
+    "alert": "alert",
+    "alert_when": "told when the job",
 }
 
 
 _NOTHING_SAID = {"source_media_agent": "any", "alert": "nobody"}
 
 
-def _option_facts(job: JobValue) -> list[Fact]:
-    facts: list[Fact] = []
+def _option_words(job: JobValue) -> str:
+    """The options in one text: eight lines of them would leave no room for the list on 24 lines."""
+    parts: list[str] = []
     for name, label in _OPTION_WORDS.items():
         if name not in job.options or (name == "alert_when" and not job.options["alert"]):
             continue
@@ -100,8 +102,8 @@ def _option_facts(job: JobValue) -> list[Fact]:
             text = _NOTHING_SAID.get(name, "maximum")
         else:
             text = safe(str(value))
-        facts.append((label, Cell(text, Tone.MUTED)))
-    return facts
+        parts.append(f"{label} {text}")
+    return "; ".join(parts)
 
 
 def progress_facts(

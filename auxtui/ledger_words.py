@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auxtui.inert import safe
-from auxtui.present import Cell, Look, Tone
+from auxtui.present import Cell, Look, Tone, job_copy_why
 from engine.catalog.live_values import LiveJobCopy
 
 _DECIDED = {
@@ -16,8 +16,9 @@ USUAL_PRIORITY = 5
 
 
 def line_words(line: LiveJobCopy, look: Look) -> Cell:
-    """What is known of a job copy beyond its state and reason."""
-    parts: list[str] = []
+    """All that is known of a job copy; its reason in full, for which the list may be too narrow."""
+    why = job_copy_why(line)
+    parts = [why] if why else []
     if line.decision:
         word = _DECIDED.get(line.decision, line.decision)
         parts.append(f"{word} by {line.decided_by}, {look.time(line.decided_at)}")

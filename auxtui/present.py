@@ -38,7 +38,7 @@ class Cell(NamedTuple):
 
 
 Fact = tuple[str, Cell]
-"""A label, and what it is. An empty label continues the one above."""
+"""A label, and what it is. A label of spaces continues the one above, an empty one takes the whole line."""
 
 
 class Row(NamedTuple):

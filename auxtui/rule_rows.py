@@ -40,6 +40,11 @@ def schedule_next(schedule: ScheduleValue, look: Look) -> str:
     return look.time(schedule.next_run_at)
 
 
+def schedule_last(schedule: ScheduleValue, look: Look) -> str:
+    """When a schedule started its last job."""
+    return "never" if schedule.last_run_at is None else look.time(schedule.last_run_at)
+
+
 def schedule_row(schedule: ScheduleValue, estate: Estate, look: Look) -> Row:
     """A schedule; the order is that of `columns.SCHEDULES`."""
     return Row(
@@ -51,7 +56,7 @@ def schedule_row(schedule: ScheduleValue, estate: Estate, look: Look) -> Row:
             Cell(safe(schedule.spec)),
             Cell(safe(policy_of(schedule, estate))),
             Cell(OPERATIONS[Operation(schedule.operation)], Tone.MUTED),
-            Cell(look.time(schedule.last_run_at)),
+            Cell(schedule_last(schedule, look)),
             Cell(safe(schedule.time_zone), Tone.MUTED),
             Cell("start late" if schedule.start_missed else "report only", Tone.MUTED),
         ),
@@ -73,7 +78,7 @@ def schedule_head(schedule: ScheduleValue, estate: Estate, look: Look) -> list[F
         ),
         ("When", Cell(f"{safe(schedule.spec)}, {safe(schedule.time_zone)}; {missed}")),
         ("Next", Cell(schedule_next(schedule, look))),
-        ("Last", Cell(look.time(schedule.last_run_at))),
+        ("Last", Cell(schedule_last(schedule, look))),
     ]
     if options:
         facts.append(("Options", Cell(safe(options), Tone.MUTED)))
@@ -142,6 +147,29 @@ def gate_of(node: str, gates: Sequence[Gate]) -> Gate | None:
     return next((gate for gate in gates if gate.node == node), None)
 
 
+def _ahead_words(zone: str, look: Look) -> str:
+    """How far the clocks of a zone are from the times that are shown: ` +1 h`; nothing when they agree."""
+    seconds = _ahead_s(zone, look)
+    sign = "+" if seconds > 0 else "-"
+    return f" {sign}{abs(seconds) / 3600:g} h" if seconds else ""
+
+
+def _zone_words(zone: str, look: Look) -> str:
+    seconds = _ahead_s(zone, look)
+    if not seconds:
+        return f"{safe(zone)}, as the times shown here"
+    way = "ahead of" if seconds > 0 else "behind"
+    return f"{safe(zone)}: its clocks are {abs(seconds) / 3600:g} h {way} the times shown here"
+
+
+def _ahead_s(zone: str, look: Look) -> int:
+    from engine.policy.zones import zone_of
+
+    now = look.clock()
+    there, here = (now.astimezone(one).utcoffset() for one in (zone_of(zone), look.zone))
+    return int((there - here).total_seconds()) if there is not None and here is not None else 0
+
+
 def agent_row(
     agent: LiveMediaAgent, gates: Sequence[Gate], used: Mapping[str, int], look: Look
 ) -> Row:
@@ -157,7 +185,7 @@ def agent_row(
             ),
             library_state(agent.state, look),
             gate_cell(gate_of(node_name("agent", agent), gates), look),
-            Cell(safe(agent.time_zone), Tone.MUTED),
+            Cell(f"{safe(agent.time_zone)}{_ahead_words(agent.time_zone, look)}", Tone.MUTED),
             Cell(safe(", ".join(agent.libraries))),
         ),
     )
@@ -176,7 +204,7 @@ def agent_facts(
         ),
         ("State", library_state(agent.state, look)),
         *(("Offline", Cell(safe(reason), Tone.WARN)) for reason in agent.reasons),
-        ("Time zone", Cell(safe(agent.time_zone))),
+        ("Time zone", Cell(_zone_words(agent.time_zone, look))),
     ]
     facts += [("Why", Cell(safe(reason), Tone.WARN)) for reason in (gate.reasons if gate else ())]
     if gate and gate.next_change:

@@ -58,15 +58,23 @@ def visible(all_nodes: tuple[Node, ...], unfolded: frozenset[Key]) -> tuple[Node
     return tuple(shown)
 
 
-def row(node: Node, *, unfolded: bool, worst: Mapping[Key, Trouble], glyphs: Glyphs) -> Row:
-    """A node as a row: its label by depth, and its sign."""
+def row(
+    node: Node,
+    *,
+    unfolded: bool,
+    worst: Mapping[Key, Trouble],
+    glyphs: Glyphs,
+    in_words: bool = False,
+) -> Row:
+    """A node as a row: its label by depth, and its sign; what is wrong too where there is room."""
     sign = glyphs.leaf
     if node.has_children:
         sign = glyphs.unfolded if unfolded else glyphs.folded
     trouble = None if node.has_children and unfolded else worst.get(node.key)
     note = node.note
     if trouble and not note.text:
-        note = Cell(*grade_sign(trouble.grade, glyphs))
+        mark, tone = grade_sign(trouble.grade, glyphs)
+        note = Cell(f"{mark} {trouble.text}" if in_words else mark, tone)
     return Row(node.key, (Cell(f"{'  ' * node.depth}{sign} {node.label}"), note))
 
 

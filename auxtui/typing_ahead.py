@@ -2,7 +2,8 @@
 
 A screen that an action has opened may not have its fields yet, and what has to read the
 configuration first (the form of an item, the question before it is deleted) is not even open: the
-keys behind the action must reach neither the screen below nor nothing.
+keys behind the action must reach neither the screen below nor nothing. So it is with a list that is
+still read: they are for one of its rows.
 """
 
 from __future__ import annotations

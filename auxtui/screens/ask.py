@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static
 
 from auxtui.asking import error_text
-from auxtui.screens.dialog import Dialog
+from auxtui.screens.dialog import Dialog, TextDialog
 from auxtui.widgets.text_field import TextField
 from engine.model.errors import UsageError
 
@@ -54,7 +54,7 @@ class ConfirmScreen(Dialog[bool]):
         self.dismiss(yes)
 
 
-class TypeNameScreen(Dialog[bool]):
+class TypeNameScreen(TextDialog[bool]):
     """For what cannot be taken back: the name of the thing must be typed."""
 
     KEYS = "type the name, then enter   esc Cancel"
@@ -78,8 +78,8 @@ class TypeNameScreen(Dialog[bool]):
     def on_mount(self) -> None:
         self.query_one(Input).focus()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        if event.value.strip() == self._name_wanted:
+    def entered(self, text: str) -> None:
+        if text.strip() == self._name_wanted:
             self.dismiss(True)
         else:
             self.query_one(".wrong", Static).update(
@@ -87,7 +87,7 @@ class TypeNameScreen(Dialog[bool]):
             )
 
 
-class PromptScreen(Dialog[T], Generic[T]):
+class PromptScreen(TextDialog[T], Generic[T]):
     """Asks for a value; what is not possible is said at the field."""
 
     KEYS = "enter OK   esc Cancel"
@@ -118,9 +118,9 @@ class PromptScreen(Dialog[T], Generic[T]):
     def on_mount(self) -> None:
         self.query_one(Input).focus()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def entered(self, text: str) -> None:
         try:
-            value = self._read(event.value)
+            value = self._read(text)
         except UsageError as err:
             self.query_one(".wrong", Static).update(Content(error_text(err)))
             return

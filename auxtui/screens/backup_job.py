@@ -24,6 +24,12 @@ from engine.model.states import JobCopyState
 Found = tuple[LiveBackupJob | None, tuple[LiveJobCopy, ...]]
 
 
+def _said(row: Row) -> Cell:
+    """State and reason of a row in full."""
+    why = f": {row.cells[-1].text}" if row.cells[-1].text else ""
+    return Cell(f"{row.cells[1].text}{why}", row.cells[1].tone)
+
+
 class BackupJobScreen(ListScreen):
     """One backup job."""
 
@@ -106,7 +112,7 @@ class BackupJobScreen(ListScreen):
             ]
         self.table.show_rows(rows)
         here = self.table.cursor_row  # a column may be too narrow for a reason; here it never is
-        why = [(f"Why, on {here.cells[0].text}", here.cells[-1])] if here else []
+        why = [(f"On {here.cells[0].text}", _said(here))] if here else []
         self.facts.show([*self._facts(job, lines), *why])
 
     @on(LineTable.Highlighted)

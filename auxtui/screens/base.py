@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -30,7 +30,9 @@ LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 WIDE = 110  # from here on two panes have room
 UNREADABLE = "the catalog cannot be read: ! says what to do"
 UNBOUND = "f24"  # stands for no key, so that the user can give one; no terminal sends it
+WHILE_TINY = ("console.leave",)  # nothing is done to what is not seen
 WHILE_TYPING = ("go.back", "tab.next", "tab.previous")  # all that is done while a text is typed
+HOLD_S = 2.0  # keys wait at most so long for the list that they are for
 FLASH_S = 8.0  # so long the answer to an action stays in the status line
 
 
@@ -78,6 +80,9 @@ class ConsoleScreen(Screen[None]):
     ConsoleScreen.-tiny > #body { display: none; }
     ConsoleScreen.-tiny > #too-small { display: block; }
     """
+
+    _release: Callable[[], None] | None = None
+    """Lets go the keys that wait for the list of this screen."""
 
     @property
     def console(self) -> ConsoleApp:
@@ -133,10 +138,28 @@ class ConsoleScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         self.console.feed.watch(self, self.watches())
         self.pulse_changed()
+        self._hold_keys()
         self.refresh_frame()
 
     def on_screen_suspend(self) -> None:
         self.console.feed.unwatch(self)
+        self._let_keys_go()
+
+    def _hold_keys(self) -> None:
+        """Keys typed behind the one that opened this screen wait for its list: they are for a row of it."""
+        if self._is_reading and self._release is None:
+            self._release = self.console.hold_keys()
+            self.set_timer(HOLD_S, self._let_keys_go)
+
+    def _let_keys_go(self) -> None:
+        if self._release is not None:
+            self._release()
+            self._release = None
+
+    @property
+    def _is_reading(self) -> bool:
+        first = next(iter(self.query(LineTable)), None)
+        return first is not None and not first.is_known and self.console.state.catalog_error is None
 
     def on_fresh(self, message: Fresh) -> None:
         message.stop()
@@ -155,7 +178,7 @@ class ConsoleScreen(Screen[None]):
         if tiny:
             self.query_one("#too-small", Static).update(
                 f"This terminal is {width} x {height}.\nauxtui needs {LEAST_WIDTH} x"
-                f" {LEAST_HEIGHT}.\n\nMake it larger, or press q and use\nauxtui jobs --active"
+                f" {LEAST_HEIGHT}.\n\nMake it larger, or leave it and use\nauxtui jobs --active"
             )
         self.refresh_frame()
 
@@ -169,12 +192,16 @@ class ConsoleScreen(Screen[None]):
 
     def applicable(self) -> list[Action]:
         """The actions that make sense now."""
+        if self.has_class("-tiny"):
+            return [actions.BY_ID[name] for name in WHILE_TINY]
         return actions.applicable(self.target_kinds(), self.abilities())
 
     def refresh_frame(self) -> None:
         """Draws title, status and hints anew, as far as they have changed."""
         if not self.is_mounted:
             return
+        if not self._is_reading:
+            self._let_keys_go()
         app = self.console
         self.query_one("#title", OneLine).say(*title_cells(self.crumbs(), app.state, self.look))
         self.query_one("#status", OneLine).say(*status_cells(app.state, self.look))
@@ -190,7 +217,7 @@ class ConsoleScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Lets a key through only to an action that makes sense here, so that keys can be shared."""
         if action == "enter":
-            return isinstance(self.focused, LineTable)
+            return isinstance(self.focused, LineTable) and not self.has_class("-tiny")
         if action != "do":
             return True
         if isinstance(self.focused, Input) and parameters[0] not in WHILE_TYPING:

@@ -12,9 +12,10 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from auxtui.inert import safe
+from auxtui.typing_ahead import TypingAhead
 
 R = TypeVar("R")
 
@@ -53,3 +54,28 @@ class Dialog(ModalScreen[R | None]):
     def action_cancel(self) -> None:
         """Closes it without a result."""
         self.dismiss(None)
+
+
+class TextDialog(Dialog[R]):
+    """A dialog with one field; enter takes what was typed into it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "enter", show=False, priority=True)]
+
+    @abstractmethod
+    def entered(self, text: str) -> None:
+        """Closes it with what the text means, or says what is wrong with it."""
+
+    def action_enter(self) -> None:
+        """Holds the keys behind enter until those before it have reached the field."""
+        app, field = self.app, self.query_one(Input)
+        assert isinstance(app, TypingAhead)  # noqa: S101 - narrows a type
+        release = app.hold_keys()
+
+        def now() -> None:
+            try:
+                if self.is_current:
+                    self.entered(field.value)
+            finally:
+                release()
+
+        field.call_later(now)

@@ -55,7 +55,7 @@ _EMPTY = {
     "Progress": "no backup job has ended in this run yet",
     "Streams": "no stream is at work: the job is not running",
     "Media": "the copies of this job are not there any more",
-    "Plan": "no plan is kept of this job: an auxiliary copy has one from its first attempt on",
+    "Plan": "no plan: an auxiliary copy has one from its first attempt on",
     "Attempts": "no attempt has started yet",
     "Events": "nothing has happened yet",
     "Errors": "no errors",
@@ -86,7 +86,7 @@ class JobScreen(ConsoleScreen):
         " Enter on an event or error shows the whole text."
     )
     DEFAULT_CSS = """
-    JobScreen #facts { max-height: 60%; overflow-y: auto; }
+    JobScreen #facts { max-height: 80%; overflow-y: auto; }
     JobScreen #chart { height: 2fr; max-height: 16; display: none; }
     JobScreen.-plotted #chart { display: block; }
     JobScreen #list { height: 1fr; min-height: 3; }

@@ -14,7 +14,7 @@ from auxtui.actions import Action, Target, keys_text
 from auxtui.columns import Column
 from auxtui.inert import safe
 from auxtui.present import Cell, Row, Tone
-from auxtui.screens.dialog import Dialog
+from auxtui.screens.dialog import TextDialog
 from auxtui.targets import job_target
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.text_field import TextField
@@ -50,7 +50,7 @@ def ranked(text: str, candidates: list[Candidate]) -> list[Candidate]:
     return sorted(found, key=lambda c: (bool(c.reason), not c.name.lower().startswith(start)))
 
 
-class PaletteScreen(Dialog[Action | Target]):
+class PaletteScreen(TextDialog[Action | Target]):
     """The palette."""
 
     KEYS = "type to find   up down Choose   enter Go   esc Close"
@@ -59,6 +59,7 @@ class PaletteScreen(Dialog[Action | Target]):
         super().__init__("Find a task or a thing")
         self._all = _tasks(screen) + _things(screen)
         self._found: list[Candidate] = []
+        self._text = ""
 
     def compose_box(self) -> Iterator[Widget]:
         yield TextField()
@@ -72,7 +73,8 @@ class PaletteScreen(Dialog[Action | Target]):
         self.query_one(Input).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        self._show(event.value)
+        if event.value != self._text:
+            self._show(event.value)
 
     def on_key(self, event: events.Key) -> None:
         table = self.query_one(LineTable)
@@ -81,12 +83,15 @@ class PaletteScreen(Dialog[Action | Target]):
             event.stop()
             table.action_move(steps[event.key])
 
-    def on_input_submitted(self) -> None:
+    def entered(self, text: str) -> None:
+        if text != self._text:
+            self._show(text)
         key = self.query_one(LineTable).cursor_key
         if isinstance(key, int) and not self._found[key].reason:
             self.dismiss(self._found[key].result)
 
     def _show(self, text: str) -> None:
+        self._text = text
         self._found = [*_backup_job(text), *ranked(text, self._all)]
         table = self.query_one(LineTable)
         table.cursor = 0

@@ -87,7 +87,7 @@ class WindowsScreen(ConsoleScreen):
         return self.query_one("#list")
 
     def crumbs(self) -> Sequence[str]:
-        return ("Operation windows", node_words(self._node))
+        return ("Windows", node_words(self._node))
 
     def watches(self) -> Iterable[Watch]:
         estate = self.console.state.estate

@@ -19,7 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from auxtui.changes import changed_cells
-from auxtui.columns import GAP, Column, lay_out
+from auxtui.columns import Column, Place, lay_out
 from auxtui.fitting import fit as fit
 from auxtui.glyphs import UNICODE, Glyphs
 from auxtui.present import Cell, Row, Tone
@@ -137,11 +137,12 @@ class LineTable(Toned, ScrollView, can_focus=True):
         self._glyphs = glyphs
         self.empty = empty
         self._waiting = READING
-        self._is_known = False
+        self.is_known = False
+        """Its rows have come, be they none."""
         self.source: RowSource = FixedRows()
         self.cursor = 0
         self.marked: set[Hashable] = set()
-        self._layout_for: tuple[int, list[tuple[int, int]]] = (-1, [])
+        self._layout_for: tuple[int, list[Place]] = (-1, [])
         self._wanted: tuple[int, int] | None = None
 
     @property
@@ -169,8 +170,8 @@ class LineTable(Toned, ScrollView, can_focus=True):
         old, new = self.source, FixedRows(rows)
         if isinstance(old, FixedRows) and [r.key for r in old.rows] == [r.key for r in new.rows]:
             self.source = new
-            if not self._is_known:
-                self._is_known = True
+            if not self.is_known:
+                self.is_known = True
                 self.refresh()
             for place, (before, after) in enumerate(zip(old.rows, new.rows, strict=True)):
                 if before != after:
@@ -182,7 +183,7 @@ class LineTable(Toned, ScrollView, can_focus=True):
         """Shows other rows; the cursor stays on its key, or where it was."""
         key = self.cursor_key
         self.source = source
-        self._is_known = True
+        self.is_known = True
         self._wanted = None
         place = source.index_of(key) if key is not None else None
         last = max(0, len(source) - 1)
@@ -205,13 +206,13 @@ class LineTable(Toned, ScrollView, can_focus=True):
         self.scroll_to(y=0, animate=False)
         self.marked = set()
         self.show_source(FixedRows())
-        self._is_known = False
+        self.is_known = False
 
     def say_waiting(self, text: str) -> None:
         """Says something else while it is not known what the rows are."""
         if text != self._waiting:
             self._waiting = text
-            if not self._is_known:
+            if not self.is_known:
                 self.refresh()
 
     def rows_arrived(self) -> None:
@@ -295,7 +296,7 @@ class LineTable(Toned, ScrollView, can_focus=True):
             return self._header_line(width)
         place = y + self.scroll_offset.y - self.top_lines
         if not len(self.source) and y == self.top_lines:
-            said = self.empty if self._is_known else self._waiting
+            said = self.empty if self.is_known else self._waiting
             text = fit(f" {said}", width, ellipsis=self._glyphs.ellipsis)
             return Strip([Segment(text, self.tone(Tone.MUTED))], width)
         if not 0 <= place < len(self.source):
@@ -304,10 +305,11 @@ class LineTable(Toned, ScrollView, can_focus=True):
 
     def _header_line(self, width: int) -> Strip:
         style = self.part("header", "tone-head", "panel", "bold")
-        parts = [
-            fit(self._columns[i].title, w, right=self._columns[i].right) for i, w in self._laid()
-        ]
-        return Strip([Segment(fit(" " + (" " * GAP).join(parts), width), style)], width)
+        titles = "".join(
+            fit(self._columns[index].title, cells, right=self._columns[index].right) + " " * gap
+            for index, cells, gap in self._laid()
+        )
+        return Strip([Segment(fit(f" {titles}", width), style)], width)
 
     def _row_line(self, place: int, width: int) -> Strip:
         row = self.source.row_at(place)
@@ -321,17 +323,17 @@ class LineTable(Toned, ScrollView, can_focus=True):
             segments.append(Segment(fit(f"{key} {self._glyphs.ellipsis}", width - 1), base))
             return Strip(segments, width)
         used = 1
-        for index, cells in self._laid():
+        for index, cells, gap in self._laid():
             cell = row.cells[index] if index < len(row.cells) else Cell("")
             column = self._columns[index]
             text = fit(cell.text, cells, right=column.right, ellipsis=self._glyphs.ellipsis)
-            segments.append(Segment(text + " " * GAP, self._cell_style(cell.tone, over)))
-            used += cells + GAP
+            segments.append(Segment(text + " " * gap, self._cell_style(cell.tone, over)))
+            used += cells + gap
         if used < width:
             segments.append(Segment(" " * (width - used), base))
         return Strip(segments, max(used, width)).crop(0, width).simplify()
 
-    def _laid(self) -> list[tuple[int, int]]:
+    def _laid(self) -> list[Place]:
         width = self.line_width - 1
         if self._layout_for[0] != width:
             self._layout_for = (width, lay_out(self._columns, width))

@@ -13,7 +13,11 @@ from auxtui.health import Trouble
 from auxtui.tree import UNFOLDED_AT_START, Key, Node, row, spread, visible
 from auxtui.widgets.line_table import LineTable
 
-_COLUMNS = (Column(title="", width=14, flex=1), Column(title="", width=14, right=False))
+_COLUMNS = (
+    Column(title="", width=24, wish=30, flex=1),
+    Column(title="", width=14, flex=3),
+)
+WORDS_FROM = 60  # cells; narrower it stands beside what says the same at length
 
 
 class TreeTable(LineTable):
@@ -83,13 +87,19 @@ class TreeTable(LineTable):
             self._unfolded ^= {node.key}
             self._draw()
 
+    def on_resize(self) -> None:
+        """A wide tree says what is wrong, a narrow one has the sign."""
+        self._draw()
+
     def _draw(self) -> None:
+        in_words = self.line_width >= WORDS_FROM
         self.show_rows(
             row(
                 node,
                 unfolded=node.key in self._unfolded,
                 worst=self._worst_by_node,
                 glyphs=self._glyphs,
+                in_words=in_words,
             )
             for node in visible(self._tree_nodes, self._unfolded)
         )

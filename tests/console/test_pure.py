@@ -202,14 +202,20 @@ ALL_COLUMNS = {
 def test_every_table_fits_every_width(name, width):
     laid = lay_out(ALL_COLUMNS[name], width)
 
-    used = sum(cells for _, cells in laid) + columns.GAP * (len(laid) - 1)
-    assert used <= width
-    assert all(cells >= ALL_COLUMNS[name][index].width for index, cells in laid)
+    assert sum(place.cells + place.gap for place in laid) <= width
+    assert all(place.cells >= ALL_COLUMNS[name][place.column].width for place in laid)
+    for place, after in pairwise(laid):
+        runs_on = (
+            ALL_COLUMNS[name][place.column].right and not ALL_COLUMNS[name][after.column].right
+        )
+        assert place.gap == (2 if runs_on else 1), "a number and the text after it are read as one"
 
 
 @pytest.mark.parametrize("name", ALL_COLUMNS)
 def test_wider_tables_never_lose_a_column(name):
-    shown = [{i for i, _ in lay_out(ALL_COLUMNS[name], width)} for width in range(60, 220)]
+    shown = [
+        {place.column for place in lay_out(ALL_COLUMNS[name], width)} for width in range(60, 220)
+    ]
     assert all(before <= after for before, after in pairwise(shown))
 
 

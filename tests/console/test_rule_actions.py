@@ -180,4 +180,4 @@ async def test_a_job_shows_where_it_writes_and_why_so_many_streams(home, make_co
         await pilot.press("f6")
         await sees(pilot, "/mnt/vault", "/mnt/fast", "store1, store2")
         await pilot.press("f6")
-        await sees(pilot, "no plan is kept of this job")
+        await sees(pilot, "no plan: an auxiliary copy has one from its first attempt on")

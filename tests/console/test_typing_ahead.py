@@ -82,7 +82,7 @@ async def test_a_list_that_opens_takes_the_keys_typed_behind_it(home, make_conso
 
         type_ahead(app, "enter", "f6", "f6", "escape", "3", "enter")
 
-        await sees(pilot, "Job history", "901")
+        await sees(pilot, "Jobs / job 902", "1 of 3 backup jobs failed")
 
 
 async def test_what_follows_enter_in_a_filter_is_for_the_list(home, make_console, door):
@@ -151,3 +151,55 @@ async def test_escape_leaves_a_form_that_is_still_read(home, make_console, door)
         site.opened.set()
         type_ahead(app, "2")
         await sees(pilot, "Job controller")
+
+
+async def test_a_list_that_is_still_read_takes_the_task_typed_behind_it(home, make_console, door):
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "905")
+        may_read = threading.Event()
+        app.feed.ask(app, "slow", lambda live: may_read.wait(10))
+
+        type_ahead(app, "3", "down", "A")
+        await sees(pilot, "Job history", "reading the catalog")
+        may_read.set()
+
+        await until(pilot, lambda: door.calls == [("resubmit", 901)])
+
+
+async def test_keys_do_not_wait_for_a_list_for_ever(home, make_console, monkeypatch):
+    monkeypatch.setattr("auxtui.screens.base.HOLD_S", 0.01)
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "905")
+        may_read = threading.Event()
+        app.feed.ask(app, "slow", lambda live: may_read.wait(10))
+
+        type_ahead(app, "3", "2")
+
+        await sees(pilot, "Job controller")
+        may_read.set()
+
+
+async def test_what_follows_enter_in_the_palette_is_for_what_it_opens(home, make_console):
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "905")
+
+        type_ahead(app, "colon", *"monthly", "enter", "w")
+
+        await sees(pilot, "on every copy")
+
+
+async def test_what_follows_enter_in_a_prompt_is_for_the_screen_below(home, make_console, door):
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await sees(pilot, "905")
+
+        type_ahead(app, "o", "backspace", "3", "enter", "s")
+
+        priority = (RequestKind.PRIORITY, 905, {"priority": 3})
+        suspend = (RequestKind.SUSPEND, 905, {})
+        await until(pilot, lambda: len(door.calls) == 2)
+        assert sorted(door.calls, key=str) == [priority, suspend]

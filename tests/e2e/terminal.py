@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PATIENCE_S = 40.0
+TMUX_KEYS = {"enter": "Enter", "tab": "Tab", "escape": "Escape"}
 KEY_PAUSE_S = 0.3  # an escape right before another key would be read as alt and that key
 
 
@@ -20,6 +21,8 @@ class Terminal:
     def __init__(self, name: str, *, width: int = 80, height: int = 24) -> None:
         self._socket = f"auxtui-{os.getpid()}-{name}"
         self._size = (width, height)
+        self.pressed = 0
+        """Keys that were pressed by the names of the documentation."""
 
     def open(self, home: Path, *, environ: dict[str, str] | None = None) -> None:
         """Starts the console on a home."""
@@ -45,6 +48,15 @@ class Terminal:
             self._tmux("send-keys", name)
             if name == "Escape":
                 time.sleep(KEY_PAUSE_S)
+
+    def press(self, *names: str) -> None:
+        """Presses keys, by the names that the documentation uses, and counts them."""
+        for name in names:
+            self.pressed += 1
+            if len(name) == 1:
+                self.write(name)
+            else:
+                self.keys(TMUX_KEYS.get(name, name.upper()))
 
     def write(self, text: str) -> None:
         """Types text."""
