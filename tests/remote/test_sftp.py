@@ -251,6 +251,23 @@ def test_what_the_line_is_like_is_told(library: SftpLibrary):
     assert {"fsync", "posix-rename", "hardlink", "statvfs"} <= set(probe.line.offers)
 
 
+def test_a_host_that_is_slow_to_open_a_channel_is_not_taken_for_a_distant_one(
+    library: SftpLibrary, monkeypatch: pytest.MonkeyPatch
+):
+    usual = SftpSession.connection_made
+
+    def connection_made(session: SftpSession, channel: Any) -> None:
+        usual(session, channel)
+        session.opened_at += 1000
+
+    monkeypatch.setattr(SftpSession, "connection_made", connection_made)
+    hang_up()
+
+    library.probe()
+
+    assert library.latency_s < 1000
+
+
 def test_an_account_that_may_use_sftp_and_nothing_else(forced: Sshd, root: Path):
     library = forced.library(root)
     library.initialise(IDENTITY)

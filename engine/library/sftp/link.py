@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import asyncssh
 
-from engine.library.line import FAR_S, LineState
+from engine.library.line import LineState
 from engine.library.loopthread import LoopThread
 from engine.library.sftp import wire
 from engine.library.sftp.address import SftpAddress
@@ -94,13 +94,15 @@ class SftpLink:
         self._opening: asyncio.Task[SftpSession] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._widening: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
+        self._was_measured = asyncio.Event()
         self._refusal: LibraryOffline | None = None
         self._refused_until = 0.0
         self._pause_s = _FIRST_PAUSE_S
         self._used_at = time.monotonic()
         self._calls = 0
         self.latency_s = 0.0
-        """The shortest round trip when the first of the connections was opened."""
+        """The shortest round trip since the first of the connections was opened."""
         self.peer = ""
         self.syncs_directories: bool | None = None
         """Whether a directory can be made durable there; None: not tried yet."""
@@ -160,15 +162,19 @@ class SftpLink:
 
     def expect_data(self) -> None:
         """Begins to open as many connections as the line wants; nobody needs to wait for them."""
-        wanted = connections_for(self.latency_s, self.address.most_connections)
-        missing = wanted - len(self._sessions)
-        if self._sessions and missing > 0 and self._widening is None:
-            self._widening = asyncio.create_task(self._widen(missing))
+        if self._sessions and self._missing() > 0 and self._widening is None:
+            self._widening = asyncio.create_task(self._widen())
 
-    async def _widen(self, missing: int) -> None:
+    def _missing(self) -> int:
+        wanted = connections_for(self.latency_s, self.address.most_connections)
+        return wanted - len(self._sessions)
+
+    async def _widen(self) -> None:
         """What does not open is done without: the next one who needs the line hears why."""
         try:
-            await asyncio.gather(*(self._open() for _ in range(missing)), return_exceptions=True)
+            await self._was_measured.wait()
+            opening = [self._open() for _ in range(self._missing())]
+            await asyncio.gather(*opening, return_exceptions=True)
         finally:
             self._widening = None
 
@@ -284,7 +290,9 @@ class SftpLink:
             )
             await session.start()
             if not self._sessions:
-                self.latency_s = await _measured(session, session.opened_at - asked_at)
+                self.latency_s = session.opened_at - asked_at
+                self._was_measured.clear()
+                self._measuring = asyncio.create_task(self._measure(session))
                 self.file_slots = asyncio.Semaphore(files_on_a_line(session.handles_limit))
         except (OSError, asyncssh.Error) as err:
             connection.abort()
@@ -299,6 +307,23 @@ class SftpLink:
         self._connections[session] = connection
         return session
 
+    async def _measure(self, session: SftpSession) -> None:
+        """Makes the round trip more exact than the opening of the channel has told it.
+
+        That was the work of a host that starts processes, too. Nobody waits for this but what
+        opens more connections, and that for the first try.
+        """
+        try:
+            for _ in range(_ROUND_TRIPS):
+                start = time.perf_counter()
+                await session.path_of(wire.REALPATH, b".")
+                self.latency_s = min(self.latency_s, time.perf_counter() - start)
+                self._was_measured.set()
+        except (OSError, LibraryOffline):
+            return  # whoever uses the line hears why
+        finally:
+            self._was_measured.set()
+
     async def _close_idle(self) -> None:
         while True:
             await asyncio.sleep(IDLE_S / 4)
@@ -308,8 +333,10 @@ class SftpLink:
                 return
 
     async def _close_all(self) -> None:
-        if self._widening is not None:
-            self._widening.cancel()
+        for task in (self._widening, self._measuring):
+            if task is not None:
+                task.cancel()
+        self._measuring, self._was_measured = None, asyncio.Event()  # of this loop alone
         self.file_slots = asyncio.Semaphore(FILES_ON_A_LINE)  # of this loop alone
         connections, self._connections = self._connections, {}
         self._sessions = []
@@ -321,21 +348,6 @@ class SftpLink:
         if self._closing is not None and self._closing is not asyncio.current_task():
             self._closing.cancel()
             self._closing = None
-
-
-async def _measured(session: SftpSession, first_s: float) -> float:
-    """A round trip; the shortest of some where they are so short that they are hard to tell.
-
-    Args:
-        session: to the host.
-        first_s: how long it took to open its channel.
-    """
-    best_s, tries = first_s, 0
-    while best_s <= 2 * FAR_S and tries < _ROUND_TRIPS:
-        start = time.perf_counter()
-        await session.path_of(wire.REALPATH, b".")
-        best_s, tries = min(best_s, time.perf_counter() - start), tries + 1
-    return best_s
 
 
 _EXTENSIONS = (
