@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from engine.control import asking
 from tests.cell import Cell
 from tests.faults.services import Nursery
 from tests.stores import StoreServer, moto_server
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jobs inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
