@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import nursery, seed
+from tests.faults.conftest import seed
 from tests.faults.estate import Estate
 from tests.faults.services import Nursery, Service
 from tests.faults.test_crash import assert_worth_it, kill_rounds, proven_everywhere
 from tests.remote.sshd import Sshd, running_sshd
 
-__all__ = ["nursery", "seed"]  # fixtures
+__all__ = ["seed"]  # a fixture
 
 ROUNDS = 5
 
