@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from engine.archive.tar import Segment
@@ -31,6 +32,11 @@ FIFO, DEVICE, DELETED = "fifo", "device", "deleted"
 KINDS = frozenset({FILE, DIRECTORY, SYMLINK, HARDLINK, FIFO, DEVICE, DELETED})
 
 _HINT = "another copy of the backup job has the same index"
+_PLAIN_FILE = itemgetter(
+    "path", "mtime_ns", "ctime_ns", "mode", "uid", "gid", "size", "inode", "job", "at"
+)
+_PLAIN_MEMBERS = 11  # these and the type
+_WHOLE = {int}
 
 
 class IndexEntry(NamedTuple):
@@ -170,6 +176,8 @@ def entry_of(record: dict[str, Any]) -> IndexEntry:
     """
     try:
         kind = record["type"]
+        if kind == FILE and len(record) == _PLAIN_MEMBERS and "path" in record:
+            return _plain_file(record)
         if kind not in KINDS:
             raise ManifestError(f"an index has an unknown kind of entry, {kind!r}", hint=_HINT)
         path = rel_path(member_bytes(record, "path"))
@@ -204,6 +212,18 @@ def entry_of(record: dict[str, Any]) -> IndexEntry:
         )
     except (KeyError, TypeError, ValueError, binascii.Error) as err:
         raise ManifestError(f"an entry of an index cannot be read: {err!r}", hint=_HINT) from err
+
+
+def _plain_file(record: dict[str, Any]) -> IndexEntry:
+    """A file with the members that every file has and no other: most of any index."""
+    text, mtime_ns, ctime_ns, *counts = _PLAIN_FILE(record)
+    if type(text) is not str or type(mtime_ns) is not int or type(ctime_ns) is not int:
+        raise ValueError("a path that is no text, or a time that is no whole number")
+    if set(map(type, counts)) != _WHOLE or min(counts) < 0:  # not a bool either
+        raise ValueError(f"one of {counts} is not a whole number from 0 on")
+    mode, uid, gid, size, inode, job, at = counts
+    path = rel_path(text.encode("utf-8"))
+    return IndexEntry(path, FILE, mode & 0o7777, uid, gid, mtime_ns, ctime_ns, size, inode, job, at)
 
 
 def ancestors(path: bytes) -> Iterator[bytes]:

@@ -5,8 +5,21 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import sys
 from pathlib import Path
+
+OPEN_FILES = (
+    65_536  # a restore holds thousands of small files open; 1,024, as usual, are for `select`
+)
+
+
+def allow_open_files() -> None:
+    """Takes as many descriptors as the system lets a process have by itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def main() -> int:
@@ -18,6 +31,7 @@ def main() -> int:
 
     gc.freeze()
     gc.enable()
+    allow_open_files()
     home, ready = Home(Path(sys.argv[1])), int(sys.argv[2])
 
     def say(message: bytes) -> None:

@@ -253,6 +253,10 @@ class Parents:
         directory_path, _, name = rel_path(path).rpartition(b"/")
         return self.at(directory_path), name
 
+    def lacks(self, path: RelPath) -> bool:
+        """True for what lies in the directory that was looked for last and is missing."""
+        return self._missing is not None and path.rpartition(b"/")[0] == self._missing
+
     def at(self, path: bytes) -> int:
         """The descriptor of the directory `path`, empty for the root; good until the next call."""
         if path != self._path:

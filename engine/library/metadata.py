@@ -18,16 +18,23 @@ _LACKING = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.EACCES, errno.EINVAL,
 _SET_ID_BITS = 0o6000
 
 
-def apply_metadata(fd: int, meta: Metadata, *, warn: Callable[[str], None]) -> None:
+def apply_metadata(
+    fd: int,
+    meta: Metadata,
+    *,
+    warn: Callable[[str], None],
+    found: os.stat_result | None = None,
+) -> None:
     """Owner (when root), extended attributes, mode and modification time of a file or directory.
 
     Args:
         warn: is told what this file system cannot hold; a manifest still has it.
+        found: owner and mode that it has, where they are known.
 
     Raises:
         OSError: something else failed, e.g. the device.
     """
-    found = os.fstat(fd)
+    found = found or os.fstat(fd)
     is_owned = (found.st_uid, found.st_gid) == (meta.uid, meta.gid)
     if not is_owned and os.geteuid() == 0:
         _try("owner", warn, os.fchown, fd, meta.uid, meta.gid)

@@ -80,9 +80,9 @@ class FrameCache:
     def __init__(self, most: int = KEPT_FRAMES) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._frames: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._frames: OrderedDict[tuple[int, int], memoryview] = OrderedDict()
 
-    def get(self, key: tuple[int, int]) -> bytes | None:
+    def get(self, key: tuple[int, int]) -> memoryview | None:
         """A frame that is kept."""
         with self._lock:
             found = self._frames.get(key)
@@ -90,7 +90,7 @@ class FrameCache:
                 self._frames.move_to_end(key)
             return found
 
-    def put(self, key: tuple[int, int], frame: bytes) -> None:
+    def put(self, key: tuple[int, int], frame: memoryview) -> None:
         """Keeps a frame, and lets the one go that was not used for longest."""
         with self._lock:
             self._frames[key] = frame
@@ -133,13 +133,13 @@ class Archive:
         """
         while len(view):
             number, start = divmod(at, self._frame_bytes)
-            frame = self._frame(number)
-            some = frame[start : start + len(view)]
-            if not some:
+            some = self._frame(number)[start : start + len(view)]
+            count = len(some)
+            if not count:
                 raise SourceCorrupt(f"the archive of backup job {self.job_id} ends too early")
-            view[: len(some)] = some
-            view = view[len(some) :]
-            at += len(some)
+            view[:count] = some
+            view = view[count:]
+            at += count
 
     def why_locked(self) -> AuxError | None:
         """Why no copy can give anything, when all that are there are locked; None: one may.
@@ -160,14 +160,14 @@ class Archive:
         for copy in self._copies:
             copy.close()
 
-    def _frame(self, number: int) -> bytes:
+    def _frame(self, number: int) -> memoryview:
         key = (self.job_id, number)
         found = self._cache.get(key)
         if found is None:
             with self._lock:  # two streams of a restore are mostly in the same frame
                 found = self._cache.get(key)
                 if found is None:
-                    found = self._unpacked(number)
+                    found = memoryview(self._unpacked(number))  # a part of it is no copy
                     self._cache.put(key, found)
         return found
 
@@ -311,10 +311,20 @@ class ArchivedJob:
         """
         if not isinstance(entry, ArchivedFile):
             raise TypeError("only what this reader has listed can be opened")
+        return ArchivedHandle(self._archive_of(entry), entry)
+
+    def _archive_of(self, entry: ArchivedFile) -> Archive:
         archive = self._archives.get(entry.job)
         if archive is None:
             raise SourceRead(f"no copy can give backup job {entry.job}, which holds this file")
-        return ArchivedHandle(archive, entry)
+        return archive
+
+    def fill(self, entry: FileEntry, view: memoryview) -> None:
+        """See `ProvingReader`."""
+        if isinstance(entry, ArchivedFile) and entry.segments is None and entry.size:
+            self._archive_of(entry).read_into(view, entry.at)
+        elif entry.size:
+            self.open_file(entry).read_into(view, 0)
 
     def close(self) -> None:
         """See `JobReader`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from engine.library.interface import JobReader
 from engine.model.entries import Chunk, FileEntry
@@ -19,6 +19,25 @@ from engine.transfer.throttle import Throttle
 from engine.transfer.work import BATCH_FILES, SMALL_BYTES
 
 READ_STREAMS = 2  # more gave nothing on one disk
+STEP_BYTES = (
+    256 * 1024
+)  # of small files that come without a wait: throttle and progress are asked so often
+
+SmallContent = tuple[FileEntry, memoryview]
+Bad = Callable[[FileEntry, AuxError], None]
+
+
+@runtime_checkable
+class ProvingReader(Protocol):
+    """A `JobReader` whose bytes are proven before it gives them: they need no digest of their own."""
+
+    def fill(self, entry: FileEntry, view: memoryview) -> None:
+        """Fills a buffer with all of a small file.
+
+        Raises:
+            SourceError: no copy could give it.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,24 +76,27 @@ class ReadBatch:
     size_bytes: int = 0
 
 
-def cut(entries: Iterator[FileEntry]) -> Iterator[ReadChunk | ReadBatch]:
-    """Files as pieces of work: the chunks of large ones, batches of small ones."""
-    for work in cut_in_order(entries):
+def cut(
+    entries: Iterator[FileEntry], at_once: int = BATCH_FILES
+) -> Iterator[ReadChunk | ReadBatch]:
+    """Files as pieces of work: the chunks of large ones, batches of small ones, `at_once` at most."""
+    for work in cut_in_order(entries, at_once):
         if isinstance(work, ReadFile):
             yield from (ReadChunk(work.entry, chunk) for chunk in work.chunks)
         else:
             yield work
 
 
-def cut_in_order(entries: Iterator[FileEntry]) -> Iterator[ReadFile | ReadBatch]:
+def cut_in_order(
+    entries: Iterator[FileEntry], at_once: int = BATCH_FILES
+) -> Iterator[ReadFile | ReadBatch]:
     """Files as pieces of work, where the chunks of one cannot be read apart from each other."""
     batch = ReadBatch()
     for entry in entries:
-        chunks = spans_of(entry)
-        if entry.size >= SMALL_BYTES or len(chunks) > 1:
-            yield ReadFile(entry, tuple(chunks))
+        if entry.size >= SMALL_BYTES or len(entry.chunks) > 1:
+            yield ReadFile(entry, tuple(spans_of(entry)))
             continue
-        if len(batch.entries) >= BATCH_FILES or batch.size_bytes + entry.size > BUFFER_BYTES:
+        if len(batch.entries) >= at_once or batch.size_bytes + entry.size > BUFFER_BYTES:
             yield batch
             batch = ReadBatch()
         batch.entries.append(entry)
@@ -111,8 +133,8 @@ def read_batch(
     work: ReadBatch,
     lane: Lane,
     *,
-    good: Callable[[Sequence[tuple[FileEntry, memoryview]]], None],
-    bad: Callable[[FileEntry, AuxError], None],
+    good: Callable[[Sequence[SmallContent]], None],
+    bad: Bad,
 ) -> None:
     """Reads small files whole and hands over those that are right, a buffer full at a time.
 
@@ -120,32 +142,70 @@ def read_batch(
         Cancelled: stopped between files.
     """
     buffer = lane.buffers.get(reading.cancel)
-    pace = reading.pace()
+    proving = reading.reader if isinstance(reading.reader, ProvingReader) else None
     try:
         for entries in fitting(work.entries, lambda entry: entry.size, len(buffer)):
-            right: list[tuple[FileEntry, memoryview]] = []
-            at = 0
-            for entry in entries:
-                view = buffer[at : at + entry.size]
-                try:
-                    _read_right(reading, entry, view, pace)
-                except SourceError as err:
-                    bad(entry, err)
-                else:
-                    right.append((entry, view))
-                at += entry.size
-                reading.progress.add(entry.size)
-            good(right)
+            if proving is not None:
+                good(_read_proven(reading, proving, entries, buffer, bad))
+            else:
+                good(_read_each(reading, entries, buffer, bad))
             reading.progress.add_files(len(entries))
     finally:
         lane.buffers.put(buffer)
 
 
-def _read_right(reading: Reading, entry: FileEntry, view: memoryview, pace: Pace) -> None:
-    reading.progress.begin(entry.path)
-    digest = read_whole(reading.reader, entry, view, pace)
-    for chunk in entry.chunks:
-        check_digest(entry, chunk, digest)
+def _read_each(
+    reading: Reading, entries: Sequence[FileEntry], buffer: memoryview, bad: Bad
+) -> list[SmallContent]:
+    """Every file opened, hashed and compared."""
+    pace = reading.pace()
+    right: list[SmallContent] = []
+    at = 0
+    for entry in entries:
+        view = buffer[at : at + entry.size]
+        reading.progress.begin(entry.path)
+        try:
+            digest = read_whole(reading.reader, entry, view, pace)
+            for chunk in entry.chunks:
+                check_digest(entry, chunk, digest)
+        except SourceError as err:
+            bad(entry, err)
+        else:
+            right.append((entry, view))
+        at += entry.size
+        reading.progress.add(entry.size)
+    return right
+
+
+def _read_proven(
+    reading: Reading,
+    reader: ProvingReader,
+    entries: Sequence[FileEntry],
+    buffer: memoryview,
+    bad: Bad,
+) -> list[SmallContent]:
+    """Every file as its reader has proved it; throttle and progress are asked for some at a time."""
+    pace = reading.pace()
+    right: list[SmallContent] = []
+    at = taken = 0
+    for entry in entries:
+        end = at + entry.size
+        if end - taken > pace.piece_bytes(STEP_BYTES):
+            pace.take(end - taken)
+            reading.progress.begin(entry.path)
+            reading.progress.add(end - taken)
+            taken = end
+        view = buffer[at:end]
+        try:
+            reader.fill(entry, view)
+        except SourceError as err:
+            bad(entry, err)
+        else:
+            right.append((entry, view))
+        at = end
+    pace.take(at - taken)
+    reading.progress.add(at - taken)
+    return right
 
 
 def progress_of(reading: Reading, work: ReadChunk) -> None:

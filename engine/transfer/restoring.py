@@ -6,6 +6,7 @@ What is there already is refused as a whole before anything is written.
 from __future__ import annotations
 
 import os
+import resource
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,10 +37,12 @@ from engine.transfer.reading import (
     read_chunk,
     read_opened,
 )
-from engine.transfer.target import RestoredFile, RestoreTarget
+from engine.transfer.target import RestoredFile, RestoreTarget, SmallFile
 from engine.transfer.throttle import Throttle
 
-UNNAMED_AT_ONCE = 256  # small files that one stream holds open, for one sync
+KEPT_AT_MOST = 150_000  # entries and chunks between the look and the restore: about 60 MiB
+UNNAMED_AT_ONCE = 1024  # small files that one stream holds open at most, for one sync
+DESCRIPTOR_SHARE = 8  # and at most this part of what the process may have open
 
 Only = Callable[[RelPath], bool]
 Beside = Callable[[RestoreTarget], None]
@@ -47,6 +50,14 @@ Beside = Callable[[RestoreTarget], None]
 
 def _nothing(_target: RestoreTarget) -> None:
     """Most backup jobs are their entries."""
+
+
+def _unnamed_at_once() -> int:
+    """How many small files one stream may hold open."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return UNNAMED_AT_ONCE
+    return max(1, min(UNNAMED_AT_ONCE, limit // DESCRIPTOR_SHARE))
 
 
 class FailedPath(NamedTuple):
@@ -121,7 +132,7 @@ async def restore_job(
                 await begin()
             files = restoration.files()
             await work_off(
-                cut_in_order(files) if reads_in_order(reader) else cut(files),
+                (cut_in_order if reads_in_order(reader) else cut)(files, _unnamed_at_once()),
                 restoration.restore,
                 streams=streams,
                 cancel=cancel,
@@ -142,6 +153,24 @@ class _LargeFile:
     def __init__(self, file: RestoredFile, chunks: int) -> None:
         self.file = file
         self.left = chunks
+
+
+class _Kept:
+    """The files that are wanted, as long as they are few: reading them twice costs as much as to write them."""
+
+    def __init__(self) -> None:
+        self.entries: list[FileEntry] = []
+        self.is_whole = True
+        self._weight = 0
+
+    def add(self, entry: FileEntry) -> None:
+        """Keeps an entry; lets all of them go when they are too many."""
+        if self.is_whole:
+            self.entries.append(entry)
+            self._weight += 1 + len(entry.chunks)
+            if self._weight > KEPT_AT_MOST:
+                self.is_whole = False
+                self.entries = []
 
 
 class Restoration:
@@ -171,8 +200,8 @@ class Restoration:
         self._hardlinks: list[HardlinkEntry] = []
         self._directories: list[DirectoryEntry] = []
         self._stand_ins: dict[RelPath, RelPath] = {}
+        self._kept = _Kept()
         self._lock = threading.Lock()
-        self._small = threading.Lock()
         self._large: dict[RelPath, _LargeFile] = {}
         self._failed: dict[RelPath, AuxError] = {}
         self._file_count = self._link_count = self._size_bytes = 0
@@ -180,19 +209,26 @@ class Restoration:
     def look(self) -> None:
         """Finds what is in the way, and what is made after the files."""
         unwanted: set[RelPath] = set()
+        wanted, free, kept = self._wanted, self._target.is_free, self._kept
         with self._target.parents() as parents:
             for entry in self._reading.reader.entries():
-                if self._wanted(entry.path):
-                    self._sort(entry, unwanted)
-                    if not self._target.is_free(entry, parents):
+                if wanted(entry.path):
+                    if isinstance(entry, FileEntry):
+                        kept.add(entry)
+                    else:
+                        self._sort(entry, unwanted)
+                    if not free(entry, parents):
                         self.refused.append(entry.path)
-                        if not self._target.is_free(entry, parents, overwriting=True):
+                        if not free(entry, parents, overwriting=True):
                             self._is_stuck = True
                 elif isinstance(entry, FileEntry):
                     unwanted.add(entry.path)
 
     def files(self) -> Iterator[FileEntry]:
         """The files whose content is needed."""
+        if self._kept.is_whole and not self._stand_ins:
+            yield from self._kept.entries
+            return
         for entry in self._reading.reader.entries():
             if isinstance(entry, FileEntry) and (
                 self._wanted(entry.path) or entry.path in self._stand_ins
@@ -274,10 +310,10 @@ class Restoration:
         with self._lock:
             self._failed.setdefault(self._name_of(entry.path), error)
 
-    def _count(self, files: Sequence[RestoredFile]) -> None:
+    def _count(self, files: Sequence[FileEntry]) -> None:
         with self._lock:
             self._file_count += len(files)
-            self._size_bytes += sum(file.entry.size for file in files)
+            self._size_bytes += sum(entry.size for entry in files)
 
     def _restore_chunk(self, work: ReadChunk, lane: Lane) -> None:
         entry = work.entry
@@ -296,8 +332,8 @@ class Restoration:
         if name in self._failed:
             self._target.drop(large.file)
         else:
-            self._target.keep([large.file])
-            self._count([large.file])
+            self._target.keep(large.file)
+            self._count([entry])
 
     def _restore_file(self, work: ReadFile, lane: Lane) -> None:
         entry, file = work.entry, self._large_file(work.entry).file
@@ -317,8 +353,8 @@ class Restoration:
         if self._name_of(entry.path) in self._failed:
             self._target.drop(file)
         else:
-            self._target.keep([file])
-            self._count([file])
+            self._target.keep(file)
+            self._count([entry])
 
     def _large_file(self, entry: FileEntry) -> _LargeFile:
         with self._lock:
@@ -329,19 +365,9 @@ class Restoration:
             return self._large[entry.path]
 
     def _keep_small(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
-        """Small files, as many at a time as may be open, with one sync for all of them."""
-        for at in range(0, len(files), UNNAMED_AT_ONCE):
-            made: list[RestoredFile] = []
-            try:
-                # One thread at a time: this is many short calls, and the other one may sync meanwhile.
-                with self._small, self._target.making() as parents:
-                    for entry, view in files[at : at + UNNAMED_AT_ONCE]:
-                        name = self._name_of(entry.path)
-                        made.append(self._target.new_file(entry, name, parents))
-                        made[-1].fill(view)
-            except AuxError:
-                for file in made:
-                    self._target.drop(file)
-                raise
-            self._target.keep(made)
-            self._count(made)
+        """Small files, with one sync for all of them."""
+        name_of = self._name_of
+        self._target.keep_small(
+            [SmallFile(entry, name_of(entry.path), view) for entry, view in files]
+        )
+        self._count([entry for entry, _ in files])

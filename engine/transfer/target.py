@@ -11,9 +11,10 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from engine.library.beneath import Parents, open_root, write_all
-from engine.library.blame import on_destination
+from engine.library.blame import destination_error, on_destination
 from engine.library.file_handles import write_range
 from engine.library.metadata import (
     apply_link_metadata,
@@ -40,6 +41,15 @@ SYNC_ALL_FROM = 8  # from so many files on, one sync of the file system is cheap
 Warner = Callable[[str], None]
 
 
+class SmallFile(NamedTuple):
+    """A file that is written in one go."""
+
+    entry: FileEntry
+    path: RelPath
+    """Its name in the target; another one when a hard link stands in for it."""
+    content: memoryview
+
+
 class RestoredFile:
     """A file of the target that has no name yet.
 
@@ -49,25 +59,12 @@ class RestoredFile:
         aside: the file itself.
     """
 
+    __slots__ = ("aside", "entry", "path")
+
     def __init__(self, entry: FileEntry, path: RelPath, aside: Aside) -> None:
         self.entry = entry
         self.path = path
         self.aside = aside
-        self._has_size = False
-
-    def fill(self, content: memoryview) -> None:
-        """Writes all of a small file."""
-        with on_destination("write", self.path):
-            if self.entry.sparse:
-                write_range(self.aside.fd, content, 0, sparse=True)
-            else:
-                write_all(self.aside.fd, content, 0)
-                self._has_size = True
-
-    def resize(self) -> None:
-        """Gives it the size that it must have, where writing has not done that."""
-        if not self._has_size:
-            os.ftruncate(self.aside.fd, self.entry.size)
 
     def write(self, view: memoryview, offset: int) -> None:
         """A sink of a flow."""
@@ -82,6 +79,30 @@ def _missing(path: bytes) -> list[bytes]:
         found.append(at)
         at = os.path.dirname(at)
     return found
+
+
+class _Born:
+    """What files are like when they are made: one look for all that are made alike, side by side."""
+
+    def __init__(self) -> None:
+        self._parent = -1
+        self._found: dict[int, os.stat_result] = {}
+
+    def look(self, fd: int, parent: int, mode: int) -> os.stat_result:
+        """What a new file is like that was made in a directory with a mode, before it was changed.
+
+        Args:
+            fd: the file.
+            parent: descriptor of the directory; stays open while the same files are asked for.
+            mode: that it was made with.
+        """
+        if parent != self._parent:
+            self._parent = parent
+            self._found.clear()
+        found = self._found.get(mode)
+        if found is None:
+            found = self._found[mode] = os.fstat(fd)
+        return found
 
 
 class RestoreTarget:
@@ -99,6 +120,7 @@ class RestoreTarget:
         self._goes_on = goes_on
         self._replaces = overwrite or goes_on
         self._lock = threading.Lock()
+        self._short_calls = threading.Lock()
         self._renamed_in: set[bytes] = set()
         with on_destination("open", path):
             self._made = _missing(path)
@@ -126,6 +148,8 @@ class RestoreTarget:
             parents: see `parents`.
             overwriting: as it were if files and links were replaced.
         """
+        if parents.lacks(entry.path):
+            return True
         with on_destination("look at", entry.path):
             try:
                 parent, name = parents.of(entry.path)
@@ -142,43 +166,86 @@ class RestoreTarget:
             return stat.S_ISDIR(found.st_mode)
         return (self._overwrite or overwriting) and not stat.S_ISDIR(found.st_mode)
 
-    def new_file(
-        self, entry: FileEntry, path: RelPath, parents: Parents | None = None
-    ) -> RestoredFile:
+    def new_file(self, entry: FileEntry, path: RelPath) -> RestoredFile:
         """A file without a name yet, in the directory where it will have one.
 
         Args:
             entry: as the manifest has it.
             path: its name in the target.
-            parents: of `making`, for several files; None: its directory is opened for it alone.
         """
-        with on_destination("create", path):
-            if parents is not None:
-                return RestoredFile(entry, path, Aside(parents.of(path)[0], entry.meta.mode))
-            with self.making() as own:
-                return RestoredFile(entry, path, Aside(own.of(path)[0], entry.meta.mode))
+        with on_destination("create", path), self.making() as parents:
+            return RestoredFile(entry, path, Aside(parents.of(path)[0], entry.meta.mode))
 
-    def keep(self, files: Sequence[RestoredFile]) -> None:
-        """Metadata, one sync for all, then the names. What cannot be kept is gone."""
-        unnamed = list(reversed(files))
+    def keep(self, file: RestoredFile) -> None:
+        """Metadata, a sync, then the name. What cannot be kept is gone."""
+        unnamed = [file]
         try:
-            for file in files:
-                with on_destination("restore", file.path):
-                    file.resize()
-                    apply_metadata(file.aside.fd, file.entry.meta, warn=self._warner(file.path))
-            self._sync(files)
+            with on_destination("restore", file.path):
+                os.ftruncate(file.aside.fd, file.entry.size)
+                apply_metadata(file.aside.fd, file.entry.meta, warn=self._warner(file.path))
+            self._sync(unnamed)
+            self._name(unnamed)
+        finally:
+            self._drop_all(unnamed)
+
+    def keep_small(self, files: Sequence[SmallFile]) -> None:
+        """Makes files with all that is in them, one sync for all, then the names.
+
+        As many files are open at once. What cannot be kept is gone.
+        """
+        unnamed: list[RestoredFile] = []
+        try:
+            # One thread at a time makes and names, which is many short calls: two would wait for each
+            # other at every one of them. The sync, which takes as long as all of these, is not held.
+            with self._short_calls:
+                self._make(files, unnamed)
+            self._sync(unnamed)
+            with self._short_calls:
+                self._name(unnamed)
+        finally:
+            self._drop_all(unnamed)
+
+    def _make(self, files: Sequence[SmallFile], made: list[RestoredFile]) -> None:
+        born = _Born()
+        path = RelPath(b"")
+        try:
+            with self.making() as parents:
+                for entry, path, content in files:
+                    parent, _ = parents.of(path)
+                    aside = Aside(parent, entry.meta.mode)
+                    made.append(RestoredFile(entry, path, aside))
+                    if entry.sparse:
+                        write_range(aside.fd, content, 0, sparse=True)
+                        os.ftruncate(aside.fd, entry.size)
+                    else:
+                        write_all(aside.fd, content, 0)
+                    found = born.look(aside.fd, parent, entry.meta.mode)
+                    apply_metadata(aside.fd, entry.meta, warn=self._warner(path), found=found)
+        except OSError as err:
+            raise destination_error(err, "restore", path) from err
+
+    def _name(self, unnamed: list[RestoredFile]) -> None:
+        """Names files in their order; those that got no name stay in the list."""
+        unnamed.reverse()
+        path = RelPath(b"")
+        directory: bytes | None = None
+        try:
             with self.making() as parents:
                 while unnamed:
                     file = unnamed.pop()
-                    with on_destination("restore", file.path):
-                        parent, name = parents.of(file.path)
-                        file.aside.keep(
-                            name, parent=parent, overwrite=self._replaces, path=file.path
-                        )
-                    self._note(file.path)
-        finally:
-            for file in unnamed:
-                self.drop(file)
+                    path = file.path
+                    parent, name = parents.of(path)
+                    file.aside.keep(name, parent=parent, overwrite=self._replaces, path=path)
+                    above = path[: -len(name) - 1]
+                    if above != directory:
+                        self._note_directory(above)
+                        directory = above
+        except OSError as err:
+            raise destination_error(err, "restore", path) from err
+
+    def _drop_all(self, unnamed: Sequence[RestoredFile]) -> None:
+        for file in unnamed:
+            self.drop(file)
 
     def drop(self, file: RestoredFile) -> None:
         """Lets a file go that shall not be kept."""

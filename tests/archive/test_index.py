@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -106,6 +107,21 @@ def test_a_cut_index_is_refused(length: int):
 def test_a_line_that_is_not_one_object_is_refused(damage: str, monkeypatch: pytest.MonkeyPatch):
     line = line_of(IndexEntry(b"a", "file", size=5, job=7)).strip()
     monkeypatch.setattr("engine.archive.index_file.line_of", lambda _: damage.format(line))
+    index = IndexFile(io.BytesIO(written([IndexEntry(b"a", "file")])))
+    with pytest.raises(ManifestError):
+        list(index.entries())
+
+
+@pytest.mark.parametrize("value", ["-1", "true", '"5"', "5.0", "null"])
+@pytest.mark.parametrize("member", ["size", "at", "mode", "job", "mtime_ns", "path"])
+def test_a_member_of_another_kind_is_refused(
+    member: str, value: str, monkeypatch: pytest.MonkeyPatch
+):
+    line = json.loads(line_of(IndexEntry(b"a", "file", size=5, job=7)))
+    line[member] = json.loads(value)
+    if (member, value) in {("mtime_ns", "-1"), ("path", '"5"')}:
+        return  # a time before 1970, and a name: both are right
+    monkeypatch.setattr("engine.archive.index_file.line_of", lambda _: json.dumps(line) + "\n")
     index = IndexFile(io.BytesIO(written([IndexEntry(b"a", "file")])))
     with pytest.raises(ManifestError):
         list(index.entries())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,12 @@ from engine.model.errors import (
     SourceRead,
 )
 from engine.model.names import RelPath, rel_path
+from engine.transfer import restoring as restoring_module
 from engine.transfer import target as target_module
 from engine.transfer.cancel import CancelToken
 from engine.transfer.progress import ReadProgress
 from engine.transfer.restoring import RestoreResult, restore_job
+from engine.transfer.target import RestoreTarget, SmallFile
 from engine.transfer.throttle import Throttle
 from engine.transfer.verifying import verify_job
 from tests.transfer.fakes import META, FakeSource
@@ -81,6 +85,48 @@ async def test_a_backup_job_comes_back_as_it_was(estate, to, streams):
     assert result.files == progress.snapshot().files_done == 311
     assert result.size_bytes == progress.snapshot().bytes_done
     assert result.links == 3
+
+
+async def test_more_entries_than_are_kept_are_read_again(estate, to, monkeypatch):
+    monkeypatch.setattr(restoring_module, "KEPT_AT_MOST", 10)
+
+    result = await restore(reader_of(estate), to)
+
+    assert described(to) == described(estate.landing)
+    assert result.files == 311
+
+
+async def test_no_more_files_are_open_than_the_process_may_have(to, monkeypatch):
+    most = 0
+
+    def counted(target: RestoreTarget, files: Sequence[SmallFile]) -> None:
+        nonlocal most
+        most = max(most, len(files))
+        kept(target, files)
+
+    kept = RestoreTarget.keep_small
+    monkeypatch.setattr(RestoreTarget, "keep_small", counted)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (24, 24))
+    source = FakeSource({b"f%d" % number: b"x" for number in range(20)}, with_digests=True)
+
+    result = await restore(source, to)
+
+    assert (result.files, most) == (20, 3)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another group is given by root alone")
+async def test_what_a_directory_gives_to_its_files_is_set_right(estate, to):
+    os.makedirs(to)
+    os.chown(to, -1, 4711)
+    os.chmod(to, 0o2700)  # everything made below gets the group of the directory
+
+    await restore(reader_of(estate), to)
+
+    groups = {
+        os.lstat(os.path.join(at, name)).st_gid for at, _, names in os.walk(to) for name in names
+    }
+    assert groups == {os.getegid()}
+    assert described(to) == described(estate.landing)
 
 
 async def test_holes_stay_holes(estate, to):
