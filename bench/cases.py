@@ -45,6 +45,11 @@ class Case:
     """Given the streams of the engine; the first is what the others are measured against."""
     aims: tuple[Aim, ...]
 
+    @property
+    def is_small(self) -> bool:
+        """True for many small files: what was copied is deleted at the end of all cases."""
+        return self.make is _small_files
+
 
 FULL = Shape(8 * 1024 * MIB, 110_000)
 SHORT = Shape(8 * MIB, 110)

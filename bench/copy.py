@@ -41,9 +41,23 @@ def measure(case: Case, given: argparse.Namespace, scratch: Path, console: Conso
         programs = [one for one in programs if one.name == AUXTUI or one is programs[0]]
     if given.without:
         programs = [one for one in programs if one.name not in given.without]
-    workload = case.make(scratch / "sources", given.shape)
-    rows = compare(workload, programs, scratch, rounds=given.rounds, cache=cache, title=case.name)
-    shutil.rmtree(scratch / "sources")
+    place = scratch / case.name
+    place.mkdir()
+    workload = case.make(place / "sources", given.shape)
+    kept = case.is_small * workload.size_bytes * given.rounds * len(programs)
+    if shutil.disk_usage(place).free < 2 * kept:  # a block and an inode for each small file
+        sys.exit(f"{place} has no room for what {case.name} copies: less --files or --rounds")
+    rows = compare(
+        workload,
+        programs,
+        place,
+        rounds=given.rounds,
+        cache=cache,
+        title=case.name,
+        keeps=case.is_small,
+    )
+    if not case.is_small:
+        shutil.rmtree(place)
     return rows
 
 

@@ -14,6 +14,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -175,17 +176,23 @@ def compare(
     rounds: int,
     cache: str,
     title: str = "",
+    keeps: bool = False,
 ) -> list[Row]:
-    """Runs every program once a round, in a new order each round; the first one is the measure."""
+    """Runs every program once a round, in a new order each round; the first one is the measure.
+
+    Args:
+        keeps: leaves what was copied below `scratch`. An ext4 without a journal passes over every
+            inode that was freed in the last minutes, one by one, for each file that it makes: with
+            trees of small files deleted between the rounds, their deletion would be measured.
+    """
     samples: dict[str, list[Sample]] = {program.name: [] for program in programs}
     for _ in range(rounds):
         for program in random.sample(programs, len(programs)):
-            target = scratch / "target"
-            shutil.rmtree(target, ignore_errors=True)
-            target.mkdir(parents=True)
+            target = Path(tempfile.mkdtemp(prefix="target-", dir=scratch))
             prepare(workload, cache)
             samples[program.name].append(program.run(workload.source, target))
-            shutil.rmtree(target)
+            if not keeps:
+                shutil.rmtree(target)
             print(".", end="", flush=True, file=sys.stderr)
     print(file=sys.stderr)
     first = samples[programs[0].name]

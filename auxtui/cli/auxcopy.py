@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auxtui.cli.completing import policy_names
-from auxtui.cli.output import say, write_json
+from auxtui.cli.output import say, write_json, write_json_list
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, Terms, terms_of, whoami
 from auxtui.cli.words import name_of
 from engine.model.errors import UsageError
@@ -199,7 +199,8 @@ def _preview(terms: Terms, policy: str, options: RunOptions) -> None:
 
     plan = frontdoor.preview(terms.home, policy, options)
     if terms.as_json:
-        write_json(plan)
+        lines = plan.pop("backup_jobs")
+        write_json_list(plan, "backup_jobs", lines)
     else:
         show_plan(plan, terms.times())
 

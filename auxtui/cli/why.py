@@ -96,18 +96,16 @@ def _as_planned(
 ) -> tuple[str, str, str]:
     """What a run would say now: the ledger's words may be as old as the last one."""
     from engine.control import frontdoor
-    from engine.policy.values import RunOptions
 
-    plan = frontdoor.preview(terms.home, copy.policy, RunOptions(copies=(copy.name,)))
-    for planned in plan["backup_jobs"]:
-        if planned["backup_job_id"] == job.id and planned["copy"] == copy.name:
-            if planned["taken"]:
-                step = f"the next run copies it: auxtui auxcopy {copy.policy}"
-                if planned["reason"].startswith(LAST_FAILED) and next_step:
-                    step = f"{next_step}; {step}"
-                return state or JobCopyState.TO_BE_COPIED, planned["reason"], step
-            return state, planned["reason"], planned.get("next_step") or next_step
-    return state, reason or "no rule of the copy concerns it", next_step
+    planned = frontdoor.verdict_on(terms.home, copy.policy, copy.name, job.id)
+    if planned is None:
+        return state, reason or "no rule of the copy concerns it", next_step
+    if planned["taken"]:
+        step = f"the next run copies it: auxtui auxcopy {copy.policy}"
+        if planned["reason"].startswith(LAST_FAILED) and next_step:
+            step = f"{next_step}; {step}"
+        return state or JobCopyState.TO_BE_COPIED, planned["reason"], step
+    return state, planned["reason"], planned["next_step"] or next_step
 
 
 def _sentence(subject: str, state: str, reason: str, line: LiveJobCopy | None, times: Times) -> str:

@@ -38,8 +38,20 @@ def _epoch_on_postgresql(element: epoch_s, compiler: SQLCompiler, **options: Any
     return f"extract(epoch from {column})::float8"
 
 
-def ledger_lines(s: Session, copy_id: int) -> list[LedgerLine]:
+def ledger_lines(
+    s: Session,
+    copy_id: int,
+    *,
+    subclient_id: int | None = None,
+    backup_job_id: int | None = None,
+) -> list[LedgerLine]:
     """Every backup job of a copy's policy as that copy sees it, in the order of their ids.
+
+    Args:
+        s: any session.
+        copy_id: which copy.
+        subclient_id: only backup jobs of this subclient; None: of all.
+        backup_job_id: only this one; None: all.
 
     Raises:
         NotFoundError: there is no such copy.
@@ -77,6 +89,10 @@ def ledger_lines(s: Session, copy_id: int) -> list[LedgerLine]:
         )
         .order_by(job.id)
     )
+    if subclient_id is not None:
+        query = query.where(job.subclient_id == subclient_id)
+    if backup_job_id is not None:
+        query = query.where(job.id == backup_job_id)
     return _lines(s, query, full_names(s))
 
 

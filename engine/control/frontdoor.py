@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from engine.catalog import jobs, service_state
+from engine.catalog import jobs, ledger, service_state
 from engine.catalog.home import Home
 from engine.catalog.opening import open_catalog
 from engine.catalog.values import JobValue
@@ -50,7 +50,7 @@ from engine.model.errors import (
 from engine.model.names import refuse_unwritable
 from engine.model.states import JobState, Operation, RequestKind
 from engine.operations.options import check_options, options_to_json, refuse_unknown_alert
-from engine.operations.plandocument import plan_document
+from engine.operations.plandocument import plan_document, verdict_document
 from engine.operations.planning import load_scope, plan_run
 from engine.policy.values import RunOptions
 
@@ -265,6 +265,25 @@ def preview(home: Home, policy: str, options: RunOptions) -> dict[str, Any]:
             now = system_clock()
             plan = plan_run(session, scope, options, now)
             return plan_document(session, scope, plan, options, now)
+    finally:
+        catalog.close()
+
+
+def verdict_on(home: Home, policy: str, copy: str, backup_job_id: int) -> dict[str, Any] | None:
+    """What a run of one copy would do with one backup job, as a line of `preview`; None: nothing.
+
+    Raises:
+        UsageError, NotFoundError: the run would be refused, or there is no such backup job.
+    """
+    refuse_unwritable(policy, copy)
+    catalog = open_catalog(home)
+    try:
+        with catalog.read() as session:
+            scope = load_scope(session, policy)
+            job = ledger.backup_job(session, backup_job_id)
+            options = RunOptions(copies=(copy,))
+            plan = plan_run(session, scope, options, system_clock(), only=job)
+            return verdict_document(session, scope, plan, job)
     finally:
         catalog.close()
 

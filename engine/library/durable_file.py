@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from engine.library.beneath import create_file, unlink_if_there
@@ -11,8 +12,35 @@ from engine.library.blame import on_destination
 from engine.library.layout import ASIDE_SUFFIX
 
 
+@contextmanager
+def aside(name: bytes, *, parent: int) -> Iterator[BinaryIO]:
+    """A stream into a file beside its place; what an earlier try left there goes first.
+
+    It is synced at the end of the block, not before: what it speaks of can be synced in the block.
+    The file is `aside_name(name)` then; nothing is left when the block fails.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    unlink_if_there(aside_name(name), parent=parent)
+    fd = create_file(aside_name(name), parent=parent)
+    try:
+        with open(fd, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(fd)
+    except BaseException:
+        unlink_if_there(aside_name(name), parent=parent)
+        raise
+
+
+def aside_name(name: bytes) -> bytes:
+    """What a file is called until it is whole."""
+    return name + ASIDE_SUFFIX
+
+
 def write_aside(name: bytes, fill: Callable[[BinaryIO], object], *, parent: int) -> bytes:
-    """Writes and syncs a file beside its place; what an earlier try left there goes first.
+    """Writes and syncs a file beside its place.
 
     Args:
         fill: writes the content.
@@ -23,18 +51,9 @@ def write_aside(name: bytes, fill: Callable[[BinaryIO], object], *, parent: int)
     Raises:
         OSError: it cannot be written; then nothing is left.
     """
-    aside = name + ASIDE_SUFFIX
-    unlink_if_there(aside, parent=parent)
-    fd = create_file(aside, parent=parent)
-    try:
-        with open(fd, "wb") as stream:
-            fill(stream)
-            stream.flush()
-            os.fsync(fd)
-    except BaseException:
-        unlink_if_there(aside, parent=parent)
-        raise
-    return aside
+    with aside(name, parent=parent) as stream:
+        fill(stream)
+    return aside_name(name)
 
 
 def replace_durably(path: bytes, fill: Callable[[BinaryIO], object]) -> None:
@@ -47,8 +66,9 @@ def replace_durably(path: bytes, fill: Callable[[BinaryIO], object]) -> None:
     with on_destination("write", path):
         parent = os.open(directory or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            aside = write_aside(name, fill, parent=parent)
-            os.rename(aside, name, src_dir_fd=parent, dst_dir_fd=parent)
+            os.rename(
+                write_aside(name, fill, parent=parent), name, src_dir_fd=parent, dst_dir_fd=parent
+            )
             os.fsync(parent)
         finally:
             os.close(parent)

@@ -189,8 +189,9 @@ class JobWriter(Protocol):
         """Directories, links and metadata, manifest, sync of all, one rename, sync of the parent.
 
         Args:
-            entries: every entry, each file with all its chunks and digests; in any order, as long
-                as the first name of a file sorts before its hard links.
+            entries: every entry, each file with all its chunks and digests; a list in any order,
+                as long as the first name of a file sorts before its hard links; what is not a
+                list is taken as it comes, in the order of a manifest.
 
         Returns:
             BLAKE3 of the manifest file, for the ledger.

@@ -1,12 +1,16 @@
 """The publish protocol of a local library, in this order and no other.
 
 1. directories, empty files, links; owner, mode, times of all, directories last and deepest first;
+   in the same pass each entry is compared with what is proven, and goes into a manifest aside;
 2. sync of every file and directory;
 3. the marker, through the descriptors that are held, and the path that should lead to them;
-4. manifest written aside, synced, renamed into the partial directory, that directory synced;
+4. the manifest: synced, renamed into the partial directory, that directory synced;
 5. journal removed; partial directory renamed to its place, never replacing; both parents synced.
 
-Killed between 4 and 5, the next writer finds the manifest and does 5.
+Killed before 4, nothing believes the manifest aside: the next try makes it anew. Killed between 4
+and 5, the next writer finds the manifest and does 5.
+
+Entries are taken one at a time: of a job copy of a million files only the directories are held.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from engine.library import layout
@@ -28,9 +32,9 @@ from engine.library.beneath import (
     remove_tree,
 )
 from engine.library.blame import on_destination
-from engine.library.durable_file import write_aside
+from engine.library.durable_file import aside, aside_name
 from engine.library.local_partial import PartialJob
-from engine.library.manifest import TreeCheck, entry_order, write_manifest
+from engine.library.manifest import in_manifest_order, write_manifest
 from engine.library.metadata import apply_link_metadata, apply_metadata, has_metadata
 from engine.library.syscalls import has_honest_syncfs, sync_file_system
 from engine.model.entries import (
@@ -40,7 +44,6 @@ from engine.model.entries import (
     HardlinkEntry,
     ManifestHeader,
     SymlinkEntry,
-    with_chunks,
 )
 from engine.model.errors import DestinationWrite
 from engine.model.names import shown
@@ -54,12 +57,22 @@ class Publication:
     Args:
         partial: the claimed directory, with all chunks written and synced.
         warn: is told what the file system cannot keep of an entry.
+        check: raises `ManifestError` for a file that is not proven.
     """
 
-    def __init__(self, partial: PartialJob, *, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        partial: PartialJob,
+        *,
+        warn: Callable[[str], None],
+        check: Callable[[FileEntry], None],
+    ) -> None:
         self._partial = partial
         self._warn = warn
+        self._check = check
         self._syncs_each = True
+        self._is_root = os.geteuid() == 0
+        self._directories: list[DirectoryEntry] = []
 
     def publish(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
         """Does all of it; returns the BLAKE3 of the manifest.
@@ -67,42 +80,50 @@ class Publication:
         Raises:
             ManifestError, DestinationError, LibraryOffline: nothing is published.
         """
-        ordered = sorted(entries, key=entry_order)
-        tree = TreeCheck(is_encoded=not header.encoding.is_plain)
-        for entry in ordered:
-            tree.add(entry)
-        has_links = any(isinstance(entry, SymlinkEntry) for entry in ordered)
-        is_large = len(ordered) > SYNC_EACH_AT_MOST
-        self._syncs_each = not (has_honest_syncfs() and (is_large or has_links))
+        ordered = in_manifest_order(entries)
+        self._syncs_each = not has_honest_syncfs() or _are_few_without_links(ordered)
+        job_fd = self._partial.job_fd
         with on_destination("publish", self._partial.where):
             # Its own descriptor: it reports every write-back error from here on, to nobody else.
             watch_fd = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._partial.data_fd)
             try:
-                self._lay_out(ordered)
-                if not self._syncs_each:
-                    sync_file_system(watch_fd)
+                with aside(layout.MANIFEST, parent=job_fd) as stream:
+                    laid_out = self._laid_out(ordered)
+                    digest = write_manifest(stream, header, laid_out, keeps_identity=False)
+                    self._finish_directories()
+                    if not self._syncs_each:
+                        sync_file_system(watch_fd)
+                    self._partial.require_in_place()
             finally:
                 os.close(watch_fd)
-            self._partial.require_in_place()
-            digest = self._put_manifest(header, ordered)
+            name = aside_name(layout.MANIFEST)
+            os.rename(name, layout.MANIFEST, src_dir_fd=job_fd, dst_dir_fd=job_fd)
+            os.fsync(job_fd)
             self._partial.commit()
         return digest
 
-    def _lay_out(self, ordered: Sequence[Entry]) -> None:
+    def _laid_out(self, ordered: Iterable[Entry]) -> Iterator[Entry]:
+        """Each entry once it is as it shall be; the manifest checks the tree before the next one."""
         tree = _TreeOfNames()
         with Parents(self._partial.data_fd, make=True) as parents:
             for entry in ordered:
+                if isinstance(entry, FileEntry):
+                    self._check(entry)
+                elif isinstance(entry, DirectoryEntry):
+                    self._directories.append(entry)
+                yield entry  # the manifest refuses it before anything is made of it
                 with on_destination("publish", entry.path):
                     self._lay(entry, parents)
                 for path, names in tree.add(entry):
                     self._tidy(parents.at(path), names)
             for path, names in tree.rest():
                 self._tidy(parents.at(path), names)
+
+    def _finish_directories(self) -> None:
         with Parents(self._partial.data_fd) as parents:
-            for entry in reversed(ordered):
-                if isinstance(entry, DirectoryEntry):
-                    with on_destination("publish", entry.path):
-                        self._finish_directory(entry, parents)
+            for entry in reversed(self._directories):
+                with on_destination("publish", entry.path):
+                    self._finish_directory(entry, parents)
         os.fsync(self._partial.data_fd)
 
     def _lay(self, entry: Entry, parents: Parents) -> None:
@@ -140,7 +161,7 @@ class Publication:
 
     def _is_finished(self, entry: FileEntry, name: bytes, parent: int) -> bool:
         """True when a file is as it shall be already; the sync of all makes that durable."""
-        least_mode = 0 if os.geteuid() == 0 else stat.S_IRUSR
+        least_mode = 0 if self._is_root else stat.S_IRUSR
         if entry.meta.mode & least_mode != least_mode:
             return False
         try:
@@ -150,7 +171,7 @@ class Publication:
         return (
             stat.S_ISREG(found.st_mode)
             and found.st_size == entry.size
-            and has_metadata(found, entry.meta)
+            and has_metadata(found, entry.meta, is_root=self._is_root)
         )
 
     def _make_link(self, entry: SymlinkEntry, parents: Parents) -> None:
@@ -187,25 +208,12 @@ class Publication:
         copy; the manifest has the true mode for a restore.
         """
         meta, warn = entry.meta, self._warner(entry)
-        if os.geteuid() != 0 and meta.mode & least_mode != least_mode:
+        if not self._is_root and meta.mode & least_mode != least_mode:
             warn(f"its mode {meta.mode:04o} is kept in the manifest alone")
             meta = replace(meta, mode=meta.mode | least_mode)
         apply_metadata(fd, meta, warn=warn)
         if self._syncs_each:
             os.fsync(fd)
-
-    def _put_manifest(self, header: ManifestHeader, ordered: Sequence[Entry]) -> bytes:
-        job_fd = self._partial.job_fd
-        digests: list[bytes] = []
-        entries = (_as_published(entry) for entry in ordered)
-        aside = write_aside(
-            layout.MANIFEST,
-            lambda stream: digests.append(write_manifest(stream, header, entries)),
-            parent=job_fd,
-        )
-        os.rename(aside, layout.MANIFEST, src_dir_fd=job_fd, dst_dir_fd=job_fd)
-        os.fsync(job_fd)
-        return digests[0]
 
     def _warner(self, entry: Entry) -> Callable[[str], None]:
         return lambda text: self._warn(f"{shown(entry.path)}: {text}")
@@ -233,11 +241,13 @@ class _TreeOfNames:
         return self._open[::-1]
 
 
-def _as_published(entry: Entry) -> Entry:
-    """An entry as the manifest on the media has it: without the inodes of its source."""
-    if isinstance(entry, FileEntry) and entry.identity is not None:
-        return with_chunks(entry, entry.chunks, None)
-    return entry
+def _are_few_without_links(ordered: Iterable[Entry]) -> bool:
+    """True where a sync for each entry is cheaper than one of the file system; links have none."""
+    return (
+        isinstance(ordered, list)
+        and len(ordered) <= SYNC_EACH_AT_MOST
+        and not any(isinstance(entry, SymlinkEntry) for entry in ordered)
+    )
 
 
 def _clear(name: bytes, parent: int) -> None:

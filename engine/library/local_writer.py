@@ -24,7 +24,7 @@ from engine.library.proof import AFRESH, Proof, ProvingWriter, Resumption, resum
 from engine.library.resuming import proven_chunks
 from engine.library.syscalls import has_honest_syncfs, sync_file_system
 from engine.model.entries import Entry, FileEntry, ManifestHeader
-from engine.model.errors import StorageError
+from engine.model.errors import ManifestError, StorageError
 from engine.model.names import RelPath
 
 _SYNC_EACH_AT_MOST = 4  # files of a batch; above it one sync of the file system is cheaper
@@ -47,6 +47,7 @@ class LocalJobWriter(ProvingWriter):
         self._watch_fd = -1
         self._has_unsynced_batch = False
         self._syncing = threading.Lock()
+        self._account = os.geteuid(), os.getegid()
 
     def open_file(self, entry: FileEntry) -> FileWriter:
         """See `JobWriter`."""
@@ -133,10 +134,15 @@ class LocalJobWriter(ProvingWriter):
         """See `JobWriter`."""
         with self._lock:
             self._proof.refuse_at_end()
-            every = list(entries)
-            self._proof.check(every)
             self._proof.is_at_end = True  # whatever comes now
-            digest = Publication(self._partial, warn=self._proof.warn).publish(header, every)
+            publication = Publication(
+                self._partial, warn=self._proof.warn, check=self._proof.check_file
+            )
+            try:
+                digest = publication.publish(header, entries)
+            except ManifestError:  # no fault of what is written: what is missing may still come
+                self._proof.is_at_end = False
+                raise
             self.close()
             return digest
 
@@ -164,7 +170,7 @@ class LocalJobWriter(ProvingWriter):
     def _write_small(
         self, entry: FileEntry, content: memoryview, parents: Parents, *, sync: bool
     ) -> None:
-        self._proof.refuse_suspects([entry.path])
+        self._proof.refuse_suspects((entry.path,))
         with on_destination("write", entry.path):
             parent, name = parents.of(entry.path)
             fd = _create_anew(name, parent)
@@ -175,7 +181,7 @@ class LocalJobWriter(ProvingWriter):
                 if sync:
                     os.fdatasync(fd)
                 else:
-                    preset_metadata(fd, entry.meta)
+                    preset_metadata(fd, entry.meta, account=self._account)
             finally:
                 os.close(fd)
         if sync:

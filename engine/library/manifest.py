@@ -50,12 +50,28 @@ def entry_order(entry: Entry) -> bytes:
     return original_path(entry).replace(b"/", b"\0")
 
 
-def write_manifest(stream: BinaryIO, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
+def in_manifest_order(entries: Iterable[Entry]) -> Iterable[Entry]:
+    """Entries in the order of `entry_order`: a list is sorted, anything else must come so.
+
+    What is made anew at each pass, or streamed, is not to be held in memory for a sort; where it
+    is out of order after all, `write_manifest` refuses it.
+    """
+    return sorted(entries, key=entry_order) if isinstance(entries, list) else entries
+
+
+def write_manifest(
+    stream: BinaryIO,
+    header: ManifestHeader,
+    entries: Iterable[Entry],
+    *,
+    keeps_identity: bool = True,
+) -> bytes:
     """Writes a manifest to a stream.
 
     Args:
         entries: in the order of `entry_order`; chunks with digests, or none where they are not
             known yet.
+        keeps_identity: with the identities of the files at their source; not for the media.
 
     Returns:
         BLAKE3 of what was written.
@@ -70,7 +86,7 @@ def write_manifest(stream: BinaryIO, header: ManifestHeader, entries: Iterable[E
         stream.write(data)
 
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
-    for block in _blocks(_lines(header, entries)):
+    for block in _blocks(_lines(header, entries, keeps_identity)):
         put(compressor.compress(block))
     put(compressor.flush())
     put(_SEAL_MAGIC + sealed.digest())
@@ -116,7 +132,7 @@ def save_manifest(
         ManifestError: see `write_manifest`.
     """
     digests: list[bytes] = []
-    ordered = sorted(entries, key=entry_order)
+    ordered = in_manifest_order(entries)
     replace_durably(
         os.fsencode(path), lambda file: digests.append(write_manifest(file, header, ordered))
     )
@@ -211,7 +227,9 @@ class TreeCheck:
         self._others.add(entry.path)
 
 
-def _lines(header: ManifestHeader, entries: Iterable[Entry]) -> Iterator[bytes]:
+def _lines(
+    header: ManifestHeader, entries: Iterable[Entry], keeps_identity: bool
+) -> Iterator[bytes]:
     digest = blake3()
     tree = TreeCheck(is_encoded=not header.encoding.is_plain)
     line = records.line_from_header(header)
@@ -224,7 +242,7 @@ def _lines(header: ManifestHeader, entries: Iterable[Entry]) -> Iterator[bytes]:
             records.checked_chunks(entry.chunks, entry.size, entry.path)
             if entry.plain is not None:
                 records.checked_chunks(entry.plain.chunks, entry.plain.size, entry.plain.path)
-        line = records.line_from_entry(entry)
+        line = records.line_from_entry(entry, keeps_identity=keeps_identity)
         digest.update(line)
         yield line
         count += 1

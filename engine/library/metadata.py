@@ -9,7 +9,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from contextlib import suppress
 
 from engine.model.entries import Metadata
 from engine.model.names import shown
@@ -49,25 +48,30 @@ def apply_metadata(
     os.utime(fd, ns=(meta.mtime_ns, meta.mtime_ns))
 
 
-def preset_metadata(fd: int, meta: Metadata) -> None:
-    """Sets what needs no thought while the file is open anyway; the publication sets what is missing."""
+def preset_metadata(fd: int, meta: Metadata, *, account: tuple[int, int]) -> None:
+    """Sets what needs no thought while the file is open anyway; the publication sets what is missing.
+
+    Args:
+        account: user and group of this process.
+    """
     if not _is_simple(meta):
         return
-    mine = os.geteuid(), os.getegid()
-    with suppress(OSError):  # what is not kept is seen, tried again and told at the publication
-        if mine[0] == 0 and (meta.uid, meta.gid) != mine:
+    try:
+        if account[0] == 0 and (meta.uid, meta.gid) != account:
             os.fchown(fd, meta.uid, meta.gid)
         os.fchmod(fd, meta.mode)
         os.utime(fd, ns=(meta.mtime_ns, meta.mtime_ns))
+    except OSError:  # what is not kept is seen, tried again and told at the publication
+        return
 
 
-def has_metadata(found: os.stat_result, meta: Metadata) -> bool:
+def has_metadata(found: os.stat_result, meta: Metadata, *, is_root: bool) -> bool:
     """True when nothing that `apply_metadata` sets is missing; False also where it cannot be seen."""
     return (
         _is_simple(meta)
         and stat.S_IMODE(found.st_mode) == meta.mode
         and found.st_mtime_ns == meta.mtime_ns
-        and (os.geteuid() != 0 or (found.st_uid, found.st_gid) == (meta.uid, meta.gid))
+        and (not is_root or (found.st_uid, found.st_gid) == (meta.uid, meta.gid))
     )
 
 

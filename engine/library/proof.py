@@ -75,7 +75,9 @@ class Proof:
         suspect: Callable[[RelPath], DestinationWrite] = suspect_error,
     ) -> None:
         self._where = where
-        self._chunks = {path: dict(by_offset) for path, by_offset in found.chunks.items()}
+        self._chunks: dict[RelPath, Chunk | ChunksByOffset] = {
+            path: _packed(by_offset) for path, by_offset in found.chunks.items()
+        }
         self._suspect = suspect
         self._suspects: set[RelPath] = set()
         self._warnings = list(found.warnings)
@@ -111,12 +113,17 @@ class Proof:
 
     def note(self, done: Iterable[Done]) -> None:
         """They are durable in the journal."""
-        for one in done:
-            self._chunks.setdefault(one.path, {})[one.chunk.offset] = one.chunk
+        for path, chunk, _ in done:
+            known = self._chunks.setdefault(path, chunk)
+            if known is chunk:
+                continue
+            if isinstance(known, Chunk):
+                known = self._chunks[path] = {known.offset: known}
+            known[chunk.offset] = chunk
 
     def has(self, path: RelPath, chunk: Chunk) -> bool:
         """True where this very chunk is proven."""
-        return self._chunks.get(path, {}).get(chunk.offset) == chunk
+        return self._of(path).get(chunk.offset) == chunk
 
     def paths(self) -> list[RelPath]:
         """The files of which something is proven."""
@@ -124,7 +131,11 @@ class Proof:
 
     def proven_bytes(self, path: RelPath) -> int:
         """How much of a file is proven."""
-        return sum(chunk.length for chunk in self._chunks.get(path, {}).values())
+        return sum(chunk.length for chunk in self._of(path).values())
+
+    def _of(self, path: RelPath) -> ChunksByOffset:
+        known = self._chunks.get(path, {})
+        return {known.offset: known} if isinstance(known, Chunk) else known
 
     def check(self, entries: Iterable[Entry]) -> None:
         """Checks that every chunk of every file is journaled with the digest that will be published.
@@ -134,7 +145,21 @@ class Proof:
         """
         for entry in entries:
             if isinstance(entry, FileEntry):
-                self._check(entry)
+                self.check_file(entry)
+
+    def check_file(self, entry: FileEntry) -> None:
+        """As `check`, of one file."""
+        known = self._chunks.get(entry.path)
+        if (known,) == entry.chunks and entry.plain is None and is_proven(entry):
+            return
+        proven = self._of(entry.path)
+        stated = {chunk.offset: chunk for chunk in entry.chunks}
+        if proven != stated or not is_proven(entry):
+            raise ManifestError(
+                f"cannot publish {shown(entry.path)}: {len(proven)} chunks of it are proven, "
+                f"and they are not the {len(stated)} of the manifest",
+                hint="run the copy again: what is missing is copied anew",
+            )
 
     def refuse_suspects(self, paths: Iterable[RelPath]) -> None:
         """Raises `DestinationWrite` for the first file that is not to be trusted."""
@@ -149,16 +174,6 @@ class Proof:
                 f"cannot go on with {self._where.decode()}: an earlier step failed, "
                 "or it is closed",
                 hint="the next try goes on from what is journaled",
-            )
-
-    def _check(self, entry: FileEntry) -> None:
-        proven = self._chunks.get(entry.path, {})
-        stated = {chunk.offset: chunk for chunk in entry.chunks}
-        if proven != stated or not is_proven(entry):
-            raise ManifestError(
-                f"cannot publish {shown(entry.path)}: {len(proven)} chunks of it are proven, "
-                f"and they are not the {len(stated)} of the manifest",
-                hint="run the copy again: what is missing is copied anew",
             )
 
 
@@ -187,6 +202,11 @@ class ProvingWriter:
     def warnings(self) -> Sequence[str]:
         """See `JobWriter`."""
         return self._proof.warnings
+
+
+def _packed(by_offset: ChunksByOffset) -> Chunk | ChunksByOffset:
+    """The one chunk of a small file without a dictionary around it: there may be a million of them."""
+    return next(iter(by_offset.values())) if len(by_offset) == 1 else dict(by_offset)
 
 
 def _in_order(by_offset: ChunksByOffset) -> tuple[Chunk, ...]:

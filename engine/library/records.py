@@ -84,8 +84,8 @@ def line_from_header(header: ManifestHeader) -> bytes:
     return _line(record)
 
 
-def line_from_entry(entry: Entry) -> bytes:
-    """The line of an entry."""
+def line_from_entry(entry: Entry, *, keeps_identity: bool = True) -> bytes:
+    """The line of an entry; with the identity at its source, where it has one, or without."""
     record: dict[str, object] = {"type": "", **path_to_json(original_path(entry))}
     match entry:
         case FileEntry():
@@ -94,7 +94,7 @@ def line_from_entry(entry: Entry) -> bytes:
             if plain.sparse:
                 record["sparse"] = True
             record["chunks"] = _chunks_to_json(plain.chunks)
-            if entry.identity is not None:
+            if keeps_identity and entry.identity is not None:
                 record["identity"] = list(entry.identity)
             if entry.plain is not None:
                 stored = {"size": entry.size, "chunks": _chunks_to_json(entry.chunks)}

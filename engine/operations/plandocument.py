@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, overload
 
 from sqlmodel import Session
 
-from engine.catalog import ledger
+from engine.catalog import config, ledger
+from engine.catalog.values import BackupJobName, BackupJobValue
 from engine.operations.expecting import expectation
 from engine.operations.planning import Scope, chosen_copies
 from engine.operations.routing import Lane, Routes, idle_streams, streams_of_work
 from engine.policy.plan import Plan
 from engine.policy.streams import StreamNumber
-from engine.policy.values import RunOptions, Verdict
+from engine.policy.values import PlanLine, RunOptions, Verdict
 
 
 def plan_document(
@@ -51,30 +52,81 @@ def plan_document(
             }
             for totals in plan.totals
         ],
-        "backup_jobs": _backup_jobs(session, scope, plan, names),
+        "backup_jobs": LineDocuments(
+            plan.lines, ledger.backup_job_names(session, scope.policy.id), names
+        ),
     }
 
 
-def _backup_jobs(
-    session: Session, scope: Scope, plan: Plan, names: dict[int, str]
-) -> list[dict[str, Any]]:
-    jobs = ledger.backup_job_names(session, scope.policy.id)
-    return [
-        {
-            "backup_job_id": line.backup_job_id,
-            "client": jobs[line.backup_job_id].client,
-            "subclient": jobs[line.backup_job_id].subclient,
-            "level": jobs[line.backup_job_id].level,
-            "copy": names[line.copy_id],
-            "taken": line.verdict in (Verdict.TAKEN, Verdict.FOLLOWS),
-            "verdict": line.verdict.value,
-            "state": line.state.value,
-            "reason": line.reason,
-            "next_step": line.next_step,
-            "bytes": line.size_bytes,
-        }
-        for line in plan.lines
-    ]
+def verdict_document(
+    session: Session, scope: Scope, plan: Plan, job: BackupJobValue
+) -> dict[str, Any] | None:
+    """The first verdict of a plan on one backup job; None where there is none."""
+    for line in plan.lines:
+        if line.backup_job_id == job.id:
+            subclient = next(s for s in config.subclients(session) if s.id == job.subclient_id)
+            name = BackupJobName(
+                id=job.id, client=subclient.client, subclient=subclient.name, level=job.level
+            )
+            return _line_document(line, name, scope.copies[line.copy_id].name)
+    return None
+
+
+class LineDocuments(Sequence[dict[str, Any]]):
+    """The lines of a plan as documents, each made when it is taken: there may be a million.
+
+    Args:
+        lines: of the plan.
+        jobs: what is said of each backup job, by id.
+        copies: names of the copies by id.
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[PlanLine],
+        jobs: Mapping[int, BackupJobName],
+        copies: Mapping[int, str],
+    ) -> None:
+        self._lines = lines
+        self._jobs = jobs
+        self._copies = copies
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | Sequence[dict[str, Any]]:
+        if isinstance(index, slice):
+            return LineDocuments(self._lines[index], self._jobs, self._copies)
+        return self._document(self._lines[index])
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(self._document, self._lines)
+
+    def _document(self, line: PlanLine) -> dict[str, Any]:
+        return _line_document(line, self._jobs[line.backup_job_id], self._copies[line.copy_id])
+
+
+def _line_document(line: PlanLine, job: BackupJobName, copy: str) -> dict[str, Any]:
+    """The verdict on one backup job for one copy."""
+    return {
+        "backup_job_id": line.backup_job_id,
+        "client": job.client,
+        "subclient": job.subclient,
+        "level": job.level,
+        "copy": copy,
+        "taken": line.verdict in (Verdict.TAKEN, Verdict.FOLLOWS),
+        "verdict": line.verdict.value,
+        "state": line.state.value,
+        "reason": line.reason,
+        "next_step": line.next_step,
+        "bytes": line.size_bytes,
+    }
 
 
 def expected_streams(scope: Scope, plan: Plan, options: RunOptions) -> StreamNumber:

@@ -11,7 +11,13 @@ from datetime import datetime
 from sqlmodel import Session
 
 from engine.catalog import config, lines
-from engine.catalog.values import CopyValue, DataPathValue, LibraryValue, PolicyValue
+from engine.catalog.values import (
+    BackupJobValue,
+    CopyValue,
+    DataPathValue,
+    LibraryValue,
+    PolicyValue,
+)
 from engine.library.age import load_identities
 from engine.model.errors import CatalogError, NotFoundError, UsageError
 from engine.model.states import CopyKind
@@ -160,16 +166,18 @@ class Ledgers(Mapping[int, Sequence[LedgerLine]]):
     Args:
         session: any session.
         copy_ids: of which copies.
+        only: restricts them, see `lines.ledger_lines`.
     """
 
-    def __init__(self, session: Session, copy_ids: Sequence[int]) -> None:
+    def __init__(self, session: Session, copy_ids: Sequence[int], **only: int) -> None:
         self._session = session
         self._copy_ids = copy_ids
+        self._only = only
 
     def __getitem__(self, copy_id: int) -> Sequence[LedgerLine]:
         if copy_id not in self._copy_ids:
             raise KeyError(copy_id)
-        return lines.ledger_lines(self._session, copy_id)
+        return lines.ledger_lines(self._session, copy_id, **self._only)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._copy_ids)
@@ -196,11 +204,14 @@ def plan_run(
     now: datetime,
     *,
     asked_at: datetime | None = None,
+    only: BackupJobValue | None = None,
 ) -> Plan:
     """Builds the plan of a run from the ledger as it is now.
 
     Args:
         asked_at: when the run was asked for; None: now.
+        only: the one backup job whose verdicts are wanted: read and judged is no more than they
+            depend on, which is at most its subclient; None: all.
     """
     rules = [copy_rules(scope, copy) for copy in chosen_copies(scope, options)]
     identities = load_identities(scope.identity_files)
@@ -208,7 +219,7 @@ def plan_run(
     with _few_collections():
         return build_plan(
             rules,
-            Ledgers(session, [rule.copy_id for rule in rules]),
+            Ledgers(session, [rule.copy_id for rule in rules], **_needed_for(only, rules, options)),
             now=now.timestamp(),
             options=options,
             zone=scope.time_zone,
@@ -217,6 +228,21 @@ def plan_run(
             completed_by=(asked_at or now).timestamp() if is_fixed else None,
             keys=Keys(identities.may_open, identities.hint),
         )
+
+
+def _needed_for(
+    backup_job: BackupJobValue | None, rules: Sequence[CopyRules], options: RunOptions
+) -> dict[str, int]:
+    """What of the ledger the verdicts on one backup job depend on.
+
+    A selective copy, and a run of most recent fulls, compare the backup jobs of one subclient;
+    everything else is said of each by itself.
+    """
+    if backup_job is None:
+        return {}
+    if options.use_most_recent_full or any(rule.kind is CopyKind.SELECTIVE for rule in rules):
+        return {"subclient_id": backup_job.subclient_id}
+    return {"backup_job_id": backup_job.id}
 
 
 def destination_libraries(scope: Scope, options: RunOptions) -> list[LibraryValue]:

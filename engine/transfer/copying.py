@@ -167,6 +167,7 @@ def _copy_group(
         chunks.append(_read_small(order, file, view, pace))
         views.append(view)
         at += len(view)
+    order.add_read(at)
     write = partial(_write_small, order, files, views, chunks)
     needing = [dest for dest in order.alive if any(dest in file.needs for file in files)]
     if len(needing) == 1:
@@ -178,18 +179,17 @@ def _copy_group(
 
 def _read_small(order: OpenOrder, file: SmallFile, view: memoryview, pace: Pace) -> Chunk:
     entry = file.entry
-    chunk = Chunk(0, len(view), file.expected)
     try:
         digest = read_whole(order.reader, entry, view, pace)
-        check_digest(entry, chunk, digest)
+        if file.expected:
+            check_digest(entry, Chunk(0, len(view), file.expected), digest)
     except Cancelled:
         raise
     except AuxError as err:
         raise SourceFailed(err, entry.path) from err
     if file.number >= 0:
         order.set_digest(file.number, digest)
-    order.add_read(len(view))
-    return chunk._replace(digest=digest)
+    return Chunk(0, len(view), digest)
 
 
 def read_whole(reader: JobReader, entry: FileEntry, view: memoryview, pace: Pace) -> bytes:

@@ -11,6 +11,7 @@ from typing import overload
 from engine.library.interface import Done, JobReader, JobWriter, WriteHandle
 from engine.model.entries import (
     DIGEST_BYTES,
+    MIN_CHUNK_BYTES,
     Chunk,
     Entry,
     FileEntry,
@@ -393,6 +394,11 @@ class EntriesWithDigests(Sequence[Entry]):
         for entry in self._order.reader.entries():
             if not isinstance(entry, FileEntry):
                 yield entry
+                continue
+            if 0 < entry.size <= MIN_CHUNK_BYTES and len(entry.chunks) <= 1:
+                chunk = Chunk(0, entry.size, self._order.digest_of(number))
+                yield with_chunks(entry, (chunk,), entry.identity)
+                number += 1
                 continue
             spans = spans_of(entry)
             yield with_chunks(

@@ -84,6 +84,8 @@ class Throttle:
         """
         while True:
             cancel.raise_if_cancelled()
+            if self._rate_bps is None:
+                return
             wait_s = self._try_take(count_bytes)
             if wait_s <= 0:
                 return

@@ -6,7 +6,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import pytest
 from engine.library import layout, local_publish, local_writer, open_library
 from engine.library.interface import Done, Place
 from engine.library.local import LocalLibrary
-from engine.model.entries import FileEntry, SymlinkEntry
+from engine.library.manifest import entry_order
+from engine.model.entries import Entry, FileEntry, SymlinkEntry
 from engine.model.errors import (
     Cancelled,
     DestinationExists,
@@ -277,6 +278,41 @@ def test_what_the_file_system_cannot_keep_is_a_warning(library: LocalLibrary, ro
     assert len(writer.warnings) == 1
     assert writer.warnings[0].startswith(r"a\x1b: its extended attribute nosuchnamespace.x")
     check_copy(library, job)  # the manifest has it all the same
+
+
+def test_entries_are_published_as_they_come_and_none_is_kept(library: LocalLibrary, root: Path):
+    job = sample_job()
+    ordered = sorted(job.entries, key=entry_order)
+    writer = library.write_job(PLACE, header(), source_key="source")
+    write_chunks(writer, job)
+    data = partial_data(root)
+    seen: list[bool] = []
+
+    def streamed() -> Iterator[Entry]:
+        for entry in ordered:
+            yield entry
+            # Of what came before the one after it, nothing waits for the rest.
+            seen.append(os.path.lexists(data / os.fsdecode(entry.path)))
+
+    writer.publish(header(), streamed())
+
+    assert seen == [True] * len(ordered)
+    check_copy(library, job)
+
+
+def test_a_stream_that_is_out_of_order_is_not_published(library: LocalLibrary, root: Path):
+    job = sample_job()
+    writer = library.write_job(PLACE, header(), source_key="source")
+    write_chunks(writer, job)
+    ordered = sorted(job.entries, key=entry_order)
+
+    with pytest.raises(ManifestError, match="twice or out of order"):
+        writer.publish(header(), iter([*ordered[:2], ordered[0], *ordered[2:]]))
+
+    assert library.published(PLACE) == []
+    assert sorted(os.listdir(partial_data(root).parent)) == ["data", "journal"]
+    writer.publish(header(), iter(ordered))
+    check_copy(library, job)
 
 
 def test_nobody_gets_the_rights_of_another(library: LocalLibrary, root: Path):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from blake3 import blake3
 
 from engine.library.interface import Done, JobReader, JobWriter
+from engine.library.manifest import entry_order
 from engine.model.entries import (
     Chunk,
     DirectoryEntry,
@@ -84,7 +85,10 @@ class FakeSource:
         return sum(length for _, _, length in self.reads)
 
     def entries(self) -> Iterator[Entry]:
-        yield from self.extra
+        """In the order of a manifest, as every source has them."""
+        yield from sorted([*self.extra, *self._files()], key=entry_order)
+
+    def _files(self) -> Iterator[FileEntry]:
         for path, content in self.contents.items():
             chunks = chunks_of(content, self.chunk_bytes)
             if not self.with_digests:
