@@ -122,12 +122,14 @@ class StoreFault(Exception):
         text: why, in a few words.
         hint: what to do.
         code: what the server said; empty when it said nothing.
+        is_silence: it took the request, or the connection, and nothing came for as long as is waited.
     """
 
     kind: Kind
     text: str = ""
     hint: str = ""
     code: str = ""
+    is_silence: bool = False
 
     def __post_init__(self) -> None:
         text, hint = _TEXTS.get(self.code, _KIND_TEXTS[self.kind])

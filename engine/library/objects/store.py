@@ -20,12 +20,14 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectTimeoutError,
     CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    ReadTimeoutError,
     ResponseStreamingError,
     SSLError,
 )
@@ -48,10 +50,14 @@ FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 CONNECT_S = 10.0
 ANSWER_S = 60.0  # a store puts thousands of parts together before it answers
+SOON_S = 20.0  # a small request, and the begin of what is asked for
+SILENT_TRIES = 2  # of a server that takes requests and says nothing: it is not asked five times
 CONNECTIONS = 64
 DEFAULT_REGION = "us-east-1"
 _MODELS = Loader()
 """The description of the protocol: megabytes, read once for all clients."""
+_LONG = frozenset({"put_object", "upload_part", "complete_multipart_upload", "delete_objects"})
+"""They carry data, or are much work over there."""
 
 
 def _accept(_: object) -> None:
@@ -106,11 +112,8 @@ class Store:
         """
 
         async def once() -> dict[str, Any]:
-            client = await self._opened()
-            answer = await self._directly(operation, params)
-            if answer is None:
-                _rewind(params.get("Body"))
-                answer = await getattr(client, operation)(Bucket=self.address.bucket, **params)
+            async with asyncio.timeout(None if operation in _LONG else SOON_S):
+                answer = await self._asked(operation, params)
             check(answer)
             return answer
 
@@ -192,6 +195,14 @@ class Store:
             await self._held.aclose()
             self._held = contextlib.AsyncExitStack()
 
+    async def _asked(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        client = await self._opened()
+        answer = await self._directly(operation, params)
+        if answer is None:
+            _rewind(params.get("Body"))
+            answer = await getattr(client, operation)(Bucket=self.address.bucket, **params)
+        return answer
+
     async def _directly(self, operation: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """The answer to a request that is made by hand; None: it is left to botocore."""
         if self._direct is None or not Direct.can(operation, params):
@@ -205,14 +216,15 @@ class Store:
 
     async def _got(self, **params: Any) -> tuple[dict[str, Any], Any]:
         """The answer to a get, and its body as a stream that is to be left."""
-        client = await self._opened()
-        if self._direct is not None:
-            try:
-                return await self._direct.send("get_object", params)
-            except ElsewhereError:
-                self._direct = None
-        answer = await client.get_object(Bucket=self.address.bucket, **params)
-        return answer, answer.pop("Body").raw_stream
+        async with asyncio.timeout(SOON_S):
+            client = await self._opened()
+            if self._direct is not None:
+                try:
+                    return await self._direct.send("get_object", params)
+                except ElsewhereError:
+                    self._direct = None
+            answer = await client.get_object(Bucket=self.address.bucket, **params)
+            return answer, answer.pop("Body").raw_stream
 
     async def _opened(self) -> Any:
         async with self._opening:
@@ -252,6 +264,7 @@ class Store:
         )
 
     async def _trying(self, once: Callable[[], Awaitable[T]], tries: int) -> T:
+        silent = 0
         for number in range(1, tries + 1):
             try:
                 began_s = time.monotonic()
@@ -262,7 +275,8 @@ class Store:
             except StoreFault as fault:
                 if fault.kind is Kind.AUTH:
                     await self.close()  # the next call reads the credentials anew
-                if fault.kind not in RETRIED or number == tries:
+                silent += fault.is_silence
+                if fault.kind not in RETRIED or number == tries or silent == SILENT_TRIES:
                     raise
                 pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (number - 1))
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries
@@ -332,6 +346,7 @@ def _translated(address: S3Address) -> Any:
             Kind.NETWORK,
             text=f"{server} does not answer ({type(err).__name__})",
             hint="look at the network and at the server; it goes on by itself",
+            is_silence=isinstance(err, (TimeoutError, ReadTimeoutError, ConnectTimeoutError)),
         ) from err
     except BotoCoreError as err:
         raise StoreFault(

@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -380,14 +381,20 @@ def test_a_cancel_while_the_server_is_frozen(bucket: Bucket):
     assert began
 
 
-def test_a_server_that_never_answers_is_given_up(bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(store, "ANSWER_S", 0.2)
-    monkeypatch.setattr(store, "TRIES", 2)
-    library = bucket.library()
+@pytest.mark.parametrize("waits", ["ANSWER_S", "SOON_S"])
+def test_a_server_that_never_answers_is_given_up(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, waits: str
+):
+    bucket.library()
+    monkeypatch.setattr(store, waits, 0.2)
+    library = bucket.open()
     bucket.proxy.fault("freeze", lambda _: True)
 
     with pytest.raises(LibraryOffline, match="does not answer"):
         library.probe()
+
+    asked = Counter((one.method, one.path) for one in bucket.proxy.requests)
+    assert max(asked.values(), default=0) <= store.SILENT_TRIES
 
 
 def test_a_library_is_tried_out_from_end_to_end(bucket: Bucket):
