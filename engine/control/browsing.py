@@ -22,7 +22,7 @@ from engine.catalog.values import BackupJobValue
 from engine.library.manifest import load_manifest
 from engine.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
 from engine.model.errors import AuxError, NotFoundError, UsageError
-from engine.model.states import SubclientKind
+from engine.model.states import OVER, SubclientKind
 from engine.operations.as_of import backup_as_of
 from engine.operations.indexes import open_index
 
@@ -73,8 +73,14 @@ def browse(
         with catalog.read() as session:
             job = _job(session, subclient, as_of, job_id)
             kinds = {value.id: value.kind for value in config.subclients(session)}
+            states = {line.state for line in ledger.copies_of(session, job.id)}
     finally:
         catalog.close()
+    if states and states <= OVER:
+        raise NotFoundError(
+            f"backup job {job.id} is aged from every copy: nothing of it is kept",
+            hint="browse a later one",
+        )
     if kinds[job.subclient_id] == SubclientKind.LANDING:
         return _landing(home, job, path)
     index = open_index(home, job.id)

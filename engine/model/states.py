@@ -79,6 +79,10 @@ class JobCopyState(StrEnum):
     BAD = "bad"
 
 
+OVER = frozenset({JobCopyState.AGED, JobCopyState.DO_NOT_COPY})
+"""Nothing of the job copy is kept, nor will be by itself."""
+
+
 class CopyKind(StrEnum):
     """Kind of a copy of a storage policy."""
 

@@ -16,7 +16,7 @@ from engine.catalog import alarms, config, jobs, ledger, upkeep
 from engine.catalog.values import JobItem, JobValue
 from engine.library.interface import Library
 from engine.model.errors import EXIT_FAILED, AuxError, LibraryOffline, NotFoundError, UsageError
-from engine.model.states import JobCopyState, JobState, Phase, Severity
+from engine.model.states import OVER, JobCopyState, JobState, Phase, Severity
 from engine.operations.aging_decision import (
     ON_MEDIA,
     Decision,
@@ -29,7 +29,7 @@ from engine.operations.aging_decision import (
 )
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.holders import HolderLook, find_holders
-from engine.operations.indexes import forget_indexes, indexed_jobs
+from engine.operations.indexes import described_jobs, forget_described
 from engine.operations.jobcopies import Located, Locator
 from engine.operations.planning import load_scope
 from engine.operations.probing import probe_one
@@ -37,7 +37,6 @@ from engine.policy.alerting import AlertKind
 from engine.policy.durations import format_size
 
 AT_ONCE = 100  # job copies between two decisions: what is owed or pinned meanwhile stays
-OVER = frozenset({JobCopyState.AGED, JobCopyState.DO_NOT_COPY})
 INTENT, AGED = "aging", "aged"
 Cycle = tuple[int, int, int]
 """Copy, subclient, and number of the cycle there."""
@@ -75,7 +74,7 @@ class DataAging:
                 break
             await self._age_all(going[:AT_ONCE])
             decisions = await self._decide(record=False)
-        await self._forget_indexes()
+        await self._forget_described()
         if self._is_stopped():
             return AttemptEnd(kind="cancelled", reason=self.context.cancel.reason)
         return await self._end(decisions)
@@ -89,13 +88,14 @@ class DataAging:
             if _cycle(one) not in stays and not await self._age(one):
                 stays.add(_cycle(one))
 
-    async def _forget_indexes(self) -> None:
-        """Indexes of backups that no copy has any more, nor will have; the ledger remembers them.
+    async def _forget_described(self) -> None:
+        """Indexes and landing manifests of what no copy has any more, nor will have.
 
-        What the ledger does not know yet is a backup that is being published.
+        The ledger remembers the backup jobs. What it does not know yet is being published or
+        adopted; what a crash has left here is found by the next aging.
         """
         home = self.context.home
-        here = await aiofiles.os.wrap(indexed_jobs)(home)
+        here = await aiofiles.os.wrap(described_jobs)(home)
 
         def read(session: Session) -> list[int]:
             states = {
@@ -104,7 +104,7 @@ class DataAging:
             }
             return [job_id for job_id, found in states.items() if found and found <= OVER]
 
-        await aiofiles.os.wrap(forget_indexes)(home, await self.context.store.read(read))
+        await aiofiles.os.wrap(forget_described)(home, await self.context.store.read(read))
 
     def _is_stopped(self) -> bool:
         return self.context.cancel.is_cancelled

@@ -41,16 +41,18 @@ def open_index(home: Home, backup_job_id: int) -> IndexFile | None:
     return index
 
 
-def indexed_jobs(home: Home) -> list[int]:
-    """The backup jobs whose indexes are here."""
+def described_jobs(home: Home) -> list[int]:
+    """The backup jobs that have an index or the manifest of a landing job here."""
     names = [name.removesuffix(".index") for name in os.listdir(home.indexes)]
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    names += [name.removesuffix(".jsonl.zst") for name in os.listdir(home.manifests)]
+    return sorted({int(name) for name in names if name.isascii() and name.isdigit()})
 
 
-def forget_indexes(home: Home, backup_jobs: Iterable[int]) -> None:
-    """Removes indexes; one that is missed is fetched from a copy again."""
+def forget_described(home: Home, backup_jobs: Iterable[int]) -> None:
+    """Removes index or manifest of backup jobs of which no bytes are left anywhere."""
     for backup_job_id in backup_jobs:
         home.index(backup_job_id).unlink(missing_ok=True)
+        home.manifest(backup_job_id).unlink(missing_ok=True)
 
 
 def new_index_file(home: Home, backup_job_id: int) -> BinaryIO:

@@ -252,10 +252,11 @@ class _Settling:
 
     def _same(self, entry: SeenEntry, known: Known) -> None:
         """Only attributes changed, if anything: what was hashed is proved by its digests, what
-        was not is adopted anew in its place, so that its journals are not trusted."""
+        was not is adopted anew in its place, so that its journals are not trusted. What is aged
+        stays so when it comes back, and its manifest may be gone."""
         job = known.job
         kept = kept_fingerprint(entry)
-        if job.fingerprint == kept:
+        if job.fingerprint == kept or known.state == JobCopyState.AGED:
             return
         header, entries = load_manifest(self.home.manifest(job.id))
         if has_digests(entries):

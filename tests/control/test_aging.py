@@ -10,7 +10,7 @@ import pytest
 from engine.catalog import config, schedules
 from engine.catalog.opening import open_catalog
 from engine.control import frontdoor
-from engine.model.errors import UsageError
+from engine.model.errors import NotFoundError, UsageError
 from tests.cell import Cell
 from tests.control.upkeep import (
     age,
@@ -92,6 +92,34 @@ def test_what_is_over_goes_and_the_ledger_remembers(cell: Cell) -> None:
     assert len(list(cell.landing.iterdir())) == 4
     record = plan_of(cell, job.id)
     assert sum(one["ages"] for one in record["job_copies"]) == 2
+
+
+def test_a_manifest_goes_with_the_last_copy_of_its_backup_job(cell: Cell) -> None:
+    filled(cell, 4, offsite='retain = "10d"\nretain_cycles = 1')
+    ids = {os.fsdecode(name): line.backup_job_id for name, line in cell.ledger().items()}
+
+    def here() -> set[str]:
+        return {name for name, number in ids.items() if cell.home.manifest(number).exists()}
+
+    with serving(cell, later(11.5)):
+        age(cell)
+        aged = here()  # day00 and day01 are in the landing directory still
+        for name in ("day00.dump", "day03.dump"):
+            (cell.landing / name).rename(cell.root / name)
+        cell.scan()
+        ledger_says = states(cell, "primary")
+        age(cell)
+        gone = here()
+        (cell.root / "day00.dump").rename(cell.landing / "day00.dump")  # with another ctime
+        cell.scan()
+        age(cell)
+
+    assert aged == set(ids)
+    assert (ledger_says["day00.dump"], ledger_says["day03.dump"]) == ("aged", "aged")
+    assert gone == here() == set(ids) - {"day00.dump"}  # day03 is on the copy
+    assert states(cell, "primary")["day00.dump"] == "aged"
+    with pytest.raises(NotFoundError, match="aged"):
+        frontdoor.browse(cell.home, job_id=ids["day00.dump"])
 
 
 def test_nothing_goes_while_an_active_copy_waits_for_it(cell: Cell) -> None:

@@ -11,7 +11,7 @@ import pytest
 from engine.library.interface import Place
 from engine.library.local import LocalLibrary
 from engine.model.errors import DestinationWrite
-from engine.operations.indexes import indexed_jobs
+from engine.operations.indexes import described_jobs
 from tests.control import backups
 from tests.control.backups import BackupCell
 from tests.control.upkeep import age, errors_of, serving
@@ -97,10 +97,10 @@ def test_the_index_goes_with_the_last_copy_and_the_ledger_remembers(
     cell.configure(primary=BRIEF, extra='retain = "1d"\nretain_cycles = 1')
     with serving(cell, datetime.now(UTC) + timedelta(days=30)) as clock:
         age(cell)
-        held = indexed_jobs(cell.home)
+        held = described_jobs(cell.home)
         clock.set(datetime.now(UTC) + timedelta(days=90))
         age(cell)
 
     assert held == ids
-    assert indexed_jobs(cell.home) == ids[3:]
+    assert described_jobs(cell.home) == ids[3:]
     assert {line.state for line in cell.lines(ids[0]).values()} == {"aged"}
