@@ -37,6 +37,8 @@ class World:
     service_alive: bool = True
     read_only: bool = False
     catalog_ok: bool = True
+    outdated: bool = False
+    """The catalog is of an older form, and can be brought up to date."""
     configured: bool = False
     """There is a storage policy."""
     undo: str = ""

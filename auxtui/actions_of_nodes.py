@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from auxtui.action_values import Action, Confirm, Target, World, about
 from auxtui.inert import safe
 from engine.catalog.live_values import LiveCopy, LivePolicy, LiveSubclient
@@ -38,6 +40,19 @@ def _alive(target: Target | None, world: World) -> str:
 
 def _dead(target: Target | None, world: World) -> str:
     return "" if world.service_alive else "the service is not running"
+
+
+def _not_outdated(target: Target | None, world: World) -> str:
+    if not world.outdated:
+        return "the catalog is of the present form"
+    return "this console is read-only" if world.read_only else ""
+
+
+def _upgraded(targets: Sequence[Target]) -> str:
+    return (
+        "The catalog was made by an older auxtui. Bring it up to date? A copy of it is put into backups/"
+        " first, as every command does it; the older auxtui cannot read it then."
+    )
 
 
 NODE_ACTIONS: tuple[Action, ...] = (
@@ -91,6 +106,16 @@ NODE_ACTIONS: tuple[Action, ...] = (
         help="Starts the process that runs the jobs. It goes on when this console ends.",
         changes=True,
         because=_alive,
+        hint_rank=0,
+    ),
+    Action(
+        id="catalog.upgrade",
+        keys="U",
+        label="Bring Up to Date",
+        help="Brings a catalog that an older auxtui made to the form of this one, after a copy of it.",
+        confirm=Confirm.ASK,
+        consequence=_upgraded,
+        because=_not_outdated,
         hint_rank=0,
     ),
     Action(

@@ -47,7 +47,7 @@ from engine.catalog.home import Home
 from engine.catalog.live import LiveCatalog
 from engine.control.lock import is_held
 from engine.model.clock import Clock, system_clock
-from engine.model.errors import EXIT_OK
+from engine.model.errors import EXIT_OK, CatalogOutdated
 
 GATES_LEAST_S = 5.0  # windows open and close by the minute
 WARM_UP_AFTER_S = 0.1  # after the first screen is known
@@ -189,13 +189,12 @@ class ConsoleApp(TypingAhead):
         if troubles_at_start:
             self.flash(Cell(troubles_at_start[0], Tone.WARN))
         if not self._home.catalog.exists() and not self.profile.read_only:
-            self._offer_guide()
+            self._offer("console.guide")
 
-    def _offer_guide(self) -> None:
-        """An empty home: the way from nothing to the first copy."""
-        screen = self.screen
-        if isinstance(screen, ConsoleScreen):
-            screen.do(BY_ID["console.guide"], ())
+    def _offer(self, action_id: str) -> None:
+        """Begins what can be done about a home in which nothing can be shown, or nothing is yet."""
+        if self._shown is not None:
+            self._shown.do(BY_ID[action_id], ())
 
     def on_unmount(self) -> None:
         self.feed.stop()
@@ -236,6 +235,7 @@ class ConsoleApp(TypingAhead):
             service_alive=pulse.service_alive if pulse else True,
             read_only=self.profile.read_only,
             catalog_ok=self.state.catalog_error is None,
+            outdated=isinstance(self.state.catalog_error, CatalogOutdated),
             undo=self.undo.what if self.undo else "",
             configured=self.state.estate is not None and bool(self.state.estate.policies),
             switched_off=frozenset(gate.node for gate in self.state.gates if gate.is_off_here),
@@ -279,6 +279,8 @@ class ConsoleApp(TypingAhead):
     def on_catalog_trouble(self, message: CatalogTrouble) -> None:
         self._start_is_over()
         self._set_state(catalog_error=message.error)
+        if self.world.outdated and not self.profile.read_only:
+            self._offer("catalog.upgrade")
 
     def _set_state(self, **changes: object) -> None:
         state = replace(self.state, **changes)  # type: ignore[arg-type]

@@ -30,6 +30,10 @@ class Door(UpkeepDoor, RulesDoor, SiteDoor, AlertsDoor, Protocol):
         """Starts the service if it is not running."""
         ...
 
+    def upgrade_catalog(self) -> None:
+        """Brings a catalog of an older form up to date, after a copy of it; not beside a service."""
+        ...
+
     def run_auxcopy(self, policy: str, options: RunOptions) -> int:
         """Starts an auxiliary copy; returns the job id."""
         ...
@@ -85,6 +89,11 @@ class FrontDoor(Upkeep, Rules, Site, Alerts):
 
     def ensure_service(self) -> None:
         self._engine().ensure_service(self._home)
+
+    def upgrade_catalog(self) -> None:
+        from engine.catalog.opening import open_catalog
+
+        open_catalog(self._home).close()
 
     def run_auxcopy(self, policy: str, options: RunOptions) -> int:
         return int(self._engine().run_auxcopy(self._home, policy, options, by=self._by))

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from textual.message import Message
 from textual.message_pump import MessagePump
 
+from auxtui.clock_watch import ClockWatch, Silence
 from auxtui.feed_values import Pulse
 from engine.catalog.live import LiveCatalog
 from engine.model.clock import Clock
@@ -123,6 +124,7 @@ class Feed:
         self._live: LiveCatalog | None = None
         self._version = -1
         self._trouble: AuxError | None = None
+        self._clock_watch, self._silence = ClockWatch(), Silence()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
     def start(self) -> None:
@@ -226,13 +228,13 @@ class Feed:
 
     def pulse(self, live: LiveCatalog) -> Pulse:
         """The query of what every screen shows in its frame."""
-        now = self._clock()
+        now, steady_s = self._clock(), time.monotonic()
         active = live.active_jobs()
         self._busy = bool(active)
         service, alive = live.service(), self._is_alive()
         silent_s = 0
         if alive and service is not None and service.heartbeat_at is not None:
-            silent_s = max(0, int((now - service.heartbeat_at).total_seconds())) // 10 * 10
+            silent_s = int(self._silence.look(service.heartbeat_at, now, steady_s)) // 10 * 10
         return Pulse(
             service=None if service is None else replace(service, heartbeat_at=None),
             service_alive=alive,
@@ -241,6 +243,7 @@ class Feed:
             at=now,
             streams_in_use=live.streams_in_use() if active else {},
             silent_s=silent_s,
+            clock_set_by=self._clock_watch.look(now, steady_s),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from engine.catalog.running_values import JobValue, ServiceValue
 
@@ -26,3 +26,5 @@ class Pulse:
     """Streams at work by MediaAgent."""
     silent_s: int = 0
     """Seconds since the last heartbeat, in steps of ten; 0 while it is fresh."""
+    clock_set_by: timedelta = timedelta(0)
+    """How far the clock of this host was set a short while ago; negative: back."""

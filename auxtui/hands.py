@@ -250,6 +250,14 @@ def _start_service(screen: ConsoleScreen, targets: Targets) -> None:
     begin(screen, "Start the Service", started())
 
 
+def _upgrade(screen: ConsoleScreen, targets: Targets) -> None:
+    async def upgraded() -> str:
+        await in_thread(screen.console.door.upgrade_catalog)
+        return "the catalog is up to date; the copy of the older one is in backups/"
+
+    begin(screen, "Bring Up to Date", upgraded())
+
+
 def _stop_service(screen: ConsoleScreen, targets: Targets) -> None:
     async def stopped() -> str:
         await in_thread(lambda: screen.console.door.request(RequestKind.STOP_SERVICE, None, {}))
@@ -342,6 +350,7 @@ HANDS: dict[str, Hand] = {
     "node.windows": _windows,
     "service.start": _start_service,
     "service.stop": _stop_service,
+    "catalog.upgrade": _upgrade,
     "view.refresh": _refresh,
     "view.pause": _pause,
     "view.theme": _theme,

@@ -64,6 +64,7 @@ def troubles(
         found.append(Trouble(grade=Grade.ERROR, text=catalog.message, hint=catalog.hint))
     if pulse is not None:
         found.extend(_of_service(pulse))
+        found.extend(_of_clock(pulse))
         found.extend(_of_jobs(pulse))
     if estate is not None:
         found.extend(_of_libraries(estate.libraries))
@@ -118,6 +119,18 @@ def _of_service(pulse: Pulse) -> Iterator[Trouble]:
             text="the service has died",
             hint="press S to start it; service.log says why",
         )
+
+
+def _of_clock(pulse: Pulse) -> Iterator[Trouble]:
+    if not pulse.clock_set_by:
+        return
+    seconds = pulse.clock_set_by.total_seconds()
+    way = "forward, or the host slept" if seconds > 0 else "back"
+    yield Trouble(
+        grade=Grade.WARNING,
+        text=f"the clock of this host was set {fmt.duration(abs(seconds))} {way}",
+        hint="windows and schedules follow the new time; times of before are as the old one had them",
+    )
 
 
 def _of_jobs(pulse: Pulse) -> Iterator[Trouble]:

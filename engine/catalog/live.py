@@ -110,7 +110,7 @@ class LiveCatalog(EstateQueries, JobQueries, LedgerQueries):
         if found in REVISIONS:
             raise CatalogOutdated(
                 f"the catalog is of an older form ({found}, this auxtui needs {HEAD})",
-                hint="stop the older service, then `auxtui doctor` brings it up to date, after a backup",
+                hint="stop the older service; then U here, or any command, brings it up to date, after a backup",
             )
         raise CatalogTooNew(
             f"the catalog was made by a newer auxtui ({shown(found)}, this one knows up to {HEAD})",

@@ -128,6 +128,9 @@ class RecordingDoor(Site):
     def ensure_service(self) -> None:
         self._call("ensure_service")
 
+    def upgrade_catalog(self) -> None:
+        self._call("upgrade_catalog")
+
     def run_auxcopy(self, policy: str, options: RunOptions) -> int:
         self._call("run_auxcopy", policy, options)
         return 907

@@ -16,7 +16,7 @@ async def test_it_lists_what_stands_and_who_is_told(home, make_console):
         await sees(pilot, "Storage Policies")
         await pilot.press("8")
         await sees(pilot, "library-offline", "mount /mnt/vault", "oncall", "failed, missed")
-        await sees(pilot, "mail to oncall@example.org", "mail.example.org refu")
+        await sees(pilot, "mail to oncall@example.org", "mail.example.org ref")
         await pilot.press("tab")
         await sees(pilot, "delivered", "waits after 3 tries: mail.example.org refused it")
 

@@ -131,7 +131,7 @@ async def test_ledger_of_100_000_opens_at_once_and_pages(large_home, make_consol
         table = app.screen.query_one("#list", LineTable)
 
         await pilot.press("end")
-        await sees(pilot, "100 db1/pg")
+        await sees(pilot, "100  db1/pg")
         assert table.cursor_key == 100
 
         await pilot.press("comma", "comma", "comma")
