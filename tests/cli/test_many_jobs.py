@@ -85,7 +85,8 @@ def test_a_job_shows_its_plan_its_streams_and_its_attempts(copied):
     text = copied.within("job", "show", number).out
 
     (total,) = document["plan"]["copy_totals"]
-    assert total == {"copy": "offsite", "taken": 2, "skipped": 0, "blocked": 0, "bytes": 200_000}
+    counts = {"taken": 2, "follows": 0, "skipped": 0, "blocked": 0}
+    assert total == {"copy": "offsite", **counts, "bytes": 200_000}
     assert "backup_jobs" not in document["plan"]
     assert [line["taken"] for line in lines["backup_jobs"]] == [True, True]
     assert all(line["reason"] for line in lines["backup_jobs"])
