@@ -162,10 +162,12 @@ def _of_libraries(libraries: Iterable[LiveLibrary]) -> Iterator[Trouble]:
     for library in libraries:
         if library.state in (LibraryState.OFFLINE, LibraryState.FULL):
             hint = "free space or add a disk" if library.state == LibraryState.FULL else ""
-            reason = f": {safe(library.state_reason)}" if library.state_reason else ""
+            text, reason = f"library {safe(library.name)}", safe(library.state_reason or "")
+            if not reason.startswith(f"{text} "):  # most reasons begin with the library
+                reason = f"{text} is {library.state}" + (f": {reason}" if reason else "")
             yield Trouble(
                 grade=Grade.ERROR,
-                text=f"library {safe(library.name)} is {library.state}{reason}",
+                text=reason,
                 hint=hint
                 or f"mount or connect {safe(library.url)}; the next run goes on by itself",
                 node=("library", library.id),

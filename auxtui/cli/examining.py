@@ -240,7 +240,9 @@ def _library(
             hint = look.hint or "look at its mount options and owner: nothing can be copied to it"
             yield _error(f"library {name} cannot be written: {look.message}", hint)
         else:
-            yield _error(f"library {name} is offline: {look.message}", look.hint)
+            says_whose = look.message.startswith(f"library {name} ")
+            said = look.message if says_whose else f"library {name} is offline: {look.message}"
+            yield _error(said, look.hint)
     if probe is not None:
         yield from _room(name, probe)
 

@@ -53,10 +53,11 @@ def test_a_fresh_commcell_needs_no_attention(configured):
 def test_a_library_without_its_marker_is_an_error(configured):
     (configured.root / "vault" / "auxtui-library.json").unlink()
 
-    (finding,) = found_in(configured, "library vault is offline")
+    (finding,) = found_in(configured, "is offline")
 
     assert finding.severity is Severity.ERROR
-    assert "offline" in finding.what
+    assert finding.what.startswith("library vault at ")
+    assert finding.what.count("offline") == 1
     assert finding.hint
 
 
