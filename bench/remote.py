@@ -2,6 +2,7 @@
 
 python -m bench.remote               one file of 2 GiB, 2,000 files of 64 KiB in one backup job and as many
                                      backup jobs, at 0 ms; a quarter of it at 50 ms: about 8 minutes
+python -m bench.remote --loss 0.1    the long line loses so many per cent of its segments, emulated (bench.delay)
 python -m bench.remote --short       the same in small: only shows that it runs
 
 A server of its own on loopback; the long line is a proxy that delays every byte, so that only the
@@ -168,12 +169,16 @@ def running_server(keys: Path) -> Iterator[int]:
 
 
 @contextmanager
-def delayed(port: int, round_trip_s: float) -> Iterator[int]:
-    """A long line to a port; gives the port of its near end."""
+def delayed(port: int, round_trip_s: float, loss: float = 0.0) -> Iterator[int]:
+    """A long line to a port; gives the port of its near end.
+
+    Args:
+        loss: ratio of segments that hold up what follows them (`bench.delay`).
+    """
     if not round_trip_s:
         yield port
         return
-    command = [sys.executable, "-m", "bench.delay", str(port), str(round_trip_s / 2)]
+    command = [sys.executable, "-m", "bench.delay", str(port), str(round_trip_s / 2), str(loss)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as proxy:
         try:
             assert proxy.stdout is not None
@@ -217,7 +222,7 @@ def measure(given: argparse.Namespace, console: Console) -> list[Row]:
                     workload = make_workload(
                         scratch / "sources", shape.name, shape.files, shape.file_bytes
                     )
-                    with delayed(server, milliseconds / 1000) as port:
+                    with delayed(server, milliseconds / 1000, given.loss / 100) as port:
                         far = Far(scratch / "keys", port, is_jobs=shape.is_jobs)
                         chosen = far.programs(one_by_one=not (milliseconds and shape.files > 1))
                         rows += compare(
@@ -226,13 +231,17 @@ def measure(given: argparse.Namespace, console: Console) -> list[Row]:
                             scratch,
                             rounds=given.rounds,
                             cache="as it is" if given.short else "warm",
-                            title=f"{shape.name}, {milliseconds} ms",
+                            title=f"{shape.name}, {milliseconds} ms{_lossy(given, milliseconds)}",
                         )
                     shutil.rmtree(workload.source)
     finally:
         shutil.rmtree(scratch)
     show(rows, console)
     return rows
+
+
+def _lossy(given: argparse.Namespace, milliseconds: int) -> str:
+    return f", {given.loss:g} % of segments lost (emulated)" if given.loss and milliseconds else ""
 
 
 def main() -> None:
@@ -248,6 +257,7 @@ def main() -> None:
     parser.add_argument("--far-files", type=int, default=500, help="there (default 500)")
     parser.add_argument("--only", type=int, nargs="+", choices=(1, 2, 3), help="workloads")
     parser.add_argument("--round-trip", type=int, nargs="+", default=[0, 50], help="milliseconds")
+    parser.add_argument("--loss", type=float, default=0, help="%% of segments, on the long line")
     parser.add_argument("--dir", help="where to copy (default: the temporary directory)")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     given = parser.parse_args()

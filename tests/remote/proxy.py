@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from bench.delay import Loss
 from engine.library.loopthread import LoopThread
 
 _BLOCK_BYTES = 64 * 1024
@@ -26,6 +27,7 @@ class BadLine:
         """New connections are closed at once."""
         self.delay_s = 0.0
         """One way."""
+        self.loss = Loss()
         self.sent_bytes = 0
         """From the client to the server."""
         self.cut_after: int | None = None
@@ -97,7 +99,8 @@ class BadLine:
         delivering = asyncio.create_task(deliver())
         with suppress(OSError):
             while data := await reader.read(_BLOCK_BYTES):
-                await queue.put((loop.time() + self.delay_s, data))
+                waits_s = self.delay_s + self.loss.wait_s(len(data))
+                await queue.put((loop.time() + waits_s, data))
         await queue.put((loop.time() + self.delay_s, b""))
         with suppress(OSError):
             await delivering

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.delay import Loss
 from engine.control import joblife
 from engine.library.sftp import connecting
 from engine.library.sftp.link import hang_up
@@ -279,12 +280,30 @@ def test_bits_that_flip_on_the_media_are_found_over_the_line(sshd: Sshd, root: P
     reader.close()
 
 
+def test_a_line_that_loses_segments_is_slow_and_nothing_else(
+    sshd: Sshd, line: BadLine, root: Path
+) -> None:
+    """As far as it can be emulated: what follows a lost segment waits until that is sent again."""
+    library = library_at(sshd, root, line.port)
+    library.initialise(IDENTITY)
+    line.loss = Loss(0.05, stall_s=0.02)  # fifty times as many as on a bad line, each shorter
+    job = sample_job()
+    job.file(b"large", random.Random(1).randbytes(4 * MIB), chunk=MIB)
+
+    copy_job(library, job)
+    check_copy(library, job)
+
+    assert line.loss.stalls
+
+
 @pytest.mark.soak
+@pytest.mark.parametrize("loss", [0.0, 0.001])
 @pytest.mark.parametrize("round_trip_s", [0.025, 0.1])
 def test_a_long_line_copies_and_gives_back(
-    sshd: Sshd, line: BadLine, root: Path, round_trip_s: float
+    sshd: Sshd, line: BadLine, root: Path, round_trip_s: float, loss: float
 ) -> None:
     line.delay_s = round_trip_s / 2
+    line.loss = Loss(loss)
     library = library_at(sshd, root, line.port)
     library.initialise(IDENTITY)
     job = sample_job()
