@@ -307,6 +307,13 @@ COMMCELL = (
         shape="list",
         default=[],
     ),
+    Key(
+        name="yield_percent",
+        label="Give way above",
+        help="Percent of the time that others wait for disks or processors; 0: never.",
+        shape="number",
+        default=0,
+    ),
     Key(name="behind_size", label="Fallen behind above", help="25TB ..., or never.",
         default="25TB"),
     Key(name="behind_age", label="or older than", help="14d ..., or never.", default="14d"),

@@ -34,6 +34,8 @@ class CommCellValue:
     """From when on a copy has fallen behind; None: that does not matter."""
     age_identity_files: tuple[str, ...]
     """Paths of the keys that open encrypted copies."""
+    yield_percent: int | None
+    """Copies give way while something else on the host waits more of the time; None: they do not."""
     history_s: int | None
     """Ended jobs and events are kept so long; None: for ever."""
 

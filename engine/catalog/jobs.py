@@ -359,6 +359,12 @@ def load_plan(s: Session, job_id: int) -> JsonObject | None:
     return None if found is None else unpacked(found, job_id)
 
 
+def has_plan(s: Session, job_id: int) -> bool:
+    """True when the plan of a run was saved; it is not read, which takes long where it is."""
+    query = select(JOB_PLAN.c.job_id).where(JOB_PLAN.c.job_id == job_id)
+    return connection_of(s).execute(query).first() is not None
+
+
 def _words(states: Collection[JobState]) -> list[str]:
     return sorted(state.value for state in states)
 

@@ -13,6 +13,7 @@ REVISIONS: tuple[str, ...] = (
     "0017",
     "0018",
     "0019",
+    "0020",
 )
 """One for each script in `migrations/versions`, in their order."""
 

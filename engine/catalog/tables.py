@@ -49,6 +49,8 @@ class CommCell(SQLModel, table=True):
     """A run that needs the copies of another waits for it; else it is refused."""
     auxcopy_not_pick_new_backups: bool = False
     """Not scalable: a run leaves out what was still being backed up when it was asked for."""
+    yield_percent: int | None = None
+    """Copies give way while something else waits more of the time, 1 to 99; None: they do not."""
     day_start_s: int = 0
     """Seconds after local midnight, 0 to 86,399."""
     week_start: int = 4

@@ -26,6 +26,7 @@ from engine.model.errors import (
 )
 from engine.model.states import JobState
 from engine.operations.context import JobContext, StopKind
+from engine.operations.courtesy import Courtesy
 from engine.operations.store import Store
 from engine.operations.streampool import StreamPool
 
@@ -44,6 +45,7 @@ class Controller:
         self.epoch = epoch
         self.running: dict[int, RunningJob] = {}
         self.pool = StreamPool()
+        self.courtesy = Courtesy()
         self.journal = JobJournal(store, clock)
 
     async def adopt_orphans(self) -> None:
@@ -90,7 +92,12 @@ class Controller:
     def start(self, job_id: int) -> None:
         """Gives a job a task; it decides by itself when it may run."""
         context = JobContext(
-            job_id=job_id, home=self.home, store=self.store, clock=self.clock, pool=self.pool
+            job_id=job_id,
+            home=self.home,
+            store=self.store,
+            clock=self.clock,
+            pool=self.pool,
+            courtesy=self.courtesy,
         )
         entry = RunningJob(context)
         self.running[job_id] = entry

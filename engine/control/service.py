@@ -11,13 +11,14 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
-from engine.catalog import service_state
+from engine.catalog import config, service_state
 from engine.catalog.checking import keep_backups
 from engine.catalog.events import add_event
 from engine.catalog.home import Home
@@ -41,6 +42,7 @@ TICK_S = 1.0  # schedules are due to the second
 SCAN_EVERY_S = 60.0
 WATCH_EVERY_S = 60.0
 PRUNE_EVERY_S = 3600.0
+COURTESY_S = 0.5  # between two periods of looking whether the host is busy; each lasts 5 s
 BACKUP_EVERY_S = 3600.0  # looks whether today's copy of the catalog is there
 
 
@@ -181,6 +183,7 @@ class Service:
                 group.create_task(self._every(WATCH_EVERY_S, watch.look)),
                 group.create_task(self._every(WATCH_EVERY_S, watch.probe)),
                 group.create_task(self._every(PRUNE_EVERY_S, watch.prune)),
+                group.create_task(self._every(COURTESY_S, partial(self._be_kind, controller))),
                 group.create_task(Outbox(self.store, self.clock).run()),
                 group.create_task(self._every(BACKUP_EVERY_S, self._backup)),
             ]
@@ -216,6 +219,11 @@ class Service:
     async def _beat(self) -> None:
         now = self.clock()
         await self.store.write(lambda s: service_state.beat(s, now))
+
+    async def _be_kind(self, controller: Controller) -> None:
+        if controller.courtesy.has_guests:
+            cell = await self.store.read(config.commcell)
+            await controller.courtesy.turn(cell.yield_percent)
 
     async def _scan(self) -> None:
         await scan_policy_landings(self.store, self.home, self.clock)

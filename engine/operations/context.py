@@ -13,6 +13,7 @@ from engine.catalog.home import Home
 from engine.catalog.jobs import update_job
 from engine.model.clock import Clock
 from engine.model.states import JobState, Severity
+from engine.operations.courtesy import Courtesy
 from engine.operations.store import Store
 from engine.operations.streampool import StreamPool
 from engine.transfer.cancel import CancelToken
@@ -58,6 +59,8 @@ class JobContext:
     clock: Clock
     pool: StreamPool
     throttle: Throttle = field(default_factory=Throttle)
+    courtesy: Courtesy = field(default_factory=Courtesy)
+    """Of the whole service."""
     cancel: CancelToken = field(default_factory=CancelToken)
     """Of the present attempt."""
     stop_kind: StopKind = ""

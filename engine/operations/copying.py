@@ -105,6 +105,7 @@ class Copying:
             Exception: what settling raised, or a bug; everything was stopped before.
         """
         self.context.wind_down = self._wind_down
+        self.context.courtesy.join(self.context.job_id, self.context.throttle)
         try:
             await self._supervise()
         finally:
@@ -115,6 +116,7 @@ class Copying:
             if tasks:
                 await asyncio.wait(tasks)
             self._stop.detach()
+            self.context.courtesy.leave(self.context.job_id)
             self.context.pool.leave(self.context.job_id)
         if self._failure is not None:
             raise self._failure
@@ -231,7 +233,8 @@ class Copying:
         strands = [*self._strands.values()]
         shares = [strand.seat.share for strand in strands]
         limits = self.queue.routes.limits(context.job_id, self._of_work.streams)
-        why = list(dict.fromkeys(found for s in strands if (found := s.tuner.reason)))
+        why = [context.courtesy.reason] if context.courtesy.reason else []
+        why += dict.fromkeys(found for s in strands if (found := s.tuner.reason))
         for resource, sentence in explained(shares, limits, self._of_work, context.job_id):
             is_shared = bool(pool.rivals(context.job_id, resource))
             why.append(f"{sentence}, shared with other jobs" if is_shared else sentence)

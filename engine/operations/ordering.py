@@ -5,32 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiofiles.os
 
-from engine.catalog import config, decisions, ledger
+from engine.catalog import ledger
 from engine.catalog.values import BackupJobValue, SubclientValue
-from engine.library.interface import JobWriter, Library, Place
-from engine.library.line import jobs_at_once
-from engine.library.locking import locked_until
-from engine.model.encoding import Encoding, encoding_from_text
-from engine.model.entries import encoded_header
+from engine.library.interface import Place
 from engine.model.errors import AuxError, LibraryOffline, UsageError
 from engine.operations.arrivals import Proof, proof_of
 from engine.operations.context import JobContext
 from engine.operations.gates import Closed, Gates
 from engine.operations.handout import HandOut
+from engine.operations.orderends import OrderEnds
 from engine.operations.planning import Scope
 from engine.operations.probing import Reached
-from engine.operations.proving import proven
 from engine.operations.room import Pair, Room
 from engine.operations.routing import Lane, Routes
-from engine.operations.sources import Source
 from engine.policy.allocation import QueuedOrder
 from engine.policy.plan import PlannedOrder
-from engine.policy.retention import RetentionRules, lock_end
-from engine.policy.zones import zone_of
 from engine.transfer.cancel import CancelToken
 from engine.transfer.orders import OrderDestination, TransferOrder
 from engine.transfer.throttle import Throttle
@@ -86,13 +78,7 @@ class OrderQueue:
         self.version = 0
         """Changes whenever a lane that had nothing to do may have something."""
         self._work = work
-        self._reached = reached
-        self._libraries = {
-            library_id: one.best
-            for library_id, one in reached.items()
-            if not isinstance(one.best, LibraryOffline)
-        }
-        self._throttles = throttles
+        self._ends = OrderEnds(context, scope, reached, throttles)
         self._refuse = refuse
         self._found = found
         self._gates = Gates((), ())
@@ -101,18 +87,14 @@ class OrderQueue:
         self._dropped: dict[int, AuxError] = {}
         self._offline_sources: set[int] = set()
         self._known: set[Pair] = set()
-        self._replacing: set[Pair] = set()
         self._planned: dict[Key, PlannedOrder] = {}
         self._aside: dict[Key, tuple[Flight, Closed]] = {}
         """Orders of subclients that must not be copied now."""
         self._flights: dict[Pair, Flight] = {}
         self._paused: set[Lane] = set()
         self._source_copy: dict[Pair, int] = {}
-        self._encodings: dict[int, dict[int, str]] = {}
-        """Of source copies: the encoding of each backup job that is not as it was."""
         self._jobs: dict[int, BackupJobValue] = {}
-        self._subclients: dict[int, SubclientValue] = {}
-        self._room = Room(scope, self._libraries, self._promised)
+        self._room = Room(scope, self._ends.libraries, self._promised)
         self._taking = asyncio.Lock()
         for copy in scope.copies.values():
             one = None if copy.library_id is None else reached.get(copy.library_id)
@@ -132,14 +114,8 @@ class OrderQueue:
             return False
         self._known |= fresh
         copy_ids = sorted({copy_id for copy_id, _ in fresh})
-
-        def read(session: Any) -> None:
-            self._subclients = {value.id: value for value in config.subclients(session)}
-            self._replacing |= decisions.decided(session, copy_ids, "recopy")
-            for copy_id in sorted({order.source_copy_id for order in orders}):
-                self._encodings[copy_id] = ledger.encodings(session, copy_id)
-
-        await self.context.store.read(read)
+        source_ids = sorted({order.source_copy_id for order in orders})
+        await self.context.store.read(lambda s: self._ends.look(s, copy_ids, source_ids))
         fresh -= await self._catch_up(fresh)
         queued: list[QueuedOrder] = []
         for order in orders:
@@ -212,39 +188,18 @@ class OrderQueue:
                 if queued is None:
                     return None
                 job = await self._job(queued.key[0])
-            flight = Flight(
-                queued, self._planned[queued.key], lane, self._subclients[job.subclient_id]
-            )
+            planned = self._planned[queued.key]
+            flight = Flight(queued, planned, lane, self._ends.subclient_of(job))
             closed = self._closed(flight.subclient)
             if closed is not None:
                 self._aside[queued.key] = flight, closed
                 continue
             destinations = await self._destinations(flight, job)
             if destinations:
-                return self._order(flight, job, destinations)
+                return self._ends.order(
+                    planned, job, destinations, media_agent=lane.media_agent, cancel=flight.token
+                )
         return None
-
-    def _order(
-        self, flight: Flight, job: BackupJobValue, destinations: list[OrderDestination]
-    ) -> TransferOrder:
-        source = self._source(flight.planned.source_copy_id, job, flight.lane.media_agent)
-        is_alike = all(dest.encoding == source.encoding for dest in destinations)
-        as_stored = is_alike or source.encoding.is_plain
-        return TransferOrder(
-            backup_job_id=job.id,
-            header=source.header,
-            size_bytes=job.size_bytes,
-            open_source=source.open_as_stored if as_stored else source.open_original,
-            destinations=tuple(destinations),
-            remember=source.remember if source.is_landing else None,
-            cancel=flight.token,
-            at_once=max(map(jobs_at_once, self._libraries_of(flight.planned))),
-        )
-
-    def _libraries_of(self, planned: PlannedOrder) -> list[Library | None]:
-        copies = (planned.source_copy_id, *planned.copy_ids)
-        ids = [self.scope.copies[copy_id].library_id for copy_id in copies]
-        return [self._libraries.get(one) if one is not None else None for one in ids]
 
     def ended(self, pair: Pair, *, is_cut: bool) -> None:
         """A pair has its outcome; its room on the destination is accounted by the disk again.
@@ -276,9 +231,9 @@ class OrderQueue:
     async def catch_up(self, pair: Pair) -> None:
         """Tells the ledger of a job copy that is on the media already, made durable and read whole."""
         copy, job = self.scope.copies[pair[0]], await self._job(pair[1])
-        library = self._libraries[self.scope.library_id(copy.id)]
+        library = self._ends.libraries[self.scope.library_id(copy.id)]
         place = Place(self.scope.policy.name, copy.name)
-        source = self._source(copy.source_copy_id or self.scope.primary.id, job)
+        source = self._ends.source(copy.source_copy_id or self.scope.primary.id, job)
         try:
             proof = await aiofiles.os.wrap(proof_of)(library, place, source, self.scope.commcell_id)
         except AuxError as err:
@@ -290,7 +245,7 @@ class OrderQueue:
         """Job copies that are on the media, published before a crash, are told to the ledger."""
         there: set[Pair] = set()
         for copy_id in sorted({copy_id for copy_id, _ in pairs} - set(self._dropped)):
-            library = self._libraries[self.scope.library_id(copy_id)]
+            library = self._ends.libraries[self.scope.library_id(copy_id)]
             place = Place(self.scope.policy.name, self.scope.copies[copy_id].name)
             try:
                 present = set(await aiofiles.os.wrap(library.published)(place))
@@ -298,7 +253,7 @@ class OrderQueue:
                 self.drop_out(copy_id, err)
                 continue
             mine = {pair for pair in pairs if pair[0] == copy_id and pair[1] in present}
-            there |= mine - self._replacing
+            there |= mine - self._ends.replacing
         await self._load(job_id for _, job_id in there)
         for pair in sorted(there):
             await self.catch_up(pair)
@@ -311,7 +266,7 @@ class OrderQueue:
 
     def _by_reading(self, order: PlannedOrder) -> Iterator[PlannedOrder]:
         """What is encoded is read once as it is, for copies like it, and once decoded for others."""
-        encoding = self._encoding_of(order.source_copy_id, order.backup_job_id)
+        encoding = self._ends.encoding_of(order.source_copy_id, order.backup_job_id)
         if encoding.is_plain:
             yield order
             return
@@ -320,9 +275,6 @@ class OrderQueue:
         for copies in (alike, others):
             if copies:
                 yield order._replace(copy_ids=tuple(copies))
-
-    def _encoding_of(self, copy_id: int, backup_job_id: int) -> Encoding:
-        return encoding_from_text(self._encodings.get(copy_id, {}).get(backup_job_id, ""))
 
     def _routed(self, order: PlannedOrder) -> Iterator[QueuedOrder]:
         source = self.scope.library_of(order.source_copy_id)
@@ -406,68 +358,11 @@ class OrderQueue:
             self._source_copy[pair] = source_copy_id
             error = self._dropped.get(copy_id) or await self._room.refusal(pair, job.size_bytes)
             if error is None:
-                destinations.append(self._destination(copy_id, flight, job))
+                agent = flight.lane.media_agent
+                destinations.append(self._ends.destination(flight.planned, copy_id, job, agent))
                 continue
             del self._flights[pair]
             flight.left.discard(pair)
             self._dropped.setdefault(copy_id, error)
             self._refuse(pair, error)
         return destinations
-
-    def _destination(self, copy_id: int, flight: Flight, job: BackupJobValue) -> OrderDestination:
-        copy, agent = self.scope.copies[copy_id], flight.lane.media_agent
-        rules = RetentionRules(worm=copy.worm, retain_s=copy.retain_s)
-        end = lock_end(rules, job.completed_at)
-        library = locked_until(
-            self._through(self.scope.library_id(copy_id), agent),
-            None if end is None else end.astimezone(zone_of(self.scope.time_zone)),
-        )
-        source = self._source(flight.planned.source_copy_id, job, agent)
-        place = Place(self.scope.policy.name, copy.name)
-        replace = (copy_id, job.id) in self._replacing
-        encodes = not copy.encoding.is_plain and copy.encoding != source.encoding
-        header = encoded_header(source.header, copy.encoding)
-
-        def open_writer() -> JobWriter:
-            key = source.key_of(copy.encoding, encodes=encodes)
-            writer = library.write_job(
-                place,
-                header,
-                source_key=key,
-                checkpoint=self.context.cancel.raise_if_cancelled,
-                replace=replace,
-            )
-            return proven(writer, copy, self.context.cancel)
-
-        return OrderDestination(
-            copy_id=copy_id,
-            copy_name=copy.name,
-            library=library.name,
-            open_writer=open_writer,
-            throttle=self._throttles.get(copy_id),
-            encoding=copy.encoding,
-            encodes=encodes,
-        )
-
-    def _through(self, library_id: int, media_agent: str) -> Library:
-        """A library as a MediaAgent reaches it."""
-        found = self._reached[library_id].by_agent.get(media_agent)
-        if found is None or isinstance(found, LibraryOffline):
-            return self._libraries[library_id]
-        return found
-
-    def _source(self, copy_id: int, job: BackupJobValue, media_agent: str = "") -> Source:
-        subclient = self._subclients[job.subclient_id]
-        library_id = self.scope.copies[copy_id].library_id
-        return Source(
-            home=self.context.home,
-            scope=self.scope,
-            copy_id=copy_id,
-            backup_job=job,
-            subclient=subclient,
-            client=subclient.client,
-            library=(
-                self._through(library_id, media_agent) if library_id in self._libraries else None
-            ),
-            encoding=self._encoding_of(copy_id, job.id),
-        )

@@ -65,6 +65,8 @@ class CommCellItem(_NamedItem):
     history_s: int | None = HISTORY_S
     """Ended jobs and events are kept so long; None: for ever."""
     age_identity_files: tuple[str, ...] = ()
+    yield_percent: int | None = None
+    """Copies give way while something else on the host waits more of the time; None: they do not."""
 
     @property
     def place(self) -> Place:

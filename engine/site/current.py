@@ -61,6 +61,7 @@ def _commcell_item(cell: CommCell) -> CommCellItem:
         month_start_day=cell.month_start_day,
         history_s=cell.history_s,
         age_identity_files=tuple(cell.age_identity_files),
+        yield_percent=cell.yield_percent,
         behind=BehindLimits(
             size_bytes=cell.behind_bytes, age_s=cell.behind_age_s, time_s=cell.behind_time_s
         ),

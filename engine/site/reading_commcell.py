@@ -20,6 +20,7 @@ from engine.site.section import Section
 NEVER = "never"
 WEEK_STARTS = tuple(day.lower() for day in WEEKDAYS)
 LAST_MONTH_START = 28  # every month has it
+MOST_YIELD = 99  # percent; a host never waits all of the time for something else
 BEHIND_KEYS = ("behind_size", "behind_age", "behind_time")
 COMMCELL_KEYS = (
     "name",
@@ -32,6 +33,7 @@ COMMCELL_KEYS = (
     *BEHIND_KEYS,
     "keep_history",
     "age_identity_files",
+    "yield_percent",
 )
 _PLAIN = CommCellItem()
 
@@ -55,6 +57,7 @@ def read_commcell(root: Section) -> CommCellItem:
         ),
         history_s=_limit(section, "keep_history", parse_duration, HISTORY_S),
         age_identity_files=_read_identity_files(section),
+        yield_percent=section.integer("yield_percent", 0, 0, MOST_YIELD) or None,
     )
 
 
@@ -127,4 +130,5 @@ def commcell_table(item: CommCellItem) -> JsonTable:
         "behind_time": _span_or_never(behind.time_s),
         "keep_history": _span_or_never(item.history_s),
         "age_identity_files": list(item.age_identity_files),
+        "yield_percent": item.yield_percent or 0,
     }

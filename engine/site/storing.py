@@ -120,6 +120,7 @@ def _write_commcell(session: Session, item: CommCellItem) -> None:
     cell.month_start_day = item.month_start_day
     cell.behind_bytes, cell.history_s = item.behind.size_bytes, item.history_s
     cell.age_identity_files = list(item.age_identity_files)
+    cell.yield_percent = item.yield_percent
     cell.behind_bytes = item.behind.size_bytes
     cell.behind_age_s, cell.behind_time_s = item.behind.age_s, item.behind.time_s
 

@@ -22,7 +22,7 @@ MIN_PIECE_BYTES = 4096  # a page; direct I/O goes no lower
 
 
 class Throttle:
-    """Token bucket in bytes per second; thread-safe, changeable while running.
+    """Token bucket in bytes per second, and a hold; thread-safe, changeable while running.
 
     Args:
         rate_bps: bytes per second, over 0; None for no limit.
@@ -38,6 +38,7 @@ class Throttle:
         self._level_bytes = 0.0
         self._filled_at_s = clock()
         self._waited_at_s: float | None = None
+        self._is_held = False
         self.set_rate(rate_bps)
 
     @property
@@ -49,11 +50,11 @@ class Throttle:
     def is_binding(self) -> bool:
         """True when somebody had to wait for it within the last second."""
         waited_at_s = self._waited_at_s
-        return (
-            self._rate_bps is not None
-            and waited_at_s is not None
-            and self._clock() - waited_at_s < BINDING_S
-        )
+        return waited_at_s is not None and self._clock() - waited_at_s < BINDING_S
+
+    def hold(self, holds: bool) -> None:
+        """Lets nothing pass, or lets it pass again; what was taken already goes on."""
+        self._is_held = holds
 
     def set_rate(self, rate_bps: int | None) -> None:
         """Changes the rate from now on, also for takers that wait; what was saved up is forfeited.
@@ -66,6 +67,7 @@ class Throttle:
         with self._lock:
             self._fill()
             self._rate_bps = rate_bps
+            self._waited_at_s = None
             self._level_bytes = min(self._level_bytes, 0.0)
 
     def piece_bytes(self, most_bytes: int) -> int:
@@ -84,9 +86,12 @@ class Throttle:
         """
         while True:
             cancel.raise_if_cancelled()
-            if self._rate_bps is None:
+            if self._is_held:
+                wait_s = LOOK_S
+            elif self._rate_bps is None:
                 return
-            wait_s = self._try_take(count_bytes)
+            else:
+                wait_s = self._try_take(count_bytes)
             if wait_s <= 0:
                 return
             self._waited_at_s = self._clock()

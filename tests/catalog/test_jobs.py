@@ -293,6 +293,8 @@ def test_plan_is_read_back_as_it_was_saved(estate, document):
         jobs.save_plan(session, job_id, document)
 
         assert jobs.load_plan(session, job_id) == document
+        assert jobs.has_plan(session, job_id)
+        assert not jobs.has_plan(session, new_job(session))
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,7 @@ def commcells(zone: str) -> st.SearchStrategy[CommCellItem]:
         day_start_s=st.integers(0, 1439).map(lambda minute: 60 * minute),
         week_start=st.integers(0, 6),
         month_start_day=st.integers(1, 28),
+        yield_percent=st.none() | st.integers(1, 99),
         behind=st.builds(
             BehindLimits,
             size_bytes=st.none() | RATES,
