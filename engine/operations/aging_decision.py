@@ -138,6 +138,18 @@ def decide_in(
     return decision
 
 
+def kept_on(
+    session: Session, scope: Scope, copy: CopyValue, now: datetime
+) -> dict[int, RetentionVerdict]:
+    """What retention says of each backup job on one copy, without what others still need of it."""
+    lines = {
+        line.backup_job_id: line
+        for line in reversed(ledger.job_copies(session, copy.id, states=ON_MEDIA))
+    }
+    clock = _Clock(now, scope.time_zone, scope.calendar)
+    return {one.backup_job_id: one for one in _verdicts(copy, lines, clock, {}, {})}
+
+
 def _owed(session: Session, scope: Scope, now: datetime) -> dict[int, dict[int, list[str]]]:
     """Per source copy and backup job the active copies that still wait for it.
 

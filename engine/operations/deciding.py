@@ -11,7 +11,9 @@ from engine.catalog.values import CopyValue
 from engine.catalog.verdicts import apply_verdicts
 from engine.model.errors import NotFoundError, UsageError
 from engine.model.states import CopyKind, JobCopyState
+from engine.operations.aging_decision import kept_on, retention_rules
 from engine.operations.planning import load_scope, plan_run
+from engine.policy.retention import refuse_early_deletion
 from engine.policy.values import RunOptions
 
 _HERE = (JobCopyState.AVAILABLE, JobCopyState.BAD)
@@ -46,6 +48,8 @@ def decide(
         )
     if decision in ("picked", "recopy"):
         _refuse_without_effect(session, copy, backup_job_id, decision)
+    if decision == "recopy" and copy.worm:
+        _refuse_early(session, copy, backup_job_id, now)
     ledger.set_decision(session, copy.id, backup_job_id, decision, by, now)
     if decision == "bad":
         ledger.set_state(
@@ -92,6 +96,19 @@ def _refuse_without_effect(
         f"{job} cannot be copied to {name}: its source {source.name} does not have it ({words})",
         hint=_elsewhere(session, copies, copy, backup_job_id),
     )
+
+
+def _refuse_early(session: Session, copy: CopyValue, backup_job_id: int, now: datetime) -> None:
+    """Refuses to copy anew what a WORM copy has and keeps: the new job copy would take its place.
+
+    Raises:
+        UsageError: until when it is kept.
+    """
+    policy = next(one.name for one in config.policies(session) if one.id == copy.policy_id)
+    scope = load_scope(session, policy)
+    verdict = kept_on(session, scope, copy, now).get(backup_job_id)
+    if verdict is not None:
+        refuse_early_deletion(copy.name, retention_rules(copy), verdict)
 
 
 def _after_marking(copy: CopyValue, backup_job_id: int) -> str:

@@ -367,5 +367,5 @@ def refuse_early_deletion(name: str, rules: RetentionRules, verdict: RetentionVe
         raise UsageError(
             f"backup job {verdict.backup_job_id} cannot be deleted from WORM copy {name!r}: "
             f"{verdict.reason}",
-            hint="it goes by itself when its retention is over",
+            hint="it goes by itself when its retention is over; if it is damaged: auxtui repair",
         )

@@ -18,6 +18,7 @@ from tests.control.upkeep import (
     events_of,
     pass_by,
     plan_of,
+    repair,
     serving,
     verify,
     wait_until,
@@ -120,6 +121,30 @@ def test_a_manifest_goes_with_the_last_copy_of_its_backup_job(cell: Cell) -> Non
     assert states(cell, "primary")["day00.dump"] == "aged"
     with pytest.raises(NotFoundError, match="aged"):
         frontdoor.browse(cell.home, job_id=ids["day00.dump"])
+
+
+def test_a_worm_copy_gives_nothing_up_before_its_time(cell: Cell) -> None:
+    filled(cell, 2, offsite='retain = "10d"\nretain_cycles = 0\nworm = true')
+    job = cell.ledger()[b"day00.dump"].backup_job_id
+
+    def decide(decision: str) -> None:
+        frontdoor.decide(cell.home, "databases", "offsite", [job], decision, by="ann")
+
+    with serving(cell, later(5)) as clock:
+        with pytest.raises(UsageError, match="WORM copy 'offsite': kept until"):
+            decide("recopy")  # what comes anew would take the place of what is there
+        decide("bad")
+        with pytest.raises(UsageError, match="WORM copy 'offsite': kept until"):
+            decide("recopy")
+        with pytest.raises(UsageError, match="cannot be lowered"):
+            cell.apply("", offsite='retain = "9d"\nretain_cycles = 0\nworm = true')
+        before = cell.on_media()
+        assert repair(cell, job).state == "completed"
+        assert cell.on_media() == before
+        clock.set(later(30))
+        decide("recopy")
+
+    assert states(cell)["day00.dump"] == "available"
 
 
 def test_nothing_goes_while_an_active_copy_waits_for_it(cell: Cell) -> None:
