@@ -11,7 +11,6 @@ from typing import overload
 from engine.library.interface import Done, JobReader, JobWriter, WriteHandle
 from engine.model.entries import (
     DIGEST_BYTES,
-    MIN_CHUNK_BYTES,
     Chunk,
     Entry,
     FileEntry,
@@ -395,7 +394,7 @@ class EntriesWithDigests(Sequence[Entry]):
             if not isinstance(entry, FileEntry):
                 yield entry
                 continue
-            if 0 < entry.size <= MIN_CHUNK_BYTES and len(entry.chunks) <= 1:
+            if 0 < entry.size <= chunk_bytes_for(entry.size) and len(entry.chunks) <= 1:
                 chunk = Chunk(0, entry.size, self._order.digest_of(number))
                 yield with_chunks(entry, (chunk,), entry.identity)
                 number += 1
