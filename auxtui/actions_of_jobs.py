@@ -12,12 +12,17 @@ from engine.model.states import JobState, Operation
 
 JOB = frozenset({"job"})
 _of_job = about(JobValue, "no job here")
+ONLY_AUXCOPY = "only an auxiliary copy can be run again from here"
+
+
+def _ended_words(job: JobValue) -> str:
+    return f"job {job.id} has ended"
 
 
 @_of_job
 def _not_suspendable(job: JobValue) -> str:
     if job.state.is_final:
-        return f"job {job.id} has ended"
+        return _ended_words(job)
     if job.state is JobState.SUSPENDED or job.desired == "suspend":
         return f"job {job.id} is suspended already"
     return ""
@@ -26,7 +31,7 @@ def _not_suspendable(job: JobValue) -> str:
 @_of_job
 def _not_resumable(job: JobValue) -> str:
     if job.state.is_final:
-        return f"job {job.id} has ended; run it again (a)"
+        return f"{_ended_words(job)}; run it again (a)"
     if job.state is JobState.RUNNING and job.desired == "run":
         return f"job {job.id} is running"
     return ""
@@ -34,14 +39,12 @@ def _not_resumable(job: JobValue) -> str:
 
 @_of_job
 def _ended(job: JobValue) -> str:
-    return f"job {job.id} has ended" if job.state.is_final else ""
+    return _ended_words(job) if job.state.is_final else ""
 
 
-@about(JobValue, "only an auxiliary copy can be run again from here")
+@about(JobValue, ONLY_AUXCOPY)
 def _not_again(job: JobValue) -> str:
-    if job.operation is Operation.AUXCOPY:
-        return ""
-    return "only an auxiliary copy can be run again from here"
+    return "" if job.operation is Operation.AUXCOPY else ONLY_AUXCOPY
 
 
 @_of_job

@@ -8,40 +8,35 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar, cast
 
-from rich.console import RenderableType
-from textual._compositor import ChopsUpdate
-from textual.app import App, ScreenStackError
+from textual.app import ScreenStackError
 from textual.binding import Binding, BindingType
-from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
-from auxtui import actions, keymap, themes
+from auxtui import actions, keymap
 from auxtui import format as fmt
 from auxtui.actions import BY_ID, Target, World
 from auxtui.alerts import alarm_facts
 from auxtui.asking import Undo
 from auxtui.door import Door, FrontDoor
+from auxtui.drawn import DrawnApp
 from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, Watch
 from auxtui.frame import State
 from auxtui.gates import gates
 from auxtui.glyphs import SETS, GlyphName
 from auxtui.health import troubles
-from auxtui.line_filter import Inert
-from auxtui.narrow_updates import NarrowUpdate
 from auxtui.present import Cell, Look, Tone
 from auxtui.profile import Profile, terminal_profile
 from auxtui.screens.base import FLASH_S, ConsoleScreen
 from auxtui.screens.home import HomeScreen
 from auxtui.targets import job_target
-from auxtui.typing_ahead import TypingAhead
 from auxtui.zone import in_zone, zoned
 from engine.catalog.home import Home
 from engine.catalog.live import LiveCatalog
@@ -74,7 +69,7 @@ def _screen(module: str, name: str) -> Callable[[], Screen[Any]]:
     return make
 
 
-class ConsoleApp(TypingAhead):
+class ConsoleApp(DrawnApp):
     """The console."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -91,15 +86,6 @@ class ConsoleApp(TypingAhead):
         "alerts": _screen("alerts", "AlertsScreen"),
     }
     DEFAULT_MODE = "home"
-    CSS = """
-    * { scrollbar-color: $tone-muted; scrollbar-background: $panel;
-        scrollbar-color-hover: $tone-head; scrollbar-background-hover: $panel;
-        scrollbar-color-active: $tone-head; scrollbar-background-active: $panel; }
-    SelectCurrent .arrow { color: $tone-muted; }
-    Select:focus > SelectCurrent { background: $cursor-back; background-tint: $cursor-back 0%; }
-    Select:focus > SelectCurrent Static { color: $cursor-text; }
-    Input:focus { background-tint: $cursor-back 0%; }
-    """
 
     def __init__(
         self,
@@ -137,49 +123,10 @@ class ConsoleApp(TypingAhead):
             clock=clock,
             refresh_s=self.profile.refresh_s,
         )
-        self._theme_trouble = self._load_themes()
+        self._theme_trouble = self.load_themes(self.profile)
         self._key_faults = keymap.faults(actions.ACTIONS, self.profile.keys)
         actions.use_keys(self.profile.keys)
         self.set_keymap(dict(self.profile.keys))
-
-    def _load_themes(self) -> list[str]:
-        found, wrong = themes.load_themes((themes.own_folder(), *self.profile.theme_dirs))
-        self._theme_names = [theme.name for theme in found]
-        for theme in found:
-            self.register_theme(theme)
-        self.register_theme(themes.no_color_theme(dark=True))
-        wanted = themes.NO_COLOR if self.profile.no_color else self.profile.theme
-        if wanted not in self.available_themes:
-            wrong.append(f"there is no theme {wanted!r}; known: {', '.join(self._theme_names)}")
-            wanted = "dark"
-        if wanted == themes.NO_COLOR:
-            self.theme = wanted
-            return wrong
-        # Its watchers would read every style rule a second time before the first paint.
-        self.set_reactive(App.theme, wanted)
-        dark = self.current_theme.dark
-        self.set_class(dark, "-dark-mode", update=False).set_class(
-            not dark, "-light-mode", update=False
-        )
-        self.stylesheet.set_variables(self.get_css_variables())
-        return wrong
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Our tokens for themes that do not name them."""
-        theme = self.current_theme
-        fallback = theme.foreground or theme.primary
-        tokens = {key: getattr(theme, base) or fallback for key, base in themes.VARIABLES.items()}
-        return {**tokens, "cursor-style": "bold"}
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """The filters of Textual, and the net that no control character passes."""
-        return [*super().get_line_filters(), Inert()]
-
-    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        """Sends less of what has changed than Textual does by itself."""
-        if isinstance(renderable, ChopsUpdate):
-            renderable = NarrowUpdate.of(renderable)
-        super()._display(screen, renderable)
 
     def on_mount(self) -> None:
         self._install_signals()
@@ -368,13 +315,6 @@ class ConsoleApp(TypingAhead):
     def action_leave_now(self) -> None:
         """Ctrl+C: leaves at once; nothing is lost by it."""
         self.exit()
-
-    def next_theme(self) -> None:
-        """Changes to the next of our themes."""
-        names = self._theme_names
-        place = names.index(self.theme) if self.theme in names else -1
-        self.theme = names[(place + 1) % len(names)]
-        self.flash(Cell(f"theme {self.theme}"))
 
     def open_target(self, target: Target) -> None:
         """Shows a thing in the screen that is made for it."""

@@ -304,7 +304,7 @@ def _leave(screen: ConsoleScreen, targets: Targets) -> None:
 
 
 def _theme(screen: ConsoleScreen, targets: Targets) -> None:
-    screen.console.next_theme()
+    screen.flash(f"theme {screen.console.next_theme()}")
 
 
 def _mode(name: str) -> Hand:

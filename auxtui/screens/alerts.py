@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from textual import on
-from textual.app import ComposeResult
-from textual.widget import Widget
-
 from auxtui import columns as col
 from auxtui.action_values import Target
 from auxtui.alerts import (
@@ -21,17 +17,16 @@ from auxtui.alerts import (
     alert_target,
 )
 from auxtui.feed import Answer, Fresh, Watch
-from auxtui.present import Cell, Tone
-from auxtui.screens.base import ConsoleScreen
-from auxtui.widgets.facts import Facts
+from auxtui.present import Fact
+from auxtui.screens.two_lists import NOTHING, TwoListsScreen
 from auxtui.widgets.line_table import LineTable
 from engine.catalog.live import LiveCatalog
 
 LAST = 500  # alarms, and messages, the newest
 
 
-class AlertsScreen(ConsoleScreen):
-    """Two lists, one above the other, and what the cursor is on in words."""
+class AlertsScreen(TwoListsScreen):
+    """Alarms above, alerts below."""
 
     ABILITIES: ClassVar[frozenset[str]] = frozenset({"menu", "state"})
     ABOUT = (
@@ -40,30 +35,18 @@ class AlertsScreen(ConsoleScreen):
         " who tells whom of what, how many messages wait and what was delivered last; n makes a new"
         " one, e edits it, t sends a test. Tab goes to the other list."
     )
-    DEFAULT_CSS = """
-    AlertsScreen #alarms { height: 2fr; }
-    AlertsScreen #alerts { height: 1fr; }
-    AlertsScreen #facts { height: 7; border-top: hkey $panel; }
-    """
 
     def __init__(self) -> None:
         super().__init__()
         self._told = Told()
         self._all = False
 
-    def compose_body(self) -> ComposeResult:
-        glyphs = self.look.glyphs
-        yield LineTable(col.ALARMS, glyphs=glyphs, empty="no alarm stands", id="alarms")
-        yield LineTable(
-            col.ALERTS,
-            glyphs=glyphs,
-            empty="nobody is told of anything: n makes an alert",
-            id="alerts",
+    def lists(self) -> tuple[LineTable, LineTable]:
+        glyphs, nobody = self.look.glyphs, "nobody is told of anything: n makes an alert"
+        return (
+            LineTable(col.ALARMS, glyphs=glyphs, empty="no alarm stands", id="alarms"),
+            LineTable(col.ALERTS, glyphs=glyphs, empty=nobody, id="alerts"),
         )
-        yield Facts(id="facts")
-
-    def first_focus(self) -> Widget | None:
-        return self.query_one("#alarms")
 
     def crumbs(self) -> Sequence[str]:
         return ("Alarms and alerts",)
@@ -85,8 +68,8 @@ class AlertsScreen(ConsoleScreen):
         return (Watch(topic=f"told:{self._all}", query=told),)
 
     def targets(self) -> tuple[Target, ...]:
-        table = self.focused
-        if not isinstance(table, LineTable):
+        table = self.focused_list
+        if table is None:
             return ()
         keys = table.marked or {table.cursor_key}
         if table.id == "alarms":
@@ -104,7 +87,7 @@ class AlertsScreen(ConsoleScreen):
             self.query_one("#alerts", LineTable).show_rows(
                 alert_row(a, told, look) for a in told.alerts
             )
-            self._tell()
+            self.tell()
 
     def mark(self) -> None:
         """Marks the alarm under the cursor."""
@@ -134,21 +117,10 @@ class AlertsScreen(ConsoleScreen):
         else:
             super().row_chosen(table)
 
-    @on(LineTable.Highlighted)
-    def _cursor_moved(self) -> None:
-        self._tell()
-        self.refresh_frame()
-
-    def on_descendant_focus(self) -> None:
-        super().on_descendant_focus()
-        self._tell()
-
-    def _tell(self) -> None:
-        """Says in words what the cursor is on."""
+    def words(self) -> Sequence[Fact]:
         target = next(iter(self.targets()), None)
-        facts = [("", Cell("nothing is selected", Tone.MUTED))]
         if target is not None and target.kind == "alarm":
-            facts = alarm_facts(target.value, self.look)
-        elif target is not None and target.kind == "alert":
-            facts = alert_facts(target.value, self._told, self.look)
-        self.query_one("#facts", Facts).show(facts)
+            return alarm_facts(target.value, self.look)
+        if target is not None and target.kind == "alert":
+            return alert_facts(target.value, self._told, self.look)
+        return NOTHING
