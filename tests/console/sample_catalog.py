@@ -480,15 +480,20 @@ def _jobs(s: Session, now: datetime, bad: str) -> None:
     )
 
 
-def grow_ledger(path: Path, *, rows: int, copy_id: int = 2) -> None:
-    """Adds backup jobs, all owed to one copy, quickly: copies of one row with other ids."""
+def grow_ledger(
+    path: Path, *, rows: int, copy_id: int = 2, like: int = 100, state: str = "to_be_copied"
+) -> None:
+    """Adds backup jobs to one copy, quickly: copies of the rows of one, `like`, with other ids."""
     engine = create_engine(f"sqlite:///{path}")
     numbers = f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})"  # noqa: S608
     changed = {
         "backup_job": {"id": "n + 10000", "name": "CAST('dump-' || n AS BLOB)", "size_bytes": "n"},
-        "job_copy": {"backup_job_id": "n + 10000", "state": "'to_be_copied'", "reason": "'waits'"},
+        "job_copy": {"backup_job_id": "n + 10000", "state": f"'{state}'", "reason": "'waits'"},
     }
-    only = {"backup_job": "id = 100", "job_copy": f"backup_job_id = 100 AND copy_id = {copy_id}"}
+    only = {
+        "backup_job": f"id = {like}",
+        "job_copy": f"backup_job_id = {like} AND copy_id = {copy_id}",
+    }
     with engine.begin() as connection:
         for table, values in changed.items():
             names = [column.name for column in SQLModel.metadata.tables[table].columns]
