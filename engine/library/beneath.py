@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -253,6 +254,10 @@ class Parents:
         directory_path, _, name = rel_path(path).rpartition(b"/")
         return self.at(directory_path), name
 
+    def is_open(self, path: bytes) -> bool:
+        """True when the directory `path` is the one that is open."""
+        return self._path == path
+
     def lacks(self, path: RelPath) -> bool:
         """True for what lies in the directory that was looked for last and is missing."""
         return self._missing is not None and path.rpartition(b"/")[0] == self._missing
@@ -315,6 +320,7 @@ class SharedParents:
 
     def __init__(self, root: int) -> None:
         self._root = root
+        self._lock = threading.Lock()
         self._idle: list[Parents] = []
         self._is_closed = False
 
@@ -324,26 +330,34 @@ class SharedParents:
         Raises:
             UnsafeName, OSError: as `Parents.of` and `open_and_look`.
         """
-        try:
-            parents = self._idle.pop()
-        except IndexError:
-            parents = Parents(self._root)
+        parents = self._taken(path.rpartition(b"/")[0])
         try:
             parent, name = parents.of(path)
             return open_and_look(name, parent=parent)
         finally:
-            self._idle.append(parents)
+            with self._lock:
+                self._idle.append(parents)
             if self._is_closed:
                 self.close()
+
+    def _taken(self, directory: bytes) -> Parents:
+        """One that has this directory open, else the one that was used longest ago.
+
+        Not just any: two streams in two directories would take each other's, and walk every time.
+        """
+        with self._lock:
+            for at, parents in enumerate(self._idle):
+                if parents.is_open(directory):
+                    return self._idle.pop(at)
+            return self._idle.pop(0) if self._idle else Parents(self._root)
 
     def close(self) -> None:
         """Closes what is open; what a call uses is closed at its end."""
         self._is_closed = True
-        while self._idle:
-            try:
-                self._idle.pop().close()
-            except IndexError:  # a call took it
-                return
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for parents in idle:
+            parents.close()
 
 
 def _regular(fd: int) -> os.stat_result:

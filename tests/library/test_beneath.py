@@ -10,6 +10,7 @@ import pytest
 
 from engine.library.beneath import (
     Parents,
+    SharedParents,
     create_file,
     is_at,
     make_durable_directory,
@@ -176,3 +177,34 @@ def test_a_swapped_directory_is_noticed(root: Path, fd: int):
     (root / "two").rename(root / "one")
     assert not is_at(b"one", held, parent=fd)
     os.close(held)
+
+
+def test_streams_in_two_directories_walk_once_each(
+    root: Path, fd: int, monkeypatch: pytest.MonkeyPatch
+):
+    for directory in ("one", "other"):
+        (root / directory).mkdir()
+        (root / directory / "f").write_bytes(b"")
+    walks: list[bytes] = []
+    walk, of = Parents._walk, Parents.of
+    shared = SharedParents(fd)
+
+    def noted(self: Parents, path: bytes) -> int:
+        walks.append(path)
+        return walk(self, path)
+
+    def while_another_opens(self: Parents, path: RelPath) -> tuple[int, bytes]:
+        monkeypatch.setattr(Parents, "of", of)
+        os.close(shared.open_file(rel_path(b"one/f"))[0])
+        return of(self, path)
+
+    monkeypatch.setattr(Parents, "_walk", noted)
+    monkeypatch.setattr(Parents, "of", while_another_opens)
+    try:
+        os.close(shared.open_file(rel_path(b"other/f"))[0])
+        for path in (b"one/f", b"other/f", b"one/f"):
+            os.close(shared.open_file(rel_path(path))[0])
+    finally:
+        shared.close()
+
+    assert walks == [b"one", b"other"]
