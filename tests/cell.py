@@ -128,7 +128,7 @@ class Cell:
         return frontdoor.wait_for_job(self.home, job_id, interval_s=0.02)
 
     def until(
-        self, job_id: int, wanted: Callable[[JobValue], bool], *, within_s: float = 60
+        self, job_id: int, wanted: Callable[[JobValue], bool], *, within_s: float = 240
     ) -> JobValue:
         """Waits until a job is as wanted."""
         end = time.monotonic() + within_s

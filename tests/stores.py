@@ -21,7 +21,7 @@ from botocore.config import Config
 
 ACCESS_KEY = "AKIAPLANTEDBYTESTS"
 SECRET_KEY = "planted/secret+of/the+tests"  # noqa: S105 - of a server that takes any
-START_S = 60
+START_S = 240
 
 
 @dataclass

@@ -178,7 +178,7 @@ def killed_while_open(home):
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(home.path)], capture_output=True, check=False, timeout=60
+        [sys.executable, "-c", code, str(home.path)], capture_output=True, check=False, timeout=240
     )
     assert done.returncode == -9, done.stderr
     return int(done.stdout)

@@ -78,7 +78,7 @@ def start(home, code):
 
 def kill(process):
     os.kill(process.pid, signal.SIGKILL)
-    rest, said = process.communicate(timeout=60)
+    rest, said = process.communicate(timeout=240)
     assert process.returncode == -signal.SIGKILL, said
     return rest.split()
 
@@ -97,7 +97,7 @@ def test_two_processes_write_at_once(empty):
         process.stdin.write("go\n")
         process.stdin.flush()
     with ThreadPoolExecutor(2) as pool:
-        ends = list(pool.map(lambda process: process.communicate(timeout=100), processes))
+        ends = list(pool.map(lambda process: process.communicate(timeout=240), processes))
 
     assert [process.returncode for process in processes] == [0, 0], ends
     taken = [int(word) for out, _ in ends for word in out.split()]

@@ -208,7 +208,7 @@ def test_killed_in_the_middle_the_older_catalog_is_usable(older, tmp_path):
         [sys.executable, "-c", code, str(older.path), str(scripts), NEXT],
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
     assert done.returncode == -9, done.stderr

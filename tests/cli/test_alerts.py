@@ -126,7 +126,7 @@ def test_metrics_are_served_on_loopback(program: Program, cell: Cell) -> None:
     try:
         assert server.stderr is not None
         said = server.stderr.readline().decode()
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as answer:
             text = answer.read().decode()
     finally:
         server.terminate()

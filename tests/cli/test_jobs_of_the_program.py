@@ -95,7 +95,7 @@ def test_ctrl_c_leaves_the_job_and_says_so(ready):
         assert waiting.stderr is not None
         assert "suspended" in waiting.stderr.readline()
         waiting.send_signal(signal.SIGINT)
-        out, err = waiting.communicate(timeout=60)
+        out, err = waiting.communicate(timeout=240)
 
     assert waiting.returncode == 75
     assert f"job {number} goes on without you" in err
@@ -203,7 +203,7 @@ def test_here_stopped_before_the_end_leaves_the_job_to_another_service(ready):
         while "suspended" not in waiting.stderr.readline():
             pass
         waiting.terminate()
-        _, err = waiting.communicate(timeout=60)
+        _, err = waiting.communicate(timeout=240)
 
     assert waiting.returncode == 75, err
     assert f"auxtui job wait {number}" in err

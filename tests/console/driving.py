@@ -9,8 +9,10 @@ from textual.events import Key, Paste
 from textual.pilot import Pilot
 
 from auxtui.app import ConsoleApp
+from auxtui.feed import Feed
 
-PATIENCE_S = 10.0
+PATIENCE_S = 90.0  # of a busy machine; whoever waits in vain waits so long
+LOOKS = 2  # so often the same is seen of a screen that stays
 
 
 def screen_text(app: ConsoleApp) -> str:
@@ -43,6 +45,27 @@ async def sees(pilot: Pilot[None], *texts: str) -> None:
         return all(text in shown for text in texts)
 
     await until(pilot, is_there, f"seen {texts}")
+
+
+async def still(pilot: Pilot[None]) -> None:
+    """Waits until the screen stays as it is: the catalog has been asked, the answers are drawn."""
+    app = pilot.app
+    assert isinstance(app, ConsoleApp)
+    before, same = None, 0
+    async with asyncio.timeout(PATIENCE_S):
+        while same < LOOKS:
+            await pilot.pause(0.02)
+            now = app.screen._compositor.render_strips()
+            same = same + 1 if now == before and _has_answered(app.feed) else 0
+            before = now
+
+
+def _has_answered(feed: Feed) -> bool:
+    with feed._lock:
+        followed = [*feed._followed]
+    return feed._questions.empty() and all(
+        one.asked and (one.watch.every_turn or not one.stale) for one in followed
+    )
 
 
 async def lacks(pilot: Pilot[None], *texts: str) -> None:

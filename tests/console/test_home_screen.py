@@ -10,7 +10,7 @@ from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.tree_table import TreeTable
 from engine.model.errors import ServiceError
 from engine.model.states import RequestKind
-from tests.console.driving import lacks, screen_text, sees, until
+from tests.console.driving import lacks, screen_text, sees, still, until
 
 POLICY = ["j", "j", "j", "j"]  # from the root to the first policy
 
@@ -81,7 +81,7 @@ async def test_job_progress_is_followed_and_only_its_row_repainted(home, make_co
     app = make_console(home)
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "41%", "Storage Policies", "troubles")
-        await pilot.pause(0.3)  # what belongs to the first painting has been painted
+        await still(pilot)  # what belongs to the first painting has been painted
         jobs = app.screen.query_one("#jobs", LineTable)
         painted: list[tuple[Region, ...]] = []
         refresh = jobs.refresh

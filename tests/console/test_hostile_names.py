@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.console.driving import screen_text, sees
+from tests.console.driving import screen_text, sees, still
 
 COPY = ["down"] * 4 + ["right", "down", "down"]
 WALKS = {
@@ -56,7 +56,7 @@ async def test_no_name_is_interpreted_or_sent_raw(hostile_home, make_console, wa
         await sees(pilot, "Storage Policies", "[/red]x")
         for key in WALKS[walk]:
             await pilot.press(key)
-        await pilot.pause(0.1)
+        await still(pilot)
         text = screen_text(app)
 
         assert app.return_code is None

@@ -20,7 +20,7 @@ ConsoleApp._warm_up = lambda self: None  # it comes by a timer, after the first 
 async def main():
     app = ConsoleApp(Home(Path(sys.argv[1])), is_alive=lambda: True)
     async with app.run_test(size=(80, 24)) as pilot:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while app.state.estate is None:
                 await pilot.pause(0.02)
 asyncio.run(main())

@@ -16,7 +16,7 @@ from auxtui.columns import JOBS, lay_out
 from auxtui.narrow_updates import NarrowUpdate
 from auxtui.present import Cell, Row, Tone
 from auxtui.profile import Profile
-from tests.console.driving import screen_text, sees
+from tests.console.driving import screen_text, sees, still
 from tests.console.sample_catalog import NOW
 
 _PIECE = re.compile(r"\x1b\[(\d+);(\d+)H|\x1b\[[0-9;?]*[a-zA-Z]|(\n)|([^\x1b\n]+)")
@@ -101,7 +101,7 @@ async def test_updates_in_pieces_are_what_a_full_repaint_shows(watched, home, sc
             _set(home, **change)
             _set(home, initiated_by=mark)
             watched.feed.refresh()
-            await pilot.pause(0.3)
+            await still(pilot)
             await pilot.press("down", "up")
             await pilot.pause()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.console.driving import sees
+from tests.console.driving import sees, still
 
 SCREENS = {
     "home": (["down"] * 4, ("Storage Policies", "905")),
@@ -31,6 +31,6 @@ def test_the_screen_looks_as_it_did(snap_compare, home, make_console, name, size
         await sees(pilot, *texts)
         for line in pilot.app.screen.query("#hints"):
             line.display = False
-        await pilot.pause(0.3)
+        await still(pilot)
 
     assert snap_compare(make_console(home), terminal_size=size, run_before=walk)

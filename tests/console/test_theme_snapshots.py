@@ -13,7 +13,7 @@ from rich.style import Style
 
 from auxtui.seeing import contrast
 from auxtui.themes import LEAST_CONTRAST
-from tests.console.driving import sees, until
+from tests.console.driving import sees, still, until
 
 THEMES = ("dark", "light", "contrast", "safe", "mono")
 SCREENS = {
@@ -83,7 +83,7 @@ async def in_every_theme(pilot) -> dict[str, list[list[tuple[str, Style]]]]:
         for widget in app.screen.query("*"):
             widget.refresh()
         await until(pilot, lambda: app.theme_variables["panel"] == app.get_theme(theme).panel)  # noqa: B023 - waited for here
-        await pilot.pause(0.15)
+        await still(pilot)
         by_theme[theme] = cells(app)
     return by_theme
 
@@ -99,7 +99,7 @@ async def test_the_screen_looks_as_it_did_in_every_theme(snapshot, home, make_co
         await sees(pilot, *texts)
         for line in app.screen.query("#hints"):  # changes with every new task
             line.display = False
-        await pilot.pause(0.2)
+        await still(pilot)
         by_theme = await in_every_theme(pilot)
 
     assert unreadable(by_theme) == []

@@ -106,7 +106,7 @@ class SlowSite:
         door.edit = lambda *given, **options: SimpleNamespace(changes=(), text="")
 
     def __call__(self):
-        assert self.opened.wait(20)
+        assert self.opened.wait(120)
         return tomllib.loads(WHOLE)
 
 

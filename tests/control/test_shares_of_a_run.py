@@ -93,7 +93,7 @@ async def test_a_lane_that_comes_back_does_not_make_the_job_give_way_to_itself(m
         settle=nothing,
         more=nothing,
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await run.run()
 
     assert context.stop_kind == ""

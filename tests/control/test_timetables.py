@@ -334,7 +334,7 @@ def _jobs(cell: Cell) -> list[frontdoor.JobValue]:
         catalog.close()
 
 
-def _until(wanted: object, within_s: float = 60.0) -> None:
+def _until(wanted: object, within_s: float = 240.0) -> None:
     import time
 
     end = time.monotonic() + within_s

@@ -70,7 +70,7 @@ def plan_of(cell: Cell, job_id: int) -> dict[str, Any]:
         catalog.close()
 
 
-def wait_until(wanted: Callable[[], bool], *, within_s: float = 90) -> None:
+def wait_until(wanted: Callable[[], bool], *, within_s: float = 240) -> None:
     """Waits until something is so."""
     end = time.monotonic() + within_s
     while not wanted():

@@ -37,7 +37,7 @@ def run_recipe(script: str, **variables: object) -> str:
         env=environment,
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
     assert done.stderr == b"", done.stderr.decode("utf-8", "replace")

@@ -108,7 +108,7 @@ def run_in_shell(line: str, where: Path, environment: dict[str, str]) -> Done:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     return Done(done.returncode, done.stdout, done.stderr)
 

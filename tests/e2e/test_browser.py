@@ -36,4 +36,4 @@ def test_it_speaks_to_a_server_for_browsers_and_ends_with_it(tmp_path):
         program.stdin.close()
         program.terminate()
         program.stdout.read()
-        program.wait(60)
+        program.wait(240)

@@ -23,7 +23,7 @@ from tests.faults.services import Nursery, Service
 CHUNK_BYTES = 64 * 1024
 """Of the services of fault rounds: a megabyte has enough chunks to be killed between them."""
 POLL_S = 0.01
-FINISH_S = 60.0
+FINISH_S = 240.0
 
 
 class Estate:

@@ -14,7 +14,7 @@ from tests.archive.trees import look, make_tree
 from tests.control.backups import BackupCell
 from tests.faults.services import Nursery
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 MOMENTS = (1, 10, 40, 80)
 """Calls that change the target: the first ones make it, the last ones links and times."""
 

@@ -20,7 +20,7 @@ import pytest
 from engine.library.sftp.library import SftpLibrary
 from tests.library.samples import COMMCELL
 
-_PATIENCE_S = 60
+_PATIENCE_S = 240
 _CONFIG = """
 Port {port}
 ListenAddress 127.0.0.1

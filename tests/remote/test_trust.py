@@ -291,9 +291,7 @@ def test_no_secret_is_told_anywhere(sshd: Sshd, tmp_path: Path, capsys: pytest.C
         cell.dump("one.dump")
         cell.scan()
         assert cell.run().state == "completed"
-        command_lines = b"".join(
-            path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if is_ours(path)
-        )
+        command_lines = b"".join(map(our_command_line, Path("/proc").glob("[0-9]*/cmdline")))
         auxtui(cell, "export")
         auxtui(cell, "library", "show", "vault")
         auxtui(cell, "doctor")
@@ -309,8 +307,9 @@ def test_no_secret_is_told_anywhere(sshd: Sshd, tmp_path: Path, capsys: pytest.C
         assert secret not in copied
 
 
-def is_ours(path: Path) -> bool:
+def our_command_line(path: Path) -> bytes:
+    """Empty when it is another user's, or when the process has ended meanwhile."""
     try:
-        return path.stat().st_uid == os.geteuid() and bool(path.read_bytes())
+        return path.read_bytes() if path.stat().st_uid == os.geteuid() else b""
     except OSError:
-        return False
+        return b""

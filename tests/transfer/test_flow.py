@@ -95,7 +95,7 @@ def test_a_sink_that_stalls_holds_the_other_up_only_once_the_buffers_are_full():
 
     def stall() -> None:
         if len(slow) == 1:  # it got the first piece, and hangs with it
-            assert full.wait(60), "the other sink did not get what the buffers hold"
+            assert full.wait(240), "the other sink did not get what the buffers hold"
             assert len(quick) == BUFFERS_PER_STREAM
             go_on.set()
 

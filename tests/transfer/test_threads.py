@@ -48,7 +48,7 @@ def test_a_process_ends_although_a_thread_hangs():
         "DaemonThreads('t').submit(threading.Event().wait); print('end')"
     )
 
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=240)
 
     assert run.stdout == b"end\n"
 
@@ -59,7 +59,7 @@ def test_threads_that_move_data_have_low_io_priority_and_no_others():
         pytest.skip("NOT PROVEN HERE: no I/O priorities, or one was chosen for this process")
     bulk, plain = DaemonThreads("bulk", is_bulk=True), DaemonThreads("plain")
 
-    found = [threads.submit(io_priority).result(timeout=30) for threads in (bulk, plain)]
+    found = [threads.submit(io_priority).result(timeout=120) for threads in (bulk, plain)]
 
     assert found == [LOW, before]
     assert io_priority() == before
