@@ -102,8 +102,6 @@ class Settling:
             seconds=seconds,
             ended_at=now,
         )
-        self.done[pair] = size_bytes
-        self.partial.pop(pair, None)
 
         def write(session: Any) -> None:
             ledger.mark_available(
@@ -121,6 +119,10 @@ class Settling:
             jobs.add_items(session, [item])
 
         await context.store.write(write)
+        # Only now: a plan that counts what is done must find it in the ledger, or what follows is
+        # passed over for good.
+        self.done[pair] = size_bytes
+        self.partial.pop(pair, None)
 
     async def _failed(self, queue: OrderQueue, pair: Pair, outcome: DestinationOutcome) -> None:
         error = outcome.error or AuxError(f"backup job {pair[1]} failed without a reason")
