@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.library.local import LocalLibrary
+from tests.library.local import opened
+from tests.library.samples import IDENTITY
+
 
 @pytest.fixture
 def fast_path(tmp_path: Path) -> Iterator[Path]:
@@ -16,3 +20,19 @@ def fast_path(tmp_path: Path) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="auxtui-", dir="/dev/shm"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def root(fast_path: Path) -> Path:
+    """The directory of a library."""
+    root = fast_path / "library"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def library(root: Path) -> LocalLibrary:
+    """A library in a directory, initialised."""
+    library = opened(root)
+    library.initialise(IDENTITY)
+    return library
