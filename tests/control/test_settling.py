@@ -36,7 +36,7 @@ async def test_a_job_copy_is_done_once_the_ledger_says_so():
     )
     settling.names = {PAIR[0]: "offsite"}
     async with asyncio.TaskGroup() as group:
-        group.create_task(settling.found(PAIR, 100, Proof(b"", 1)))
+        group.create_task(settling.found(PAIR, 100, Proof(b"", 1, "")))
         await store.asked.wait()
         before = dict(settling.done)
         store.may_write.set()
