@@ -1,6 +1,6 @@
 """An object-store library against `rclone copy`, interleaved, to one endpoint.
 
-python -m bench.objects              a server of its own (moto), which is slower than both: CPU and memory count
+python -m bench.objects              a server of its own, which verifies what it is told to (bench.store)
 python -m bench.objects URL          the URL of a library, as in a site file; the keys come from the
                                      environment (AWS_ACCESS_KEY_ID and so on), which rclone reads too
 
@@ -10,15 +10,12 @@ One large file and many small ones in one backup job, about 5 minutes. The serve
 from __future__ import annotations
 
 import argparse
-import http.client
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -59,7 +56,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("url", nargs="?")
-    parser.add_argument("--large-mib", type=int, help="default 1024; 128 with the own server")
+    parser.add_argument("--large-mib", type=int, default=1024)
     parser.add_argument("--small-files", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--copy", help=argparse.SUPPRESS)  # the run of one round, in a process
@@ -68,8 +65,6 @@ def main() -> None:
         measured(lambda: copy_once(chosen.url, Path(chosen.copy)))
         return
     with ExitStack() as held:
-        # moto takes no parts of an older rclone, which puts what is not larger than this at once
-        chosen.large_mib = chosen.large_mib or (1024 if chosen.url else 128)
         url = chosen.url or held.enter_context(own_server())
         show(measure(chosen, url, held.enter_context(scratch())), Console())
 
@@ -119,24 +114,14 @@ def programs_to(url: str) -> list[Program]:
 
 @contextmanager
 def own_server() -> Iterator[str]:
-    """A server on loopback with a bucket in it, its keys in the environment; gives the URL."""
+    """A server on loopback (`bench.store`), its keys in the environment; gives the URL."""
     os.environ |= {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
     os.environ.pop("AWS_CA_BUNDLE", None)  # with one, rclone refuses to begin; nothing is encrypted
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=quiet, stderr=quiet) as server:
+    command = [sys.executable, "-m", "bench.store"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
-            while socket.socket().connect_ex(("127.0.0.1", port)):
-                if server.poll() is not None:
-                    raise RuntimeError("moto does not run")
-                time.sleep(0.05)
-            asking = http.client.HTTPConnection("127.0.0.1", port)
-            asking.request("PUT", "/bench")
-            asking.getresponse().read()
-            asking.close()
+            assert server.stdout is not None
+            port = int(server.stdout.readline())
             yield f"s3://bench/copies?endpoint=http://127.0.0.1:{port}"
         finally:
             server.kill()

@@ -1,6 +1,6 @@
-"""The requests that carry data, made by hand: botocore's way costs more than the sending itself.
+"""The requests that carry data, and lists of objects, made by hand: botocore's way costs more than the sending.
 
-Only what a put, a part and a get need, signed with Signature Version 4 over the digest that is
+Only what a put, a part, a get and a list need, signed with Signature Version 4 over the digest that is
 declared for the body. Address, credentials, region and connections are those of botocore's client;
 whatever is not known here goes through it, and so does everything once a store answers that it
 lies elsewhere.
@@ -13,16 +13,18 @@ import hashlib
 import hmac
 import io
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
+from xml.etree import ElementTree
 
 from botocore.awsrequest import AWSPreparedRequest
 
-from engine.library.objects.faults import StoreFault, fault_of_response
+from engine.library.objects.faults import Kind, StoreFault, fault_of_response
 
-_METHODS = {"put_object": "PUT", "upload_part": "PUT", "get_object": "GET"}
+LIST = "list_objects_v2"
+_METHODS = {"put_object": "PUT", "upload_part": "PUT", "get_object": "GET", LIST: "GET"}
 _HEADERS = {
     "ChecksumSHA256": "x-amz-checksum-sha256",
     "ContentMD5": "content-md5",
@@ -33,6 +35,13 @@ _HEADERS = {
 _WRITTEN = {"authorization": "Authorization", "content-md5": "Content-MD5"}
 """As everybody writes them; there are servers and proxies that mind."""
 _QUERY = {"PartNumber": "partNumber", "UploadId": "uploadId"}
+_LIST_QUERY = {
+    "ContinuationToken": "continuation-token",
+    "Delimiter": "delimiter",
+    "MaxKeys": "max-keys",
+    "Prefix": "prefix",
+}
+"""In their order; what every list is asked for comes between them."""
 _OTHERS = frozenset({"Key", "Body", "ContentLength"})
 _ANSWERS = {
     "etag": "ETag",
@@ -122,7 +131,7 @@ class Signer:
 
 
 class Direct:
-    """Puts, parts and gets of one bucket. On the loop of its store.
+    """Puts, parts, gets and lists of one bucket. On the loop of its store.
 
     Args:
         client: of botocore.
@@ -133,9 +142,10 @@ class Direct:
         self._credentials = client._request_signer._credentials
         self._http = client._endpoint.http_session
         self._signer = Signer(client.meta.region_name)
-        self._base = base
         address = urlsplit(base)
+        self._origin = f"{address.scheme}://{address.netloc}"
         self._host, self._path = address.netloc, address.path
+        self._bucket_path = address.path.rstrip("/") or "/"
 
     @classmethod
     async def of(cls, client: Any, bucket: str) -> Direct:
@@ -148,29 +158,50 @@ class Direct:
     @staticmethod
     def can(operation: str, params: Mapping[str, Any]) -> bool:
         """True for a request that is made here."""
+        if operation == LIST:
+            return params.keys() <= _LIST_QUERY.keys()
         return operation in _METHODS and params.keys() <= _HEADERS.keys() | _QUERY.keys() | _OTHERS
 
     async def send(self, operation: str, params: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
         """Sends a request; the answer as botocore names it, and its body, not read yet, for a get.
 
         Raises:
-            StoreFault: the server refuses it.
+            StoreFault: the server refuses it, or its list is none.
             ElsewhereError: the bucket lies elsewhere.
             HTTPClientError: it does not answer.
         """
+        if operation == LIST:
+            answer = await self._sent("GET", self._bucket_path, _asked(_listing(params)), {})
+            return list_of(await answer.content), None
         method = _METHODS[operation]
-        key = quote(params["Key"], safe="/~")
-        query = "&".join(
-            f"{name}={quote(str(params[param]), safe='~')}"
-            for param, name in _QUERY.items()
-            if param in params
-        )
+        path = self._path + quote(params["Key"], safe="/~")
+        query = _asked([(name, params[param]) for param, name in _QUERY.items() if param in params])
+        answer = await self._sent(method, path, query, params, is_stream=method == "GET")
+        found: dict[str, Any] = {
+            name: answer.headers[header]
+            for header, name in _ANSWERS.items()
+            if header in answer.headers
+        }
+        if "ContentLength" in found:
+            found["ContentLength"] = int(found["ContentLength"])
+        return found, answer.raw
+
+    async def _sent(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        params: Mapping[str, Any],
+        *,
+        is_stream: bool = False,
+    ) -> Any:
+        """The answer to a signed request; raises as `send`."""
         headers = {name: str(params[p]) for p, name in _HEADERS.items() if p in params}
         headers["host"] = self._host
         body = params.get("Body")
         self._signer.sign(
             method,
-            self._path + key,
+            path,
             query,
             headers,
             payload=_payload(params, body),
@@ -181,20 +212,62 @@ class Direct:
         if body is not None:
             headers["content-length"] = str(_size(body))
         headers = {_WRITTEN.get(name, name): value for name, value in headers.items()}
-        url = f"{self._base}{key}?{query}" if query else self._base + key
+        url = f"{self._origin}{path}?{query}" if query else self._origin + path
         answer = await self._http.send(
-            AWSPreparedRequest(method, url, headers, _sent(body), stream_output=method == "GET")
+            AWSPreparedRequest(method, url, headers, _body_of(body), stream_output=is_stream)
         )
         if answer.status_code >= 300:
             raise await _refusal(answer)
-        found: dict[str, Any] = {
-            name: answer.headers[header]
-            for header, name in _ANSWERS.items()
-            if header in answer.headers
-        }
-        if "ContentLength" in found:
-            found["ContentLength"] = int(found["ContentLength"])
-        return found, answer.raw
+        return answer
+
+
+def _asked(pairs: Iterable[tuple[str, Any]]) -> str:
+    """A query, as it is signed and sent."""
+    return "&".join(f"{name}={quote(str(value), safe='~')}" for name, value in pairs)
+
+
+def _listing(params: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What a list is asked for, in the order of the names; keys come encoded, whatever is in them."""
+    wanted = {name: params[param] for param, name in _LIST_QUERY.items() if param in params}
+    return sorted({**wanted, "encoding-type": "url", "list-type": 2}.items())
+
+
+def list_of(body: bytes) -> dict[str, Any]:
+    """A page of a list as botocore names it, as far as it is needed.
+
+    Raises:
+        StoreFault: it is none.
+    """
+    try:
+        root = ElementTree.fromstring(body)  # noqa: S314 - expat bounds what entities may grow to
+        if _plain(root) != "ListBucketResult":  # an error, or the page of a proxy: no empty list
+            raise ValueError(root.tag)
+        found: dict[str, Any] = {"Contents": [], "CommonPrefixes": []}
+        for element in root:
+            name = _plain(element)
+            if name == "Contents":
+                item: dict[str, Any] = {_plain(one): one.text or "" for one in element}
+                found[name].append(
+                    {"Key": item["Key"], "ETag": item.get("ETag"), "Size": int(item["Size"])}
+                )
+            elif name == "CommonPrefixes":
+                found[name] += [{"Prefix": one.text or ""} for one in element]
+            else:
+                found[name] = element.text or ""
+    except (ElementTree.ParseError, KeyError, ValueError) as err:
+        raise StoreFault(Kind.NETWORK, text="the answer to a list is none") from err
+    found["IsTruncated"] = found.get("IsTruncated") == "true"
+    if found.get("EncodingType") == "url":
+        for item in found["Contents"]:
+            item["Key"] = unquote(item["Key"])
+        for item in found["CommonPrefixes"]:
+            item["Prefix"] = unquote(item["Prefix"])
+    return found
+
+
+def _plain(element: ElementTree.Element) -> str:
+    """The name of an element without its namespace."""
+    return element.tag.rpartition("}")[2]
 
 
 async def _refusal(answer: Any) -> StoreFault | ElsewhereError:
@@ -222,7 +295,7 @@ def _size(body: io.BytesIO) -> int:
         return len(view)
 
 
-def _sent(body: io.BytesIO | None) -> bytes | AsyncIterator[bytes] | None:
+def _body_of(body: io.BytesIO | None) -> bytes | AsyncIterator[bytes] | None:
     if body is None:
         return None
     return body.getvalue() if _size(body) <= _BLOCK_BYTES else _blocks(body)

@@ -13,6 +13,7 @@ from botocore.credentials import Credentials
 
 from engine.library.objects import direct
 from engine.library.objects.direct import Direct, Keys, Signer
+from engine.library.objects.faults import StoreFault
 from tests.library.objects.conftest import Bucket
 from tests.library.samples import check_copy, copy_job, sample_job
 from tests.proxy import Request
@@ -102,3 +103,43 @@ def test_data_goes_by_hand_and_with_checksums(bucket: Bucket):
         assert {"x-amz-checksum-sha256", "x-amz-content-sha256"} <= names
         assert "amz-sdk-invocation-id" not in names, "botocore's own"
     assert bucket.proxy.count(Request.is_data) == len(data)
+
+
+def test_a_list_is_that_of_botocore(bucket: Bucket):
+    library, client = bucket.library(), bucket.server.client
+    names = ["a b+c%20", "\x01 &<>'", "sub/one", "sub/two", "\u00fc\u4e2d", "~-_.!*()"]
+    for name in names:
+        client.put_object(Bucket=bucket.name, Key=f"copies/odd/{name}", Body=name.encode())
+    store = library._connection.store
+
+    async def pages(**more: Any) -> list[dict[str, Any]]:
+        return [page async for page in store.listed("copies/odd/", **more)]
+
+    for more in ({"page": 2}, {"delimiter": "/"}, {}):
+        mine = library._connection.run(pages(**more))
+        asked = {"Delimiter": more["delimiter"]} if "delimiter" in more else {}
+        theirs = client.list_objects_v2(Bucket=bucket.name, Prefix="copies/odd/", **asked)
+        assert [
+            (one["Key"], one["ETag"], one["Size"]) for page in mine for one in page["Contents"]
+        ] == [(one["Key"], one["ETag"], one["Size"]) for one in theirs["Contents"]]
+        assert [one["Prefix"] for page in mine for one in page["CommonPrefixes"]] == [
+            one["Prefix"] for one in theirs.get("CommonPrefixes", [])
+        ]
+    lists = [one for one in bucket.proxy.requests if "list-type=2" in one.path]
+    assert lists
+    assert all("amz-sdk-invocation-id" not in map(str.lower, one.headers) for one in lists)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html><body>Sign in</body></html>",
+        b"<Error><Code>InternalError</Code></Error>",
+        b"<ListBucketResult><Contents><Key>k</Key></Contents></ListBucketResult>",
+        b"<ListBucketResult><IsTruncated>false</IsTruncated>",
+    ],
+)
+def test_what_is_no_list_is_not_an_empty_one(body: bytes):
+    with pytest.raises(StoreFault, match="the answer to a list is none"):
+        direct.list_of(body)
