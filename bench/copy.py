@@ -18,7 +18,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.cases import AUXTUI, CASES, FULL, MOST_MEMORY_MIB, SHORT, Case, Shape
+from bench.aims import judge
+from bench.cases import AUXTUI, CASES, FULL, SHORT, Case, Shape
 from bench.harness import GIB, Row, can_drop_caches, compare, present, save, show
 from bench.host import conditions
 
@@ -59,27 +60,6 @@ def measure(case: Case, given: argparse.Namespace, scratch: Path, console: Conso
     if not case.is_small:
         shutil.rmtree(place)
     return rows
-
-
-def verdicts(case: Case, rows: list[Row]) -> list[str]:
-    """How the engine stands against each aim, as lines for a person."""
-    found = {row.program: row for row in rows}
-    ours, lines = found[AUXTUI], []
-    for aim in case.aims:
-        other = found.get(aim.against)
-        if other is None:
-            continue
-        if aim.is_cpu:
-            ratio, word = ours.cpu_s_per_gib / other.cpu_s_per_gib, "of the CPU time"
-            is_met, sign = ratio <= aim.least, "at most"
-        else:
-            ratio, word = other.seconds / ours.seconds, "times as fast"
-            is_met, sign = ratio >= aim.least, "at least"
-        met = "" if is_met else "  MISSED"
-        lines.append(f"{ratio:.2f} {word} as {aim.against}, aim {sign} {aim.least:g}{met}")
-    met = "" if ours.rss_mib <= MOST_MEMORY_MIB else "  MISSED"
-    lines.append(f"{ours.rss_mib:.0f} MiB of memory, aim at most {MOST_MEMORY_MIB}{met}")
-    return lines
 
 
 def list_cases(console: Console) -> None:
@@ -129,8 +109,8 @@ def main() -> None:
                 continue
             show(rows, console)
             if not given.short:
-                for line in verdicts(CASES[name], rows):
-                    console.print(f"  {line}")
+                for judged in judge(CASES[name], rows):
+                    console.print(f"  {judged.sentence}")
             if given.save:
                 given.save.mkdir(parents=True, exist_ok=True)
                 save(rows, given.save / f"{name}.json", conditions(scratch, given.shape))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -18,6 +19,7 @@ from dataclasses import replace
 from functools import partial
 
 from bench.harness import peak_memory_bytes
+from engine.control.__main__ import COLLECT_AFTER
 from engine.library import open_library
 from engine.library.interface import Library, LibraryIdentity, Place
 from engine.library.landing import LandingReader, fingerprint, walk_entry
@@ -120,6 +122,8 @@ async def copy(orders: Iterator[TransferOrder], streams: int) -> None:
 
 def measured(work: Callable[[], None]) -> None:
     """Does it and prints the sample."""
+    gc.freeze()  # as in the service
+    gc.set_threshold(COLLECT_AFTER)
     before = resource.getrusage(resource.RUSAGE_SELF)
     began_s = time.monotonic()
     work()

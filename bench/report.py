@@ -1,6 +1,9 @@
 """Turns what `bench.copy --save` kept into a page and a picture.
 
 python -m bench.report DIR PAGE.md PICTURE.svg
+
+What holds an aim that is missed is written by hand, in DIR: `held.json`, a sentence for the key of an
+aim, and `limits.md`, how the limits were found.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bench.aims import judge, key_of
 from bench.cases import AUXTUI, CASES
-from bench.copy import verdicts
 from bench.harness import GIB, Row
 
 BAR, GAP, LEFT, WIDTH = 16, 26, 150, 820
 SCALE = 300.0  # of a speed of 1, in pixels
+HELD, LIMITS = "held.json", "limits.md"
 MOST = 1.7  # a longer bar is cut, its figure is not
 INK, OURS, OTHERS = "#333333", "#1f6fb2", "#b9c4cf"
 """Blue and grey: told apart without colour vision, and on paper."""
@@ -62,11 +66,34 @@ def table(name: str, one: Measured) -> list[str]:
         f" | {rows[0].seconds / row.seconds:.2f} |"
         for row in rows
     ]
-    return [*lines, "", *(f"- {line}" for line in verdicts(case, rows)), ""]
+    return [*lines, "", *(f"- {judged.sentence}" for judged in judge(case, rows)), ""]
 
 
-def page(found: dict[str, Measured], picture: str) -> str:
-    """The whole page."""
+def aims(found: dict[str, Measured], held: dict[str, str]) -> list[str]:
+    """Every aim as a line: what was measured, and what holds it where it is missed.
+
+    Args:
+        found: what was measured.
+        held: key of an aim -> what holds it.
+    """
+    lines = ["| work | against | measured | aim | |", "|---|---|---:|---:|---|"]
+    for name, case in CASES.items():
+        work = f"{case.title}, {case.cache}"
+        judged = judge(case, rows_of(found[name])) if name in found else []
+        for one in judged:
+            note = "met" if one.is_met else f"**missed**: {held.get(one.key, 'see below')}"
+            lines.append(f"| {work} | {one.what} | {one.measured} | {one.aim} | {note} |")
+        seen = {one.key for one in judged}
+        for aim in case.aims:
+            if key_of(case, aim) not in seen:
+                what = f"{'CPU' if aim.is_cpu else 'speed'} of {aim.against}"
+                sign = "at most" if aim.is_cpu else "at least"
+                lines.append(f"| {work} | {what} | not measured | {sign} {aim.least:g} | |")
+    return [*lines, ""]
+
+
+def page(found: dict[str, Measured], picture: str, held: dict[str, str], limits: str) -> str:
+    """The whole page; arguments as of `aims`, and what is known of the limits in Markdown."""
     lines = [
         "# Measured against other programs",
         "",
@@ -77,6 +104,10 @@ def page(found: dict[str, Measured], picture: str) -> str:
         "",
         f"![Speed of each program]({picture})",
         "",
+        "## Aims",
+        "",
+        *aims(found, held),
+        limits,
     ]
     for name, one in found.items():
         lines += table(name, one)
@@ -133,8 +164,14 @@ def main() -> None:
     if not found:
         parser.error(f"nothing was measured in {given.directory}: `make bench` does")
     given.picture.write_text(drawing(found))
+    held, limits = given.directory / HELD, given.directory / LIMITS
     given.page.write_text(
-        page(found, str(given.picture.resolve().relative_to(given.page.resolve().parent)))
+        page(
+            found,
+            str(given.picture.resolve().relative_to(given.page.resolve().parent)),
+            json.loads(held.read_text()) if held.exists() else {},
+            limits.read_text() if limits.exists() else "",
+        )
     )
 
 

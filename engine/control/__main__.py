@@ -13,6 +13,8 @@ OPEN_FILES = (
     65_536  # a restore holds thousands of small files open; 1,024, as usual, are for `select`
 )
 
+COLLECT_AFTER = 50_000  # objects; a copy of small files makes many, and hardly a cycle among them
+
 
 def allow_open_files() -> None:
     """Takes as many descriptors as the system lets a process have by itself."""
@@ -30,6 +32,7 @@ def main() -> int:
     from engine.model.errors import AuxError
 
     gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
     gc.enable()
     allow_open_files()
     home, ready = Home(Path(sys.argv[1])), int(sys.argv[2])

@@ -27,7 +27,14 @@ from engine.model.entries import (
     SymlinkEntry,
 )
 from engine.model.errors import SourceChanged, UnsafeName
-from engine.model.names import MAX_DEPTH, MAX_PATH_BYTES, RelPath, rel_path, shown
+from engine.model.names import (
+    MAX_COMPONENT_BYTES,
+    MAX_DEPTH,
+    MAX_PATH_BYTES,
+    RelPath,
+    rel_path,
+    shown,
+)
 
 CANNOT_BE_COPIED = " cannot be copied"
 _KINDS = {
@@ -178,6 +185,8 @@ class _Walker:
 
 def _path_of_child(parent: RelPath, child: bytes) -> RelPath:
     path = parent + b"/" + child
+    if len(path) <= MAX_COMPONENT_BYTES and path.count(b"/") < MAX_DEPTH:
+        return RelPath(path)  # the kernel lists no slash, NUL or dots, and no part can be too long
     try:
         return rel_path(path)
     except UnsafeName as err:
