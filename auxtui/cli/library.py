@@ -64,13 +64,15 @@ def show(
     """One library: state, space, line, what its host lacks, and its last error."""
     terms = terms_of(ctx, home, as_json)
     library = _library(terms, name)
+    uuid = _marker(terms, name)[0] or ""
     if terms.as_json:
-        write_json(_document(library))
+        write_json({**_document(library), "uuid": uuid})
         return
     line, times = library.line, terms.times()
     write_facts(
         [
             ("library", library.name),
+            ("uuid", uuid),
             ("place", library.url),
             ("state", library.state),
             ("reason", library.state_reason),

@@ -6,6 +6,9 @@ import json
 import os
 import secrets
 from dataclasses import asdict
+from typing import Any
+
+from blake3 import blake3
 
 from engine.library.beneath import names_in, open_for_reading, unlink_if_there
 from engine.library.durable_file import write_aside
@@ -17,6 +20,7 @@ from engine.model.names import shown
 
 FORMAT = 1
 MAX_MARKER_BYTES = 64 * 1024
+_DIGEST = "blake3"
 _ASIDE_PREFIX = b"." + MARKER + b"."
 _OFFLINE_HINT = "mount the disk of this library, then try again"
 
@@ -136,12 +140,17 @@ class Marker:
 
 
 def text_of(identity: LibraryIdentity) -> bytes:
-    """A marker as it is written."""
-    return json.dumps(asdict(identity), indent=2).encode("ascii") + b"\n"
+    """A marker as it is written: the identity, and a digest of it."""
+    record = asdict(identity)
+    return _written({**record, _DIGEST: _digest_of(record)})
 
 
 def identity_of(text: bytes) -> LibraryIdentity | None:
-    """The identity in a marker; None when it is damaged. Members of later versions are passed over."""
+    """The identity in a marker; None when it is damaged.
+
+    Members of later versions are passed over where the digest covers them. One without a digest is
+    of an earlier version, or was written by hand.
+    """
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):
@@ -151,4 +160,20 @@ def identity_of(text: bytes) -> LibraryIdentity | None:
     keys = ("uuid", "name", "commcell_id", "commcell")
     if not all(isinstance(record.get(key), str) for key in keys) or not record["uuid"]:
         return None
+    if _DIGEST in record:
+        is_as_written = text == _written(record)
+        if record.pop(_DIGEST) != _digest_of(record) or not is_as_written:
+            return None
+    elif record.keys() != {*keys, "format"}:
+        return None
     return LibraryIdentity(format=record["format"], **{key: record[key] for key in keys})
+
+
+def _written(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, indent=2).encode("ascii") + b"\n"
+
+
+def _digest_of(record: dict[str, Any]) -> str:
+    """BLAKE3 of the members without blanks, sorted by their names."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    return blake3(text.encode("ascii")).hexdigest()
