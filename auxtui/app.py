@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import tzinfo
@@ -94,6 +95,7 @@ class ConsoleApp(DrawnApp):
         profile: Profile | None = None,
         door: Door | None = None,
         clock: Clock = system_clock,
+        steady: Callable[[], float] = time.monotonic,
         zone: tzinfo | None = None,
         is_alive: Callable[[], bool] | None = None,
     ) -> None:
@@ -102,6 +104,7 @@ class ConsoleApp(DrawnApp):
         profile: what this terminal can do.
         door: the way into the engine.
         clock: the present.
+        steady: seconds of a clock that nobody sets; one that stands goes with a `clock` that stands.
         zone: in which times are shown; None: that of the CommCell.
         is_alive: whether a service runs; None: what its lock says.
         """
@@ -121,6 +124,7 @@ class ConsoleApp(DrawnApp):
             self,
             is_alive=is_alive or (lambda: is_held(home.service_lock)),
             clock=clock,
+            steady=steady,
             refresh_s=self.profile.refresh_s,
         )
         self._theme_trouble = self.load_themes(self.profile)

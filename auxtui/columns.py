@@ -110,7 +110,7 @@ HISTORY = (
 LEDGER = (
     Column(title="State", width=18),
     Column(title="Job", width=7, right=True),
-    Column(title="Client/subclient", width=10, wish=16, flex=1),
+    Column(title="Subclient", width=10, wish=16, flex=1),
     Column(title="Level", width=11, rank=3),
     Column(title="Size", width=8, right=True, rank=1),
     Column(title="Started", width=16, rank=2),
@@ -207,7 +207,7 @@ TREND = (
 )
 TROUBLES = (
     Column(title="", width=2),
-    Column(title="What is wrong", width=30, wish=44, flex=2),
+    Column(title="What is wrong", width=30, wish=42, flex=2),
     Column(title="What to do", width=20, wish=28, flex=1, rank=1),
 )
 ALARMS = (
@@ -239,7 +239,7 @@ AGING = (
     Column(title="", width=7),
     Column(title="Job", width=7, right=True),
     Column(title="Copy", width=11, wish=20, flex=1),
-    Column(title="Client/subclient", width=12, wish=16, flex=1, rank=1),
+    Column(title="Subclient", width=12, wish=16, flex=1, rank=1),
     Column(title="Size", width=8, right=True),
     Column(title="Why, or what holds it", width=20, wish=36, flex=3),
     Column(title="Until", width=16, rank=2),

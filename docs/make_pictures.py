@@ -78,6 +78,7 @@ async def draw_sample(folder: Path) -> None:
         Home(folder),
         profile=Profile(),
         clock=lambda: NOW,
+        steady=lambda: 0.0,
         zone=UTC,
         is_alive=lambda: True,
     )

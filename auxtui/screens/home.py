@@ -54,7 +54,7 @@ class HomeScreen(ConsoleScreen):
     DEFAULT_CSS = """
     HomeScreen #panes { height: 1fr; }
     HomeScreen #tree { width: 34; border-right: vkey $panel; }
-    HomeScreen.-wide #tree { width: 40; }
+    HomeScreen.-wide #tree { width: 44; }
     HomeScreen.-huge #tree { width: 48; }
     HomeScreen.-narrow #tree { width: 1fr; border-right: none; }
     HomeScreen #right { width: 1fr; }

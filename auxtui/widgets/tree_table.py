@@ -14,8 +14,8 @@ from auxtui.tree import UNFOLDED_AT_START, Key, Node, row, spread, visible
 from auxtui.widgets.line_table import LineTable
 
 _COLUMNS = (
-    Column(title="", width=24, wish=30, flex=1),
-    Column(title="", width=14, flex=3),
+    Column(title="", width=25, wish=30, flex=1),
+    Column(title="", width=15, flex=3),
 )
 WORDS_FROM = 60  # cells; narrower it stands beside what says the same at length
 

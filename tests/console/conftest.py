@@ -290,6 +290,7 @@ def make_console(door: RecordingDoor) -> Iterator[Callable[..., ConsoleApp]]:
             profile=Profile(**options),
             door=door,
             clock=lambda: NOW,
+            steady=lambda: 0.0,
             zone=UTC,
             is_alive=lambda: alive,
         )

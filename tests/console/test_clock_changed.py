@@ -10,7 +10,6 @@ import pytest
 from auxtui.app import ConsoleApp
 from auxtui.clock_watch import SAID_S, ClockWatch, Silence
 from auxtui.profile import Profile
-from tests.clock import SettableClock
 from tests.console.driving import lacks, screen_text, sees, until
 from tests.console.sample_catalog import NOW
 
@@ -52,24 +51,25 @@ def test_silence_is_counted_by_the_steady_clock():
     ],
 )
 async def test_the_console_says_it_and_goes_on(home, door, by, said):
-    clock = SettableClock(NOW)
+    now = [NOW]
     app = ConsoleApp(
         home,
         profile=Profile(refresh_s=0.05),
         door=door,
-        clock=clock,
+        clock=lambda: now[0],
+        steady=lambda: 0.0,
         zone=UTC,
         is_alive=lambda: True,
     )
     async with app.run_test(size=(160, 40)) as pilot:
         await sees(pilot, "905", "Secondary copies")
 
-        clock.set(clock() + by)
+        now[0] += by
 
         await until_said(pilot, said)
         await lacks(pilot, "has not reported")
         await pilot.press("escape", "2")
-        await report(home.catalog, clock())
+        await report(home.catalog, now[0])
         await sees(pilot, "Job controller", "8.00 GiB of 10.0 GiB")
         for keys in (("1",), ("3",), ("4",), ("5",), ("6",), ("7",), ("2", "enter"), ("f6",)):
             await pilot.press(*keys)

@@ -12,7 +12,7 @@ async def test_what_is_wrong_leads_to_where_it_is(home, make_console):
     async with app.run_test(size=(120, 40)) as pilot:
         await sees(pilot, "Reports")
         await pilot.press("end", "right", "end")
-        await sees(pilot, "Jobs of the last hours", "902", "with errors")
+        await sees(pilot, "Jobs that ended", "902", "with errors")
         await pilot.press("up")
         await sees(pilot, "What to do", "mount or connect /mnt/vault")
         await pilot.press("tab", "enter")
