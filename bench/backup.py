@@ -113,7 +113,14 @@ def main() -> None:
                 programs += [engine(what, given.level, threads) for threads in given.threads]
                 programs = present(programs, console)
                 for cache in caches:
-                    rows += compare(workload, programs, scratch, rounds=given.rounds, cache=cache)
+                    rows += compare(
+                        workload,
+                        programs,
+                        scratch,
+                        rounds=given.rounds,
+                        cache=cache,
+                        keeps=workload.files > 1,
+                    )
             shutil.rmtree(workload.source)
     finally:
         shutil.rmtree(scratch)
