@@ -57,6 +57,9 @@ kind = "synchronous"
 library = "shelf"
 """
 
+JOURNAL_BYTES = 1000
+"""A journal that is longer has several chunks in it."""
+
 
 @dataclass
 class Cell:
@@ -138,6 +141,16 @@ class Cell:
                 return job
             if time.monotonic() > end:
                 raise AssertionError(f"job never became as wanted: {job}")
+            time.sleep(0.01)
+
+    def journaled(self, *, within_s: float = 240) -> None:
+        """Waits until the journal of an unpublished job copy proves some chunks."""
+        end = time.monotonic() + within_s
+        while not any(
+            journal.stat().st_size > JOURNAL_BYTES
+            for journal in self.root.glob("*/databases/*/.partial/*/journal")
+        ):
+            assert time.monotonic() < end, "no chunk was ever proven"
             time.sleep(0.01)
 
     def ledger(self, copy: str = "offsite") -> dict[bytes, JobCopyValue]:

@@ -142,11 +142,11 @@ def test_work_that_only_a_closed_media_agent_can_do_waits_for_it(cell: Cell) -> 
 
 
 def test_new_backup_jobs_join_a_running_job(cell: Cell) -> None:
-    cell.dump("first.dump", 40 << 20)
+    cell.dump("first.dump", 16 << 20)
     cell.apply()
     cell.scan()
-    job_id = cell.start(throttle_bps=4 << 20)
-    cell.until(job_id, lambda job: job.bytes_done > 1 << 20)
+    job_id = cell.start(throttle_bps=256 * 1024)
+    cell.until(job_id, lambda job: job.bytes_done > 0)
 
     cell.dump("second.dump")
     cell.scan()
@@ -159,11 +159,11 @@ def test_new_backup_jobs_join_a_running_job(cell: Cell) -> None:
 
 
 def test_a_fixed_list_takes_nothing_that_came_later(cell: Cell) -> None:
-    cell.dump("first.dump", 40 << 20)
+    cell.dump("first.dump", 16 << 20)
     cell.apply()
     cell.scan()
-    job_id = cell.start(scalable=False, throttle_bps=4 << 20)
-    cell.until(job_id, lambda job: job.bytes_done > 1 << 20)
+    job_id = cell.start(scalable=False, throttle_bps=256 * 1024)
+    cell.until(job_id, lambda job: job.bytes_done > 0)
 
     cell.dump("second.dump")
     cell.scan()

@@ -11,6 +11,7 @@ from engine.model.errors import NotFoundError, UsageError
 from engine.model.states import RequestKind
 from engine.policy.values import RunOptions
 from tests.cell import SECOND, Cell, content, tree
+from tests.control.conftest import BIG, CHUNK_BYTES, CRAWL_BPS
 
 
 def test_every_backup_job_is_copied_and_proved(cell: Cell) -> None:
@@ -78,12 +79,13 @@ def test_a_dump_changed_after_adoption_is_bad_and_the_new_one_is_adopted(cell: C
     cell.assert_copied()
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_suspend_keeps_what_was_copied_and_resume_goes_on(cell: Cell) -> None:
-    cell.dump("big.dump", 200 << 20)
+    cell.dump("big.dump", BIG)
     cell.apply()
     cell.scan()
-    job_id = cell.start(throttle_bps=40 << 20)
-    cell.until(job_id, lambda job: job.bytes_done > 70 << 20)
+    job_id = cell.start(throttle_bps=CRAWL_BPS)
+    cell.journaled()
 
     frontdoor.request(cell.home, RequestKind.SUSPEND, job_id, {}, by="test")
     suspended = cell.until(job_id, lambda job: job.state == "suspended")
@@ -101,12 +103,13 @@ def test_suspend_keeps_what_was_copied_and_resume_goes_on(cell: Cell) -> None:
     cell.assert_copied()
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_killed_service_continues_from_the_journal(cell: Cell) -> None:
-    cell.dump("big.dump", 160 << 20)
+    cell.dump("big.dump", BIG)
     cell.apply()
     cell.scan()
-    job_id = cell.start(throttle_bps=32 << 20)
-    cell.until(job_id, lambda job: job.bytes_done > 70 << 20)
+    job_id = cell.start(throttle_bps=CRAWL_BPS)
+    cell.journaled()
 
     cell.kill9()
     frontdoor.ensure_service(cell.home)
@@ -114,16 +117,17 @@ def test_killed_service_continues_from_the_journal(cell: Cell) -> None:
     job = cell.wait(job_id)
 
     assert job.state == "completed"
-    assert job.bytes_reused >= 32 << 20
+    assert job.bytes_reused >= CHUNK_BYTES
     cell.assert_copied()
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_kill_ends_the_job_and_a_later_run_reuses_its_chunks(cell: Cell) -> None:
-    cell.dump("big.dump", 160 << 20)
+    cell.dump("big.dump", BIG)
     cell.apply()
     cell.scan()
-    job_id = cell.start(throttle_bps=32 << 20)
-    cell.until(job_id, lambda job: job.bytes_done > 70 << 20)
+    job_id = cell.start(throttle_bps=CRAWL_BPS)
+    cell.journaled()
 
     frontdoor.request(cell.home, RequestKind.KILL, job_id, {}, by="test")
     killed = cell.wait(job_id)
@@ -131,7 +135,7 @@ def test_kill_ends_the_job_and_a_later_run_reuses_its_chunks(cell: Cell) -> None
 
     assert (killed.state, killed.exit_code) == ("killed", 3)
     assert again.state == "completed"
-    assert again.bytes_reused >= 32 << 20
+    assert again.bytes_reused >= CHUNK_BYTES
     with pytest.raises(UsageError, match="has ended"):
         frontdoor.request(cell.home, RequestKind.RESUME, job_id, {}, by="test")
 

@@ -11,6 +11,7 @@ from engine.control import frontdoor
 from engine.model.errors import UsageError
 from engine.model.states import RequestKind
 from tests.cell import SECOND, Cell
+from tests.control.conftest import BIG, CHUNK_BYTES, CRAWL_BPS
 
 
 def id_of(cell: Cell, name: bytes, copy: str = "offsite") -> int:
@@ -68,14 +69,15 @@ def test_what_is_to_be_replaced_stays_available_when_its_source_fails(cell: Cell
     assert media_file(cell, "one.dump").read_bytes() == kept
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_a_replacement_goes_on_after_a_crash_and_the_old_one_stays_until_then(cell: Cell) -> None:
-    cell.dump("big.dump", 160 << 20)
+    cell.dump("big.dump", BIG)
     cell.apply()
     cell.scan()
     cell.run()
     decide(cell, b"big.dump", "recopy")
-    job_id = cell.start(throttle_bps=32 << 20)
-    cell.until(job_id, lambda job: job.bytes_done > 70 << 20)
+    job_id = cell.start(throttle_bps=CRAWL_BPS)
+    cell.journaled()
 
     cell.kill9()
     between = cell.ledger()[b"big.dump"].state
@@ -86,7 +88,7 @@ def test_a_replacement_goes_on_after_a_crash_and_the_old_one_stays_until_then(ce
 
     assert between == "available"
     assert job.state == "completed"
-    assert job.bytes_reused >= 32 << 20
+    assert job.bytes_reused >= CHUNK_BYTES
     assert cell.ledger()[b"big.dump"].decision == ""
     cell.assert_copied()
 

@@ -19,6 +19,7 @@ from engine.operations.planning import load_scope, plan_run
 from engine.policy.values import RunOptions
 from tests.cell import Cell
 from tests.clock import SettableClock
+from tests.control.conftest import BIG, CRAWL_BPS
 
 MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 
@@ -73,13 +74,14 @@ def test_a_start_inside_a_window_is_queued_and_runs_when_it_ends(cell: Cell) -> 
     assert job.state == "completed"
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_a_window_that_opens_stops_a_running_job_which_resumes_by_itself(cell: Cell) -> None:
-    cell.dump("big.dump", 96 << 20)
+    cell.dump("big.dump", BIG)
     cell.apply(OFFICE)
     with at(cell, MONDAY) as clock:
         cell.scan()
-        job_id = cell.start(throttle_bps=20 << 20)
-        cell.until(job_id, lambda job: job.bytes_done > 40 << 20)
+        job_id = cell.start(throttle_bps=CRAWL_BPS)
+        cell.journaled()
 
         clock.set(MONDAY.replace(hour=8))
         queued = cell.until(job_id, lambda job: job.state == "queued")
@@ -94,12 +96,12 @@ def test_a_window_that_opens_stops_a_running_job_which_resumes_by_itself(cell: C
 
 
 def test_a_window_may_let_running_jobs_finish(cell: Cell) -> None:
-    cell.dump("big.dump", 64 << 20)
+    cell.dump("big.dump", BIG)
     cell.apply(OFFICE + "let_running_jobs_finish = true\n")
     with at(cell, MONDAY) as clock:
         cell.scan()
-        job_id = cell.start(throttle_bps=25 << 20)
-        cell.until(job_id, lambda job: job.bytes_done > 8 << 20)
+        job_id = cell.start(throttle_bps=4 << 20)
+        cell.until(job_id, lambda job: job.bytes_done > 0)
         clock.set(MONDAY.replace(hour=9))
         job = cell.wait(job_id)
 

@@ -15,6 +15,7 @@ from engine.model.entries import FileEntry
 from engine.model.errors import NotFoundError, UsageError
 from engine.model.states import RequestKind
 from tests.cell import SECOND, Cell
+from tests.control.conftest import BIG, CHUNK_BYTES, CRAWL_BPS
 from tests.control.upkeep import errors_of, events_of, pass_by, serving, verify, wait_until
 
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
@@ -151,16 +152,17 @@ def test_an_offline_library_proves_nothing(cell: Cell) -> None:
     assert {line.verification for line in cell.ledger("second").values()} == {"good"}
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_it_goes_on_where_it_was_suspended(cell: Cell) -> None:
-    cell.dump("big.dump", 160 << 20)
+    cell.dump("big.dump", BIG)
     cell.apply()
     with serving(cell):
         cell.scan()
         cell.run()
         job_id = frontdoor.run_verification(
-            cell.home, "databases", None, "new", by="test", throttle_bps=60 << 20
+            cell.home, "databases", None, "new", by="test", throttle_bps=CRAWL_BPS
         )
-        cell.until(job_id, lambda job: job.bytes_done > 100 << 20)
+        cell.until(job_id, lambda job: job.bytes_done > 4 * CHUNK_BYTES)
         frontdoor.request(cell.home, RequestKind.SUSPEND, job_id, {}, by="test")
         suspended = cell.until(job_id, lambda job: job.state == "suspended")
         frontdoor.request(cell.home, RequestKind.THROTTLE, job_id, {"throttle_bps": None}, by="t")
@@ -169,7 +171,7 @@ def test_it_goes_on_where_it_was_suspended(cell: Cell) -> None:
 
     assert suspended.bytes_per_second == 0
     assert (job.state, job.attempts) == ("completed", 2)
-    assert job.bytes_reused >= 32 << 20
+    assert job.bytes_reused >= CHUNK_BYTES
     assert cell.ledger()[b"big.dump"].verification == "good"
 
 

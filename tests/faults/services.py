@@ -17,6 +17,7 @@ from typing import Any
 from engine.catalog.home import Home
 from engine.control import outbox, service, starting
 from engine.control.lock import is_held
+from engine.model import entries
 from tests.faults.nursery import PACKET_BYTES
 
 READY_S = 120.0
@@ -92,12 +93,16 @@ class Nursery:
     def start_as_asked(self, home: Home) -> None:
         """What `engine.control.starting.start_detached` does, without its import of everything.
 
-        The service has the environment and the looks of the test.
+        The service has the environment, the looks and the chunks of the test.
         """
         if is_held(home.service_lock):
             return
-        looks = {"tick_s": service.TICK_S, "outbox_s": outbox.POLL_S}
-        started = self.start(home, environ=dict(os.environ), **looks)
+        stage = {
+            "tick_s": service.TICK_S,
+            "outbox_s": outbox.POLL_S,
+            "chunk_bytes": entries.MIN_CHUNK_BYTES,
+        }
+        started = self.start(home, environ=dict(os.environ), **stage)
         try:
             starting._await_readiness(home, started.ready)
         finally:
