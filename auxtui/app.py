@@ -109,7 +109,7 @@ class ConsoleApp(DrawnApp):
         is_alive: whether a service runs; None: what its lock says.
         """
         self.profile = profile or Profile()
-        super().__init__()
+        super().__init__(own_colours=self.profile.no_color)
         self._home = home
         self.door: Door = door or FrontDoor(home)
         glyphs = SETS[cast("GlyphName", self.profile.glyphs)]

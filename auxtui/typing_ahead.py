@@ -24,8 +24,11 @@ class TypingAhead(App[None]):
     class Released(Message):
         """What was held may go to what is there now."""
 
-    def __init__(self) -> None:
-        super().__init__(ansi_color=None)
+    def __init__(self, *, own_colours: bool = False) -> None:
+        """Args:
+        own_colours: only those of the terminal; else those of the theme.
+        """
+        super().__init__(ansi_color=True if own_colours else None)
         self._holders: set[object] = set()
         self._typed_ahead: list[events.Event] = []
 

@@ -10,17 +10,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from auxtui.inert import safe
+from auxtui.screens.closing import ModalOnce
 from auxtui.typing_ahead import TypingAhead
 
 R = TypeVar("R")
 
 
-class Dialog(ModalScreen[R | None]):
+class Dialog(ModalOnce[R | None]):
     """A dialog; escape closes it and changes nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", show=False, priority=True)]

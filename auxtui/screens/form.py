@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
@@ -20,6 +19,7 @@ from auxtui.asking import error_text
 from auxtui.form import FormField, Judgement, Values, badges, first_wrong, tabs_of
 from auxtui.inert import safe
 from auxtui.present import Cell, Tone
+from auxtui.screens.closing import ModalOnce
 from auxtui.widgets.check import Check
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.one_line import OneLine
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class FormScreen(ModalScreen[R | None]):
+class FormScreen(ModalOnce[R | None]):
     """A form; a subclass judges it and does what it is for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
@@ -45,6 +44,7 @@ from auxtui.run_form import (
     shared_source_agents,
 )
 from auxtui.run_plan import plan_facts, plan_rows, plan_sentence
+from auxtui.screens.closing import ModalOnce
 from auxtui.widgets.check import Check
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
@@ -73,7 +73,7 @@ _KEYS = (
 )
 
 
-class RunAuxiliaryCopyScreen(ModalScreen[str | None]):
+class RunAuxiliaryCopyScreen(ModalOnce[str | None]):
     """The dialog; gives what was done in words, or None when it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -82,3 +82,21 @@ async def test_no_color_uses_only_the_colours_of_the_terminal(home, make_console
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "905")
         assert app.theme == NO_COLOR
+
+
+async def test_no_color_of_the_environment_leaves_the_terminal_its_colours(
+    home, make_console, monkeypatch
+):
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = make_console(home, no_color=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "905")
+        styles = [
+            segment.style
+            for strip in app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style is not None
+        ]
+
+    assert {style.color.name for style in styles if style.color} <= {"default"}
+    assert {style.bgcolor.name for style in styles if style.bgcolor} <= {"default"}

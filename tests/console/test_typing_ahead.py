@@ -48,6 +48,19 @@ async def test_a_menu_takes_the_letter_typed_behind_it(home, make_console, door)
         await until(pilot, lambda: door.calls == [(RequestKind.SUSPEND, 905, {})])
 
 
+async def test_a_menu_that_is_closing_takes_no_second_letter(home, make_console, door):
+    """Letters that arrive together: the menu gave its answer with the first one."""
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "905")
+
+        type_ahead(app, "tab", "tab", "m", "s", "s")
+
+        await until(pilot, lambda: (RequestKind.SUSPEND, 905, {}) in door.calls)
+        await sees(pilot, "905")
+        assert app._exception is None
+
+
 async def test_a_question_takes_the_answer_typed_behind_it(home, make_console, door):
     app = make_console(home)
     async with app.run_test(size=(80, 24)) as pilot:
