@@ -270,11 +270,12 @@ time_zone = "UTC"
     assert not schedule(cell, "nightly").enabled
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_a_job_of_higher_priority_takes_the_last_stream_and_gives_it_back(cell: Cell) -> None:
     other = cell.root / "other"
     other.mkdir()
     (other / "urgent.dump").write_bytes(b"urgent")
-    cell.dump("big.dump", 96 << 20)
+    cell.dump("big.dump", BIG)
     cell.apply(
         f"""
 [clients.web1.subclients.files]
@@ -292,8 +293,8 @@ library = "shelf"
     )
     with at(cell, MONDAY):
         cell.scan()
-        slow = cell.start(throttle_bps=20 << 20)
-        cell.until(slow, lambda job: job.bytes_done > 35 << 20)
+        slow = cell.start(throttle_bps=CRAWL_BPS)
+        cell.journaled()
         urgent = frontdoor.run_auxcopy(
             cell.home, "urgent", frontdoor.RunOptions(priority=0), by="t"
         )
