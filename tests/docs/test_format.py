@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.archive.trees import ACL
 from tests.cell import Cell, content, tree
 from tests.docs.recipes import DOCS, recipes, run_recipe
 from tests.transfer.encodings import Key
@@ -199,6 +201,14 @@ def encoded(tmp_path_factory: pytest.TempPathFactory, identity: Key) -> Cell:
         path.write_bytes(content(path.name, 1000))
     (cell.landing / "job1/link").symlink_to("base.tar")
     (cell.landing / "job1/second-name").hardlink_to(cell.landing / "job1/base.tar")
+    owned = cell.landing / "job1/owned"
+    owned.write_bytes(b"who runs me is another")
+    os.setxattr(owned, "user.note", b"\0\xff")
+    if os.geteuid() == 0:
+        os.setxattr(owned, "system.posix_acl_access", ACL)
+        os.chown(owned, 12345, 54321)
+    owned.chmod(0o4755)
+    os.utime(owned, ns=(1, 1_772_485_200_123_456_789))
     second = '[policies.databases.copies.packed]\nlibrary = "shelf"\ncompression = "zstd"\n'
     cell.apply(second, offsite=f'compression = "zstd"\nencrypt_to = ["{identity.recipient}"]')
     cell.scan()
@@ -235,6 +245,30 @@ def test_an_encoded_copy_gives_back_every_byte(
         assert without_directory_times(tree(name)) == without_directory_times(
             tree(encoded.landing / name.name)
         )
+
+
+@pytest.mark.parametrize("place", PLACES, ids=["zstd and age", "zstd"])
+def test_an_encoded_copy_gives_back_owner_attributes_acl_and_setuid(
+    encoded: Cell, identity: Key, place: tuple[str, str], tmp_path: Path
+) -> None:
+    job = encoded.on_media(*place)[encoded.ledger()[b"job1"].backup_job_id]
+
+    said = run_recipe(RECIPES["restore-encoded"], JOB=job, TARGET=tmp_path, IDENTITY=identity.path)
+
+    original = encoded.landing / "job1/owned"
+    assert said == ""
+    assert metadata(tmp_path / "job1/owned") == metadata(original)
+    if os.geteuid() == 0:
+        assert metadata(original)[:3] == (12345, 54321, 0o4755)
+        assert "system.posix_acl_access" in metadata(original)[4]
+
+
+def metadata(path: Path) -> tuple[int, int, int, int, dict[str, bytes]]:
+    """Owner, group, mode, time, extended attributes with the ACL."""
+    seen = path.stat()
+    attributes = {name: os.getxattr(path, name) for name in os.listxattr(path)}
+    mode = stat.S_IMODE(seen.st_mode)
+    return seen.st_uid, seen.st_gid, mode, seen.st_mtime_ns, attributes
 
 
 def without_directory_times(found: dict[str, object]) -> dict[str, object]:
