@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from auxtui.glyphs import ASCII, Glyphs
 from auxtui.inert import safe
 from auxtui.screens.closing import ModalOnce
 from auxtui.typing_ahead import TypingAhead
@@ -32,6 +33,7 @@ class Dialog(ModalOnce[R | None]):
         background: $surface; border: solid $tone-key; padding: 0 1;
         border-title-color: $tone-key; border-title-style: bold;
     }
+    Dialog.-ascii > #box { border: ascii $tone-key; }
     Dialog .keys { height: 1; color: $tone-muted; }
     Dialog .said { height: auto; padding: 1 0; }
     Dialog .wrong { height: auto; color: $tone-bad; text-style: bold; }
@@ -41,7 +43,16 @@ class Dialog(ModalOnce[R | None]):
         super().__init__()
         self._title_text = title
 
+    @property
+    def glyphs(self) -> Glyphs:
+        """The signs of this console."""
+        from auxtui.app import ConsoleApp
+
+        assert isinstance(self.app, ConsoleApp)  # noqa: S101 - narrows a type
+        return self.app.look.glyphs
+
     def compose(self) -> ComposeResult:
+        self.set_class(self.glyphs is ASCII, "-ascii")
         with Vertical(id="box") as box:
             box.border_title = Content(safe(self._title_text))
             yield from self.compose_box()

@@ -56,7 +56,7 @@ class MenuScreen(Dialog[Action]):
         self._offered = {a.id: a for a in offered}
 
     def compose_box(self) -> Iterator[Widget]:
-        table = LineTable(_COLUMNS, header=False)
+        table = LineTable(_COLUMNS, header=False, glyphs=self.glyphs)
         table.styles.height = max(1, len(self._offered))
         yield table
         yield Static("", classes="about", markup=False)

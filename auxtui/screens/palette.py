@@ -63,7 +63,8 @@ class PaletteScreen(TextDialog[Action | Target]):
 
     def compose_box(self) -> Iterator[Widget]:
         yield TextField()
-        table = LineTable(_COLUMNS, header=False, empty="nothing with these letters")
+        nothing = "nothing with these letters"
+        table = LineTable(_COLUMNS, header=False, empty=nothing, glyphs=self.glyphs)
         table.styles.height = LINES
         table.can_focus = False
         yield table

@@ -85,7 +85,7 @@ class Facts(Toned):
         for label, cell in self._facts:
             beside = bool(label) and bool(label_width)
             indent = label_width if beside else 0
-            shown_label = fit(f"{label}  ", indent) if beside else ""
+            shown_label = fit(f"{label}  ", indent, ellipsis=self.ellipsis) if beside else ""
             for text in fold(cell.text, max(8, width - indent - 2)):
                 lines.append((shown_label, text, cell.tone))
                 shown_label = " " * indent

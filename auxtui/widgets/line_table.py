@@ -305,8 +305,10 @@ class LineTable(Toned, ScrollView, can_focus=True):
 
     def _header_line(self, width: int) -> Strip:
         style = self.part("header", "tone-head", "panel", "bold")
+        sign = self._glyphs.ellipsis
         titles = "".join(
-            fit(self._columns[index].title, cells, right=self._columns[index].right) + " " * gap
+            fit(self._columns[index].title, cells, right=self._columns[index].right, ellipsis=sign)
+            + " " * gap
             for index, cells, gap in self._laid()
         )
         return Strip([Segment(fit(f" {titles}", width), style)], width)

@@ -51,7 +51,9 @@ class OneLine(Toned):
         for cell in self._left:
             wide = min(room, cell_len(cell.text))
             if wide:
-                segments.append(Segment(fit(cell.text, wide), self.tone(cell.tone)))
+                segments.append(
+                    Segment(fit(cell.text, wide, ellipsis=self.ellipsis), self.tone(cell.tone))
+                )
             room -= wide
         segments.append(Segment(" " * (room + (1 if right else 0)), self.plain))
         segments += [Segment(cell.text, self.tone(cell.tone)) for cell in right]

@@ -12,6 +12,7 @@ from rich.style import Style
 from textual.color import Color
 from textual.widget import Widget
 
+from auxtui.glyphs import UNICODE
 from auxtui.present import Tone
 
 COLOURED = frozenset({Tone.MUTED, Tone.OK, Tone.RUN, Tone.WARN, Tone.BAD, Tone.KEY})
@@ -67,6 +68,13 @@ class Toned(Widget):
             kept = self.plain + Style.from_color(front, self.theme_colour(ground).rich_color)
             kept = self._kept_styles[name] = kept + Style.parse(attributes)
         return kept
+
+    @property
+    def ellipsis(self) -> str:
+        """The sign for what was cut, in the signs of this console."""
+        from auxtui.app import ConsoleApp
+
+        return (self.app.look.glyphs if isinstance(self.app, ConsoleApp) else UNICODE).ellipsis
 
     def theme_colour(self, variable: str) -> Color:
         """A colour that the theme names."""

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from auxtui.actions import ACTIONS
+from auxtui.screens.dialog import Dialog
 from engine.model.errors import UsageError
 from engine.policy.values import RunOptions
 from tests.console.driving import lacks, screen_text, sees, until
@@ -173,3 +176,15 @@ async def test_troubles_are_listed_with_what_to_do(home, make_console):
         await sees(
             pilot, "mount or connect /mnt/vault", "3 bad backup jobs", "web1/content is offline"
         )
+
+
+@pytest.mark.parametrize("keys", [("m",), ("colon",), ("2", "x"), ("2", "o")])
+async def test_dialogs_too_are_ascii_where_the_glyphs_are(home, make_console, keys):
+    app = make_console(home, glyphs="ascii")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "905")
+        await pilot.press(*keys)
+        await until(pilot, lambda: isinstance(app.screen, Dialog) and app.screen.is_mounted)
+        await sees(pilot, "esc")
+
+        assert screen_text(app).isascii()
