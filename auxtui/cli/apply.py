@@ -51,7 +51,9 @@ def apply(
 
 def _refuse_offline(changes: list[Change]) -> None:
     """The configuration is made, and is no success: a library of it cannot be used."""
-    names = [change.name for change in changes if change.change == "warning"]
+    names = [
+        change.name for change in changes if change.change == "warning" and change.kind == "library"
+    ]
     if names:
         one = len(names) == 1
         raise LibraryOffline(

@@ -51,6 +51,8 @@ class DataAging:
         self.is_dry = bool(job.options.get("dry_run"))
         self.is_confirmed = bool(job.options.get("confirm"))
         self.failures: dict[tuple[str, int], AuxError] = {}
+        self._stops: list[tuple[str, AuxError]] = []
+        """Copy, and why the deletion fuse stops aging on it or for one subclient of it."""
         self._libraries: dict[int, Library | LibraryOffline] = {}
         self._look = HolderLook(context.home.path)
         self._aged: dict[tuple[int, int], JobItem] = {}
@@ -60,7 +62,7 @@ class DataAging:
     async def attempt(self) -> AttemptEnd:
         """Decides and ages until nothing is left that may go."""
         await self.context.update(phase=Phase.AGE)
-        self.failures, self._libraries = {}, {}
+        self.failures, self._libraries, self._stops = {}, {}, []
         self._kept_cycles.clear()
         self._look = HolderLook(self.context.home.path)
         await self._finish_intents()
@@ -114,7 +116,8 @@ class DataAging:
         now = self.context.clock()
 
         def write(session: Session) -> None:
-            for (copy, backup_job_id), error in sorted(self.failures.items()):
+            failed = [(*key, error) for key, error in sorted(self.failures.items())]
+            for copy, backup_job_id, error in (*((copy, 0, e) for copy, e in self._stops), *failed):
                 jobs.add_error(
                     session,
                     self.context.job_id,
@@ -325,22 +328,21 @@ class DataAging:
         for name, fuse in stopped:
             whose = f" for {fuse.subclient}" if fuse.subclient else ""
             message = f"nothing is aged off {name}/{fuse.copy}{whose}: {fuse.reason}"
-            self.failures[fuse.copy, 0] = UsageError(message, hint=hint)
+            self._stops.append((fuse.copy, UsageError(message, hint=hint)))
             about = f"{name}/{fuse.copy}{whose}"
             blown.add(about)
             await self.context.event(
                 "aging.fuse", f"{message}; {hint}", Severity.ERROR, about=about, hint=hint
             )
         await self._clear_fuses(decisions, blown)
-        errors = len(self.failures)
-        await self.context.update(errors=errors, backup_jobs_failed=errors - len(stopped))
-        if not self.failures:
+        errors = [*(error for _, error in self._stops), *self.failures.values()]
+        await self.context.update(errors=len(errors), backup_jobs_failed=len(self.failures))
+        if not errors:
             return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=done)
-        first = next(iter(self.failures.values()))
         return AttemptEnd(
             kind="ended",
             state=JobState.COMPLETED_WITH_ERRORS,
-            reason=first.message,
+            reason=errors[0].message,
             exit_code=EXIT_FAILED,
             bytes_done=done,
         )

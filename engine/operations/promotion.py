@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import aiofiles.os
 from sqlalchemy import update
 from sqlmodel import Session
 
@@ -12,12 +13,49 @@ from engine.catalog import config, jobs, ledger
 from engine.catalog.events import add_event
 from engine.catalog.rows import COPY, connection_of
 from engine.catalog.values import CopyValue
+from engine.library.interface import Place
+from engine.model.clock import Clock
 from engine.model.encoding import PLAIN
-from engine.model.errors import UsageError
+from engine.model.errors import LibraryOffline, UsageError
 from engine.model.states import CopyKind, JobCopyState, Severity, SubclientKind
 from engine.operations.deciding import settle_policy
 from engine.operations.jobcopies import copy_named
 from engine.operations.planning import Scope, load_scope
+from engine.operations.probing import probe_one
+from engine.operations.store import Store
+
+
+async def look_at_media(store: Store, clock: Clock, payload: dict[str, Any]) -> None:
+    """Looks whether a copy that is to be the primary has on its media what the ledger says.
+
+    Raises:
+        LibraryOffline: its library cannot be looked at.
+        UsageError: it lacks some.
+        NotFoundError: no such policy or copy.
+    """
+
+    def read(session: Session) -> tuple[Scope, CopyValue, set[int]]:
+        scope = load_scope(session, str(payload.get("policy", "")))
+        copy = copy_named(scope, str(payload.get("copy", "")))
+        lines = ledger.job_copies(session, copy.id, states=(JobCopyState.AVAILABLE,))
+        return scope, copy, {line.backup_job_id for line in lines}
+
+    scope, copy, wanted = await store.read(read)
+    value = scope.library_of(copy.id)
+    if value is None:
+        return  # landing directories: refused in any case
+    library = await probe_one(store, clock, value, scope.commcell_id)
+    if isinstance(library, LibraryOffline):
+        raise library
+    place = Place(scope.policy.name, copy.name)
+    missing = sorted(wanted - set(await aiofiles.os.wrap(library.published)(place)))
+    if missing:
+        first = ", ".join(str(job_id) for job_id in missing[:5])
+        raise UsageError(
+            f"{copy.name} is said to have {len(missing)} backup jobs that are not in library "
+            f"{value.name}: {first}",
+            hint=f"run: auxtui verify {scope.policy.name}/{copy.name} --all, then repair them",
+        )
 
 
 def promote(session: Session, payload: dict[str, Any], by: str, now: datetime) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -208,6 +209,23 @@ def test_apply_with_a_library_of_another_commcell_is_no_success(auxtui) -> None:
     assert "belongs to another CommCell" in said.err
     assert "the configuration is applied, but library vault is offline" in said.err
     assert auxtui("export").code == 0
+
+
+def test_retention_that_lets_job_copies_go_is_said_and_no_failure(auxtui) -> None:
+    assert auxtui.configure().code == 0
+    for day, name in enumerate(("a.dump", "b.dump", "c.dump")):
+        os.utime(auxtui.cell.dump(name), 2 * (1_700_000_000 + 86_400 * day,))
+    assert auxtui.within("scan").code == 0
+    assert auxtui.within("auxcopy", "databases", "--wait").code == 0
+    text = auxtui.site.read_text()
+    auxtui.site.write_text(
+        text.replace('library = "vault"', 'library = "vault"\nretain = "1d"\nretain_cycles = 2')
+    )
+
+    said = auxtui.within("apply", str(auxtui.site))
+
+    assert "at the next data aging" in said.err
+    assert (said.code, "offline" in said.err) == (0, False), said.err
 
 
 def test_a_lost_catalog_has_one_advice_wherever_it_is_missed(auxtui) -> None:

@@ -33,6 +33,13 @@ source = "offsite"
 {keys}
 """
 
+OTHER = """
+[clients.db2.subclients.pg]
+policy = "databases"
+landing = "{root}/other"
+settle = "0s"
+"""
+
 
 def dumps(cell: Cell, count: int, *, size: int = 1000) -> None:
     """One dump a day from START on."""
@@ -295,6 +302,25 @@ def test_a_copy_that_is_not_active_ages_too_and_by_itself(cell: Cell) -> None:
         wait_until(lambda: states(cell)["day00.dump"] == "aged")
 
     assert states(cell)["day01.dump"] == "available"
+
+
+def test_every_fuse_that_stops_is_an_error_and_no_failed_job_copy(cell: Cell) -> None:
+    """Two subclients on one copy: each has a fuse of its own."""
+    other = cell.root / "other"
+    other.mkdir()
+    for day in range(4):
+        (other / f"{day}.dump").write_bytes(b"%d" % day)
+        at = (START + timedelta(days=day)).timestamp()
+        os.utime(other / f"{day}.dump", (at, at))
+    second = OTHER.format(root=cell.root)
+    filled(cell, 4, offsite='retain = "1d"\nretain_cycles = 1', extra=second)
+    with serving(cell, later(30)):
+        job = age(cell)
+
+    assert (job.state, job.errors, job.backup_jobs_failed) == ("completed_with_errors", 2, 0)
+    assert all("3 of its 4 cycles would go at once" in one.error for one in errors_of(cell, job.id))
+    assert len(errors_of(cell, job.id)) == 2
+    assert len(cell.on_media()) == 8
 
 
 def test_promotion_is_refused_where_it_cannot_be(cell: Cell) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.control import frontdoor
+from engine.model.errors import AuxError, UsageError
 from tests.archive.trees import look, make_tree
 from tests.control.backups import BackupCell
 
@@ -82,3 +83,17 @@ def test_copies_may_be_compressed_once_more(cell: BackupCell, tmp_path: Path):
     )
     assert done.state == "completed", cell.errors(done.id)
     assert look(cell.restored(target)) == look(cell.source)
+
+
+def test_what_is_not_on_the_media_any_more_does_not_become_the_primary(cell: BackupCell):
+    job = cell.back_up()
+    cell.copy_all()
+    shutil.rmtree(cell.root / "vault" / "files" / "offsite" / str(job.id))
+
+    with pytest.raises(UsageError, match=f"not in library vault: {job.id}"):
+        frontdoor.promote(cell.home, "files", "offsite", by="test")
+
+    (cell.root / "vault").rename(cell.root / "elsewhere")
+    with pytest.raises(AuxError, match="vault"):
+        frontdoor.promote(cell.home, "files", "offsite", by="test")
+    assert cell.lines(job.id)["primary"].state == "available"
