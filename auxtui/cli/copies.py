@@ -20,6 +20,7 @@ from engine.policy.durations import parse_duration
 if TYPE_CHECKING:
     from auxtui.cli.times import Times
     from engine.catalog.live import LiveCatalog
+    from engine.catalog.watch_values import CopyStanding
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -51,6 +52,10 @@ def copies(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="At most so many.", show_default=False)
     ] = None,
+    long: Annotated[
+        bool,
+        typer.Option("--long", help="With verification, and until when each is kept."),
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,7 +82,7 @@ def copies(
             )
             return
         shown = list(lines)
-    _show(shown, terms.times())
+    _show(shown, terms.times(), long=long)
     _say_standings(chosen, terms.times())
 
 
@@ -111,17 +116,20 @@ def _standings(chosen: list[LiveCopy]) -> list[dict[str, Any]]:
 
 
 def _say_standings(chosen: list[LiveCopy], times: Times) -> None:
+    now = datetime.now(UTC)
     for copy in chosen:
-        standing = copy.standing
-        if standing is None:
-            continue
-        owed = f"{fmt.count(standing.owed_jobs, 'backup job')}, {fmt.size(standing.owed_bytes)}"
-        behind = f"; fallen behind: {'; '.join(standing.behind_reasons)}"
-        zone = f", {times.zone_name}" if ":" in standing.forecast else ""
-        tell(
-            f"{copy.name}: {owed} to copy, {standing.forecast}{zone}"
-            f"{behind if standing.is_behind else ''}"
-        )
+        if copy.standing is not None:
+            tell(standing_line(copy.name, copy.standing, times, now))
+
+
+def standing_line(name: str, standing: CopyStanding, times: Times, now: datetime) -> str:
+    """How a copy stood, and when: the table above it is newer."""
+    owed = f"{fmt.count(standing.owed_jobs, 'backup job')}, {fmt.size(standing.owed_bytes)}"
+    measured = times.cell(standing.at, now=now)
+    behind = f"; fallen behind: {'; '.join(standing.behind_reasons)}" if standing.is_behind else ""
+    return (
+        f"{name}: {owed} to copy as of {measured}, {standing.forecast}, {times.zone_name}{behind}"
+    )
 
 
 def _documents(lines: Iterable[LiveJobCopy]) -> Iterator[dict[str, Any]]:
@@ -130,11 +138,12 @@ def _documents(lines: Iterable[LiveJobCopy]) -> Iterator[dict[str, Any]]:
     return ({**job_copy_document(line), "copy": line.copy} for line in lines)
 
 
-def _show(lines: list[LiveJobCopy], times: Times) -> None:
+def _show(lines: list[LiveJobCopy], times: Times, *, long: bool) -> None:
     now = datetime.now(UTC)
+    more = ["verified", times.heading("verified at"), times.heading("kept until"), "kept by"]
     write_table(
         ["job", "copy", "client", "subclient", "name", "level", times.heading("backed up"), "size",
-         "state",          "reason", "next step"],
+         "state", *(more if long else []), "reason", "next step"],
         [
             [
                 line.backup_job_id,
@@ -146,6 +155,7 @@ def _show(lines: list[LiveJobCopy], times: Times) -> None:
                 times.cell(line.started_at, now=now),
                 fmt.size(line.size_bytes),
                 line.state.replace("_", " "),
+                *(_proof_and_retention(line, times, now) if long else []),
                 line.reason,
                 line.next_step,
             ]
@@ -155,6 +165,19 @@ def _show(lines: list[LiveJobCopy], times: Times) -> None:
         names=["name", "client", "subclient", "copy"],
         least=["level", "subclient", "client", "backed up", "name"],
     )  # fmt: skip
+
+
+def _proof_and_retention(line: LiveJobCopy, times: Times, now: datetime) -> list[str]:
+    kept_by, until = line.retained_by, line.retain_until
+    if line.pinned_by:
+        kept_by, until = line.pinned_by, line.pinned_until
+    has_no_end = until is None and (line.pinned_by or line.retained_by == "days")
+    return [
+        line.verification,
+        times.cell(line.verified_at, now=now),
+        "for good" if has_no_end else times.cell(until),
+        kept_by or "-",
+    ]
 
 
 def _name(line: LiveJobCopy) -> str:

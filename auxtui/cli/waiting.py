@@ -136,14 +136,19 @@ def report_job(terms: Terms, job: JobValue) -> None:
 
         write_json(job_document(job, errors))
         return
-    say(
-        f"job {job.id} {job.state.replace('_', ' ')}: "
-        f"{fmt.count(job.backup_jobs_done, 'backup job')}, {fmt.size(job.bytes_done)}; "
-        f"{job.backup_jobs_failed} failed, {job.backup_jobs_skipped} skipped"
-        + (f"; {job.reason}" if job.reason else "")
-    )
+    say(ended_line(job))
     for error in errors:
         tell(error_line(error))
+
+
+def ended_line(job: JobValue) -> str:
+    """How a job ended; of one that failed as a whole nothing is counted that failed in it."""
+    parts = [f"{fmt.count(job.backup_jobs_done, 'backup job')}, {fmt.size(job.bytes_done)}"]
+    if job.state is not JobState.FAILED or job.backup_jobs_failed or job.backup_jobs_skipped:
+        parts.append(f"{job.backup_jobs_failed} failed, {job.backup_jobs_skipped} skipped")
+    if job.reason:
+        parts.append(job.reason)
+    return f"job {job.id} {job.state.replace('_', ' ')}: {'; '.join(parts)}"
 
 
 def error_line(error: JobErrorValue) -> str:
