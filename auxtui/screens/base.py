@@ -230,7 +230,7 @@ class ConsoleScreen(Screen[None]):
 
     def action_enter(self) -> None:
         """Opens the row under the cursor."""
-        if isinstance(self.focused, LineTable):
+        if isinstance(self.focused, LineTable) and self.focused.cursor_key is not None:
             self.row_chosen(self.focused)
 
     @on(LineTable.Chosen)

@@ -217,6 +217,9 @@ class HomeScreen(ConsoleScreen):
             return tuple(alarm_target(alarm) for alarm in alarms if alarm.id == key[1])
         if isinstance(key, tuple):
             return node_target(self.console.state.estate, key)
+        if key is None:  # an empty list of windows, libraries ...: what is new there belongs to it
+            whole = node_target(self.console.state.estate, self._key)
+            return tuple(target for target in whole if target.value is None)
         if self._pager is None or not isinstance(key, int):
             return ()
         value = self._pager.values.get(key)

@@ -26,12 +26,17 @@ _ORDERS: tuple[tuple[str, Callable[[JobValue], Any]], ...] = (
     ("by priority", lambda job: (job.priority, job.id)),
 )
 _HELD = tuple(state for state in JobState if not state.is_final and state is not JobState.RUNNING)
-_STATES: tuple[tuple[str, tuple[JobState, ...]], ...] = (
-    ("every state", tuple(JobState)),
-    ("running", (JobState.RUNNING,)),
-    ("held", _HELD),
-    ("ended", tuple(state for state in JobState if state.is_final)),
+_STATES: tuple[tuple[str, tuple[JobState, ...], str], ...] = (
+    ("every state", tuple(JobState), ""),
+    ("running", (JobState.RUNNING,), "no job is running"),
+    ("held", _HELD, "no job is held"),
+    (
+        "ended",
+        tuple(state for state in JobState if state.is_final),
+        "no job has ended in the last five minutes",
+    ),
 )
+"""What f goes round: its name, the states, what is said when no job is in them."""
 
 
 class JobsScreen(ListScreen):
@@ -97,8 +102,16 @@ class JobsScreen(ListScreen):
         jobs = [job for job in known if self._matches(job)]
         jobs.sort(key=_ORDERS[self._order][1])
         self._jobs = tuple(jobs)
+        self.table.say_empty(self._nothing(known))
         self.table.show_rows(job_row(job, self.look) for job in jobs)
         self.facts.show(self._totals(known))
+
+    def _nothing(self, known: Sequence[JobValue]) -> str:
+        """Why the list is empty: there are no jobs, or none that is asked for."""
+        _, states, none = _STATES[self._state]
+        if self.text and any(job.state in states for job in known):
+            return "no job here has this text; esc shows them all"
+        return f"{none}; f shows others" if none and known else self.EMPTY
 
     def _totals(self, known: Sequence[JobValue]) -> list[Fact]:
         """How many jobs are in each state, how fast they are together, what is shown."""

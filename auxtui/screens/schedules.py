@@ -41,7 +41,11 @@ class SchedulesScreen(TwoListsScreen):
 
     def targets(self) -> tuple[Target, ...]:
         table = self.focused_list
-        return node_target(self.console.state.estate, table.cursor_key if table else None)
+        if table is None:
+            return ()
+        whole = tree.WINDOWS if table.id == "windows" else tree.SCHEDULES
+        key = table.cursor_key
+        return node_target(self.console.state.estate, whole if key is None else key)
 
     def pulse_changed(self) -> None:
         estate = self.console.state.estate

@@ -46,8 +46,11 @@ class StorageScreen(ConsoleScreen):
 
     def targets(self) -> tuple[Target, ...]:
         table = self.focused
-        key = table.cursor_key if isinstance(table, LineTable) else None
-        return node_target(self.console.state.estate, key)
+        if not isinstance(table, LineTable):
+            return ()
+        whole = tree.AGENTS if table.id == "agents" else tree.LIBRARIES
+        key = table.cursor_key
+        return node_target(self.console.state.estate, whole if key is None else key)
 
     def pulse_changed(self) -> None:
         estate = self.console.state.estate

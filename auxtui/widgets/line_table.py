@@ -215,6 +215,12 @@ class LineTable(Toned, ScrollView, can_focus=True):
             if not self.is_known:
                 self.refresh()
 
+    def say_empty(self, text: str) -> None:
+        """Says something else when there are no rows."""
+        if text != self.empty:
+            self.empty = text
+            self.refresh()
+
     def rows_arrived(self) -> None:
         """Draws rows that were read meanwhile."""
         self._wanted = None

@@ -38,6 +38,24 @@ async def test_job_controller_lists_totals_and_filters(home, make_console):
         await sees(pilot, "905")
 
 
+async def test_a_filter_without_jobs_does_not_say_that_none_is_running(home, make_console):
+    db = sqlite3.connect(home.catalog)
+    with db:
+        db.execute("UPDATE job SET state = 'running' WHERE id = 906")
+    db.close()
+    app = make_console(home)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("2")
+        await sees(pilot, "2 running", "905", "906")
+
+        await pilot.press("f", "f")
+        await sees(pilot, "no job is held; f shows others", "2 running")
+        assert "no job is running" not in screen_text(app)
+
+        await pilot.press("f", "slash", *"nosuch", "enter")
+        await sees(pilot, "no job here has this text; esc shows them all")
+
+
 async def test_job_controller_sorts_the_worst_first(home, make_console):
     app = make_console(home)
     async with app.run_test(size=(120, 30)) as pilot:

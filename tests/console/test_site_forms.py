@@ -229,6 +229,27 @@ def test_bad_input_is_said_at_its_field_and_changes_nothing(site_home, kind, key
     assert frontdoor.site_document(site_home) == document
 
 
+@pytest.mark.parametrize(
+    ("keys", "empty", "form"),
+    [
+        (("6", "tab"), "no operation windows", "New window"),
+        (("6",), "no schedules yet", "New schedule"),
+        (("4",), "no libraries yet", "New library"),
+        (("down",) * 5 + ("tab",), "no operation windows", "New window"),
+    ],
+)
+async def test_an_empty_list_takes_something_new(tmp_path, make_console, keys, empty, form):
+    home = Home(tmp_path / "home").make()
+    frontdoor.apply_text(home, '[commcell]\nname = "hq"\n', "site.toml", dry_run=False)
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*keys)
+        await sees(pilot, empty)
+        await pilot.press("enter", "n")
+        await _ready(pilot, form)
+
+
 async def test_unsaved_changes_are_asked_about_once(site_home, make_console):
     app = make_console(site_home)
     async with app.run_test(size=(80, 24)) as pilot:

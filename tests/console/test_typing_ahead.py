@@ -24,7 +24,7 @@ async def test_a_filter_takes_the_text_typed_behind_it(home, make_console, door)
 
         type_ahead(app, "slash", *"suspx")
 
-        await sees(pilot, "suspx", "no job is running")
+        await sees(pilot, "suspx", "no job here has this text")
         assert door.calls == []
 
 
