@@ -169,7 +169,9 @@ def spoil(name: bytes, how: str) -> None:
     elif how == "rewrite":
         with open(name, "r+b") as file:
             file.seek(at.st_size // 2)
-            file.write(b"^")
+            was = file.read(1)  # what is encrypted is a "^" there now and then
+            file.seek(at.st_size // 2)
+            file.write(b"v" if was == b"^" else b"^")
         os.utime(name, ns=(at.st_atime_ns, at.st_mtime_ns))
     elif how == "replace":
         content = Path(os.fsdecode(name)).read_bytes()
