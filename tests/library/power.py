@@ -14,7 +14,7 @@ import pytest
 
 _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN: from now on nothing reaches the device
 _TRIES = 50
-_MOUNTS = 120
+_MOUNTS = 480
 _PIN_S = 0.25
 _WITHOUT_FLUSH = (2).to_bytes(4, "little")  # what is in memory is lost, as without power
 
