@@ -15,6 +15,13 @@ from tests.docs.recipes import DOCS, recipes, run_recipe
 RECIPES = recipes(DOCS / "format.md")
 MISSING = [tool for tool in ("zstd", "jq", "tar", "b3sum") if shutil.which(tool) is None]
 
+PACKED = """
+[policies.files.copies.packed]
+kind = "synchronous"
+library = "shelf"
+compression = "zstd"
+"""
+
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 
 
@@ -22,7 +29,7 @@ def test_a_stranger_restores_a_full_and_its_incrementals(tmp_path: Path) -> None
     cell = BackupCell(tmp_path / "cell")
     make_tree(cell.source)
     os.utime(cell.source / "plain" / "2.txt", ns=(0, 5))  # of times before 1970 tar warns
-    cell.configure('volume_size = "2MiB"')
+    cell.configure('volume_size = "2MiB"', extra=PACKED)
     try:
         states, jobs = [], []
         for number in range(3):
@@ -33,6 +40,7 @@ def test_a_stranger_restores_a_full_and_its_incrementals(tmp_path: Path) -> None
                 (cell.source / "odd" / "empty").write_bytes(b"a file now")
             jobs.append(cell.on_primary(cell.back_up().id))
             states.append(look(cell.source))
+        assert cell.copy_all().state == "completed"
     finally:
         cell.close()
     for job in jobs:
@@ -46,6 +54,13 @@ def test_a_stranger_restores_a_full_and_its_incrementals(tmp_path: Path) -> None
         some = " ".join(map(str, jobs[: number + 1]))
         run_recipe(RECIPES["chain"], JOBS=some, TARGET=target)
         assert look(cell.restored(target)) == states[number]
+    opened = [tmp_path / "opened" / job.name for job in jobs]
+    for job, new in zip(jobs, opened, strict=True):
+        encoded = cell.root / "shelf" / "files" / "packed" / job.name
+        run_recipe(RECIPES["restore-encoded"], JOB=encoded, TARGET=new / "data", IDENTITY="")
+    target = tmp_path / "of an encoded copy"
+    run_recipe(RECIPES["chain"], JOBS=" ".join(map(str, opened)), TARGET=target)
+    assert look(cell.restored(target)) == states[2]
     name = f"{cell.source.relative_to('/')}/plain/big"
     found = run_recipe(RECIPES["holder"], JOB=jobs[2], NAME=name)
     assert found == f"file in backup job {jobs[0].name}\n"
