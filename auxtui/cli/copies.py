@@ -82,7 +82,7 @@ def copies(
             )
             return
         shown = list(lines)
-    _show(shown, terms.times(), long=long)
+    show_ledger(shown, terms.times(), long=long)
     _say_standings(chosen, terms.times())
 
 
@@ -138,7 +138,8 @@ def _documents(lines: Iterable[LiveJobCopy]) -> Iterator[dict[str, Any]]:
     return ({**job_copy_document(line), "copy": line.copy} for line in lines)
 
 
-def _show(lines: list[LiveJobCopy], times: Times, *, long: bool) -> None:
+def show_ledger(lines: list[LiveJobCopy], times: Times, *, long: bool) -> None:
+    """The table; a long one has verification and retention in the place of lesser columns."""
     now = datetime.now(UTC)
     more = ["verified", times.heading("verified at"), times.heading("kept until"), "kept by"]
     write_table(
@@ -163,7 +164,8 @@ def _show(lines: list[LiveJobCopy], times: Times, *, long: bool) -> None:
         ],
         numbers=["job", "size"],
         names=["name", "client", "subclient", "copy"],
-        least=["level", "subclient", "client", "backed up", "name"],
+        least=["level", "subclient", "client", "backed up", "name",
+               *(["size", "kept by"] if long else [])],
     )  # fmt: skip
 
 

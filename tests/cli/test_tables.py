@@ -39,6 +39,7 @@ COMMANDS = (
     "jobs",
     "copies databases",
     "copies databases/offsite",
+    "copies databases/offsite --long",
     "schedule list",
     "window list",
     "alert list",

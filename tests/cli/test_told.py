@@ -6,10 +6,11 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from auxtui.cli.copies import standing_line
+from auxtui.cli.copies import chosen_copies, show_ledger, standing_line
 from auxtui.cli.times import Times
 from auxtui.cli.waiting import ended_line
 from engine.catalog.live import LiveCatalog
+from engine.catalog.live_values import LedgerFilter
 from engine.catalog.watch_values import CopyStanding
 from engine.model.states import JobState
 
@@ -58,6 +59,33 @@ def test_a_job_that_failed_as_a_whole_counts_no_failed_backup_jobs(copied):
     assert "; 3 failed, 0 skipped; no room" in ended_line(replace(failed, backup_jobs_failed=3))
     assert "; 0 failed, 1 skipped; no room" in ended_line(replace(failed, backup_jobs_skipped=1))
     assert ended_line(job) == f"job {job.id} completed: 2 backup jobs, 195 KiB; 0 failed, 0 skipped"
+
+
+def test_the_long_ledger_fits_a_terminal_of_80_columns(copied, monkeypatch, capsys):
+    with LiveCatalog(copied.cell.home.catalog) as live:
+        (offsite,) = chosen_copies(live, "databases", "offsite")
+        lines = [
+            replace(
+                line,
+                verification="good",
+                verified_at=NOW - timedelta(days=2),
+                retain_until=NOW + timedelta(days=90),
+                retained_by="half-yearly",
+            )
+            for line in live.job_copies_in_order(offsite.id, LedgerFilter(), limit=None)
+        ]
+    monkeypatch.setattr("auxtui.cli.output.is_plain", lambda _: False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+
+    show_ledger(lines, Times("Europe/Berlin"), long=True)
+
+    said = capsys.readouterr()
+    assert len(lines) == 3
+    assert [line for line in said.out.splitlines() if len(line) > 80] == []
+    assert said.out.count("good") == said.out.count("2026-11-24 21:31") == 3
+    assert said.out.count("2027-02-24 21:31") == 3
+    assert "kept by" in said.err
 
 
 def test_the_long_ledger_says_what_was_verified_and_what_keeps_it(copied):
