@@ -241,6 +241,7 @@ class ConsoleApp(DrawnApp):
             state.catalog_error,
             gates=state.gates,
             zone=self.look.zone,
+            log=str(self._home.service_log),
         )
         self.state = replace(state, troubles=found)
         self._tell_screen()

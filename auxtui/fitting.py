@@ -4,6 +4,21 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
+LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+
+
+def is_tiny(width: int, height: int) -> bool:
+    """True for a terminal in which nothing can be shown that is of use."""
+    return width < LEAST_WIDTH or height < LEAST_HEIGHT
+
+
+def too_small(width: int, height: int, *, instead: str) -> str:
+    """What is said in such a terminal; `instead` is what else can be done."""
+    return (
+        f"This terminal is {width} x {height}.\nauxtui needs {LEAST_WIDTH} x"
+        f" {LEAST_HEIGHT}.\n\n{instead}"
+    )
+
 
 def fit(text: str, width: int, *, right: bool = False, ellipsis: str = "…") -> str:
     """Text in exactly `width` cells; what is cut ends with a sign."""

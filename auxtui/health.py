@@ -49,6 +49,7 @@ def troubles(
     *,
     gates: Sequence[Gate] = (),
     zone: tzinfo | None = None,
+    log: str = "service.log",
 ) -> tuple[Trouble, ...]:
     """Everything that is not well, the worst first; ties in the order of the tree.
 
@@ -58,12 +59,13 @@ def troubles(
         catalog: why the catalog cannot be read.
         gates: what windows and activity control close now.
         zone: in which times are told.
+        log: where the service says what it does.
     """
     found: list[Trouble] = []
     if catalog is not None:
         found.append(Trouble(grade=Grade.ERROR, text=catalog.message, hint=catalog.hint))
     if pulse is not None:
-        found.extend(_of_service(pulse))
+        found.extend(_of_service(pulse, log))
         found.extend(_of_clock(pulse))
         found.extend(_of_jobs(pulse))
     if estate is not None:
@@ -95,7 +97,7 @@ def worst_by_node(found: Iterable[Trouble]) -> dict[tuple[str, int], Trouble]:
     return worst
 
 
-def _of_service(pulse: Pulse) -> Iterator[Trouble]:
+def _of_service(pulse: Pulse, log: str) -> Iterator[Trouble]:
     waiting = len(pulse.active)
     if pulse.service_alive:
         if pulse.silent_s >= SILENT_S:
@@ -117,7 +119,7 @@ def _of_service(pulse: Pulse) -> Iterator[Trouble]:
         yield Trouble(
             grade=Grade.WARNING,
             text="the service has died",
-            hint="press S to start it; service.log says why",
+            hint=f"press S to start it; {safe(log)} says why",
         )
 
 

@@ -33,6 +33,7 @@ MOVING = frozenset(
 """Keys of the tables and of the terminal, which no action can have."""
 _KEEPS = frozenset({"thing.open"})
 """Whose key is the tables' own."""
+_SIMILAR_ENOUGH = 70  # of 100; below it a suggestion misleads
 
 
 def keys_in_force(actions: Iterable[Action], own: Mapping[str, str]) -> dict[str, str]:
@@ -61,7 +62,7 @@ def faults(actions: Iterable[Action], own: Mapping[str, str]) -> list[str]:
 def _nearest(name: str, known: Iterable[str]) -> str:
     from rapidfuzz import fuzz, process  # not needed for the first paint
 
-    best = process.extractOne(name, list(known), scorer=fuzz.ratio, score_cutoff=55)
+    best = process.extractOne(name, list(known), scorer=fuzz.ratio, score_cutoff=_SIMILAR_ENOUGH)
     return f'; did you mean "{best[0]}"?' if best else ""
 
 

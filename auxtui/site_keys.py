@@ -60,7 +60,24 @@ LIBRARY = (
         default=4,
     ),
 )
-POLICY = (Key(name="description", label="Description", help="What it is for, in a few words."),)
+POLICY = (
+    Key(name="description", label="Description", help="What it is for, in a few words."),
+    Key(
+        name="behind_size",
+        label="Fallen behind above",
+        help="25TB ..., or never; empty: as the CommCell has it.",
+    ),
+    Key(
+        name="behind_age",
+        label="or older than",
+        help="14d ..., or never; empty: as the CommCell has it.",
+    ),
+    Key(
+        name="behind_time",
+        label="or longer than",
+        help="48h of work at the past rate, or never; empty: as the CommCell has it.",
+    ),
+)
 CLIENT: tuple[Key, ...] = ()
 _SUBCLIENT = (
     Key(

@@ -187,7 +187,7 @@ def _service(home: Home, service: ServiceValue, now: datetime) -> Iterator[Findi
         if service.state not in ("stopped", ""):
             yield _warning(
                 "the service died without stopping; its jobs stand still",
-                "auxtui service start continues them; service.log says why it died",
+                f"auxtui service start continues them; {shown(str(home.service_log))} says why it died",
             )
         else:
             yield _info("no service runs", "commands start it when they need it")

@@ -18,6 +18,7 @@ from auxtui import actions
 from auxtui.action_values import named
 from auxtui.actions import Action, Target
 from auxtui.feed import Answer, Fresh, Watch
+from auxtui.fitting import is_tiny, too_small
 from auxtui.frame import hint_cells, status_cells, title_cells
 from auxtui.present import Cell, Look, Tone
 from auxtui.widgets.line_table import READING, LineTable
@@ -26,7 +27,6 @@ from auxtui.widgets.one_line import OneLine
 if TYPE_CHECKING:
     from auxtui.app import ConsoleApp
 
-LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 WIDE = 110  # from here on two panes have room
 UNREADABLE = "the catalog cannot be read: ! says what to do"
 UNBOUND = "f24"  # stands for no key, so that the user can give one; no terminal sends it
@@ -173,12 +173,15 @@ class ConsoleScreen(Screen[None]):
 
     def on_resize(self) -> None:
         width, height = self.size
-        tiny = width < LEAST_WIDTH or height < LEAST_HEIGHT
+        tiny = is_tiny(width, height)
         self.set_class(tiny, "-tiny")
         if tiny:
             self.query_one("#too-small", Static).update(
-                f"This terminal is {width} x {height}.\nauxtui needs {LEAST_WIDTH} x"
-                f" {LEAST_HEIGHT}.\n\nMake it larger, or leave it and use\nauxtui jobs --active"
+                too_small(
+                    width,
+                    height,
+                    instead="Make it larger, or leave it and use\nauxtui jobs --active",
+                )
             )
         self.refresh_frame()
 

@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
 from auxtui.asking import error_text
+from auxtui.fitting import is_tiny, too_small
 from auxtui.form import FormField, Judgement, Values, badges, first_wrong, tabs_of
 from auxtui.inert import safe
 from auxtui.present import Cell, Tone
@@ -71,6 +72,10 @@ class FormScreen(ModalOnce[R | None]):
     }
     FormScreen #buttons { height: 1; padding: 0 1; }
     FormScreen Button { margin-right: 2; }
+    FormScreen #too-small { display: none; height: 1fr; padding: 1 2; }
+    FormScreen .page.-other { display: none; }
+    FormScreen.-tiny > * { display: none !important; }
+    FormScreen.-tiny > #too-small { display: block !important; }
     """
 
     def __init__(self, crumbs: Sequence[str], fields: Sequence[FormField]) -> None:
@@ -106,6 +111,7 @@ class FormScreen(ModalOnce[R | None]):
         """Does what the form is for; None keeps it open. May raise `AuxError`."""
 
     def compose(self) -> ComposeResult:
+        yield Static("", id="too-small", markup=False)
         yield OneLine(id="title")
         if len(self._tabs) > 1:
             yield TabStrip(self._tabs, id="tabs")
@@ -156,6 +162,17 @@ class FormScreen(ModalOnce[R | None]):
         if self.fields:
             self._begin()
 
+    def on_resize(self) -> None:
+        """Says in a tiny terminal that it is one, instead of a form that nobody can read."""
+        width, height = self.size
+        self.set_class(is_tiny(width, height), "-tiny")
+        for line in self.query("#too-small").results(Static):
+            line.update(too_small(width, height, instead="Make it larger; esc leaves the form."))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is done in a form that is not seen, but leaving it."""
+        return action == "cancel" or not self.has_class("-tiny")
+
     async def show_fields(self, fields: Sequence[FormField]) -> None:
         """Shows the fields that were not known when the form was opened."""
         self.fields = tuple(fields)
@@ -165,6 +182,7 @@ class FormScreen(ModalOnce[R | None]):
         self._begin()
 
     def _begin(self) -> None:
+        self.on_resize()
         self.query_one("#keys", OneLine).say(self._key_cells())
         self._start = dict(self.values())
         self._show_tab(self._tabs[0])
@@ -303,6 +321,9 @@ class FormScreen(ModalOnce[R | None]):
         widget = self.query_one(f"#field-{found.name}")
         if widget.can_focus:
             self.set_focus(widget)
+        self.query_one(f"#row-{found.name}").scroll_visible(animate=False)
+        why = judgement.wrong[found.name] if judgement else ""
+        self.say(Cell(f"{found.label}: {safe(why)}", Tone.WARN))
 
     def _show_wrong(self, wrong: Mapping[str, str]) -> None:
         names = {one.name for one in self.fields}
@@ -325,7 +346,7 @@ class FormScreen(ModalOnce[R | None]):
 
     def _show_tab(self, name: str) -> None:
         for number, tab in enumerate(self._tabs):
-            self.query_one(f"#page-{number}").display = tab == name
+            self.query_one(f"#page-{number}").set_class(tab != name, "-other")
 
     def _focus_first(self, tab: str) -> None:
         for one in self.fields:

@@ -33,7 +33,7 @@ from auxtui.targets import (
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.tree_table import TreeTable
-from engine.catalog.live_values import Estate, HistoryFilter, LiveBackupJob
+from engine.catalog.live_values import Estate, HistoryFilter, LiveBackupJob, LiveSubclient
 from engine.catalog.rule_values import ScheduleValue
 from engine.catalog.running_values import JobValue
 
@@ -85,9 +85,10 @@ class HomeScreen(ConsoleScreen):
     def crumbs(self) -> Sequence[str]:
         node = self.query_one(TreeTable).node
         targets = node_target(self.console.state.estate, self._key)
-        policy = getattr(targets[0].value, "policy", "") if targets else ""
+        value = targets[0].value if targets else None
+        inside = value.client if isinstance(value, LiveSubclient) else getattr(value, "policy", "")
         label = node.label if node and node.key != tree.ROOT else ""
-        return tuple(safe(part) for part in (policy, label) if part)
+        return tuple(safe(part) for part in (inside, label) if part)
 
     def watches(self) -> Iterable[Watch]:
         return self._pager.watches() if self._pager else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -137,7 +138,7 @@ class SiteFormScreen(FormScreen[str]):
         except SiteError as err:
             return Judgement(wrong=self._located(filled.place, err))
         wrong = await self._asked(values)
-        changes = change_facts(self._outcome.changes)
+        changes = change_facts(self._changes(values))
         facts = [*await self._runs(values), *changes]
         said = "nothing is changed yet" if not changes else "this will change; f2 asks once more"
         return Judgement(wrong=wrong, said=Cell(said, Tone.MUTED), facts=facts)
@@ -147,7 +148,7 @@ class SiteFormScreen(FormScreen[str]):
         if self._outcome is None or not self._outcome.changes:
             self.say(Cell("there is nothing to change", Tone.WARN))
             return None
-        if not await self.app.push_screen_wait(ReviewScreen(change_facts(self._outcome.changes))):
+        if not await self.app.push_screen_wait(ReviewScreen(change_facts(self._changes(values)))):
             self.say(Cell("nothing was changed", Tone.WARN))
             return None
         try:
@@ -185,6 +186,14 @@ class SiteFormScreen(FormScreen[str]):
         return await in_thread(
             lambda: door.edit(filled.place, filled.table, before, dry_run=dry_run)
         )
+
+    def _changes(self, values: Values) -> list[Any]:
+        """What it changes; the question about the backlog goes with its answer."""
+        changes = list(self._outcome.changes)
+        if values.get(BACKLOG) != "all":
+            return changes
+        added = ("copy", "added")
+        return [replace(c, note="") if (c.kind, c.change) == added else c for c in changes]
 
     def _located(self, place: Place, err: SiteError) -> dict[str, str]:
         """The engine's refusal at the field that it is about."""

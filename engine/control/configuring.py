@@ -23,6 +23,7 @@ from engine.site.applying import apply_site, wanted_site
 from engine.site.diffing import Change
 from engine.site.editing import SiteEdit, document_of, edited, item_text, text_of
 from engine.site.exporting import export_site, site_text
+from engine.site.markers import refuse_stray_place
 
 T = TypeVar("T")
 
@@ -91,6 +92,8 @@ def try_edit(home: Home, edit: SiteEdit) -> EditOutcome:
     """
     text = _edited_text(home, edit)
     changes = apply_text(home, text, UNNAMED, dry_run=True)
+    if edit.place[0] == "libraries" and edit.table is not None and edit.before is None:
+        refuse_stray_place(edit.place[-1], str(edit.table["url"]))
     return EditOutcome(changes=changes, text=_text_of_item(home, text, edit))
 
 

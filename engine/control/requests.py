@@ -169,7 +169,7 @@ class Requests:
                 priority=options.priority,
                 initiated_by=by,
                 state=JobState.SUSPENDED if suspended else JobState.WAITING,
-                reason="started suspended" if suspended else "",
+                reason="as asked at its start; resume begins it" if suspended else "",
                 throttle_bps=options.throttle_bps,
                 now=now,
             )

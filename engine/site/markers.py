@@ -11,7 +11,7 @@ from sqlmodel import Session, select
 from engine.catalog.tables import CommCell, Library
 from engine.library import check_url, open_library
 from engine.library.interface import LibraryIdentity, Probe
-from engine.model.errors import DestinationError, LibraryOffline, UsageError
+from engine.model.errors import DestinationError, LibraryOffline, SiteError, UsageError
 from engine.model.names import shown
 from engine.model.states import LibraryState
 from engine.site.configuration import Configuration, CopyItem, LibraryItem
@@ -114,6 +114,18 @@ def _why_not_made(path: str, error: OSError) -> tuple[str, str]:
         f"cannot make the directory {shown(path)}: {error.strerror}",
         "make it yourself, writable for the user that runs auxtui",
     )
+
+
+def refuse_stray_place(name: str, url: str) -> None:
+    """Refuses the place of a new library whose directory could not be made: nothing is above it.
+
+    Raises:
+        SiteError: `url` is a path, and what it is to lie in is not there.
+    """
+    path = url.removeprefix("file://")
+    if path.startswith("/") and not os.path.lexists(os.path.dirname(path.rstrip("/")) or "/"):
+        message, hint = _why_not_made(path, FileNotFoundError())
+        raise SiteError(message, hint=hint, path=("libraries", name, "url"))
 
 
 def _initialise(row: Library, cell: CommCell, is_late: bool, now: datetime) -> list[Change]:

@@ -103,7 +103,7 @@ class Section:
                 raise site.error(
                     (*path, key),
                     f'unknown key "{shown(key)}"{nearest(key, keys)}',
-                    hint=f"keys here: {', '.join(keys)}",
+                    hint=f"keys here: {', '.join(keys)}" if keys else "no key can stand here",
                 )
 
     def __contains__(self, key: str) -> bool:
@@ -125,10 +125,10 @@ class Section:
     def _checked(self, value: Any, kind: type[T], path: KeyPath) -> T:
         # bool is an int to Python, but `max_streams = true` is a mistake.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.site.error(
-                path,
-                f"must be {_TYPE_WORDS[kind]}, and is {_TYPE_WORDS.get(type(value), 'a time')}",
-            )
+            given = _TYPE_WORDS.get(type(value), "a time")
+            if isinstance(value, str):
+                given = f'"{shown(value[:40])}"' if not self.site.file_name else "a text in quotes"
+            raise self.site.error(path, f"must be {_TYPE_WORDS[kind]}, and is {given}")
         return value
 
     def text(self, key: str, default: str = "") -> str:

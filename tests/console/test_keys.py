@@ -37,6 +37,10 @@ def test_what_cannot_be_is_said(own, said):
     assert any(said in fault for fault in keymap.faults(ACTIONS, own))
 
 
+def test_a_word_that_is_near_to_none_is_not_taken_for_another():
+    assert keymap.faults(ACTIONS, {"nope": "K"}) == ['there is no action "nope"']
+
+
 def test_a_key_may_be_another_actions_where_they_never_meet():
     assert keymap.faults(ACTIONS, {"job.kill": "K"}) == []
     assert keymap.faults(ACTIONS, {"job.kill": "W"}) == []  # of nodes, and a job is none

@@ -16,13 +16,16 @@ from auxtui import format as fmt
 from auxtui.actions import ACTIONS, Target, World
 from auxtui.actions_of_views import ANY
 from auxtui.columns import Column, lay_out
+from auxtui.feed_values import Pulse
 from auxtui.frame import State
 from auxtui.glyphs import ASCII, BLOCK, SETS, UNICODE
+from auxtui.health import troubles
 from auxtui.inert import safe
 from auxtui.present import Cell, Look
 from auxtui.screens.base import bindings
 from auxtui.widgets.facts import fold
 from auxtui.widgets.line_table import fit
+from engine.catalog.running_values import ServiceValue
 from engine.model.errors import UsageError
 from engine.model.states import JobCopyState, JobState, Operation
 from tests.console.sample_catalog import HOSTILE_TEXT, NOW
@@ -282,3 +285,11 @@ def test_status_is_the_outcome_of_the_last_action_first():
 
 def test_every_operation_has_its_words() -> None:
     assert set(present.OPERATIONS) == set(Operation)
+
+
+def test_a_service_that_died_says_where_its_log_is():
+    pulse = Pulse(
+        service=ServiceValue(state="running"), service_alive=False, active=(), recent=(), at=NOW
+    )
+    found = troubles(None, pulse, log="/home/x/service.log")
+    assert [one.hint for one in found] == ["press S to start it; /home/x/service.log says why"]

@@ -268,19 +268,77 @@ async def test_a_new_copy_has_the_next_name_and_its_backlog_is_asked_about(
     monkeypatch.setattr(
         door, "new_copy_question", lambda policy, source: "the source holds much: all, or a date?"
     )
+    note = "the source holds much: all, or a date? on_and_after = DATE"
+    monkeypatch.setattr("engine.site.applying.backlog_note", lambda session, item, now: note)
     app = make_console(site_home)
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "Storage Policies")
         await pilot.press(*POLICY, "n")
         await _ready(pilot, "New copy", "Copy_2", 'needs "library"')
         await pilot.press("tab", "tab", "down", "down", "enter", "f2")
-        await sees(pilot, "Selection (1!)", "the source holds much", "not answered yet")
+        await sees(pilot, "Selection (1!)", "Backlog: the source holds much", "not answered yet")
         await pilot.press("down", "down", "enter", "f2")
 
         await sees(pilot, "This will change", "databases/Copy_2")
+        assert "on_and_after = DATE" not in screen_text(app)  # it is answered
         await pilot.press("n")
         await sees(pilot, "nothing was changed")
     assert "Copy_2" not in frontdoor.site_document(site_home)["policies"]["databases"]["copies"]
+
+
+async def test_a_policy_has_limits_of_its_own(site_home, make_console):
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*POLICY, "e")
+        await _ready(pilot, "storage policy databases", "Fallen behind above", "or older than")
+        await pilot.press("tab", "tab", *"3d", "tab", *"never", "f2")
+        await sees(pilot, "This will change", "behind_age: 3d; behind_time: never")
+        await pilot.press("y")
+        await sees(pilot, "storage policy databases is applied")
+    policy = frontdoor.site_document(site_home)["policies"]["databases"]
+    assert (policy["behind_age"], policy["behind_time"]) == ("3d", "never")
+    assert "behind_size" not in policy
+
+
+async def test_a_library_in_a_place_that_is_not_there_is_refused_at_its_field(
+    site_home, make_console
+):
+    app = make_console(site_home)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("4", "n")
+        await _ready(pilot, "New library")
+        await pilot.press(*"lib3", "tab", *"/nosuch/lib3", "f2")
+        await sees(pilot, "/nosuch, in which the library is to lie, is not there")
+        assert app.screen.focused.id == "field-url"
+        assert "+ library" not in screen_text(app)
+
+
+async def test_a_tiny_terminal_says_so_instead_of_a_form_and_applies_nothing(
+    site_home, make_console
+):
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*OFFSITE, "e")
+        await _ready(pilot, "copy offsite")
+        await pilot.press("tab", "tab", "tab", "tab", "tab", "ctrl+u", *"120d")
+        await pilot.resize_terminal(40, 10)
+        await sees(pilot, "This terminal is 40 x 10", "needs 60 x 16")
+        await lacks(pilot, "Apply", "Library")
+        await pilot.press("f2", "f6")
+        await pilot.resize_terminal(80, 24)
+        await _ready(pilot, "copy offsite", "120d")
+        assert "This will change" not in screen_text(app)
+
+
+async def test_a_subclient_stands_in_its_client(site_home, make_console):
+    app = make_console(site_home)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("down", "right", "down", "right", "down")
+        await sees(pilot, "hq / db1 / pg")
 
 
 async def test_hostile_names_are_refused_at_the_field(site_home, make_console):

@@ -6,6 +6,7 @@ from engine.model.errors import EXIT_USAGE, SiteError
 from engine.model.states import CopyKind, SubclientKind
 from engine.site.configuration import Configuration
 from engine.site.reading import read_site
+from engine.site.section import Section, SiteText
 from tests.site.wrong_files import SOUND, WRONG, WRONG_AT_THE_TABLE
 
 MIB = 1024 * 1024
@@ -166,3 +167,23 @@ def test_no_depth_or_number_breaks_the_reader():
         read("x = " + "[" * 100_000)
     with pytest.raises(SiteError, match=r"site.toml:1: "):
         read("x = " + "1" * 10_000)
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("", 'must be a whole number, and is "many"'),
+        ("site.toml", "must be a whole number, and is a text in quotes"),
+    ],
+)
+def test_a_text_that_is_no_number_is_named(file, said):
+    section = Section(SiteText('n = "many"\n', file), (), {"n": "many"}, ("n",))
+    with pytest.raises(SiteError) as refused:
+        section.integer("n", 1, 1, 9)
+    assert refused.value.message.endswith(said)
+
+
+def test_where_no_key_can_stand_none_are_listed():
+    with pytest.raises(SiteError) as refused:
+        Section(SiteText("x = 1\n", ""), (), {"x": 1}, ())
+    assert refused.value.hint == "no key can stand here"
