@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from auxtui.fitting import is_tiny, too_small
 
 R = TypeVar("R")
 
@@ -21,3 +26,28 @@ class ModalOnce(ModalScreen[R]):
             return AwaitComplete()
         self._has_answered = True
         return super().dismiss(result)
+
+
+class WholeScreen(ModalOnce[R]):
+    """One that fills the terminal; in a tiny one it says so instead of showing what nobody can read."""
+
+    DEFAULT_CSS = """
+    WholeScreen #too-small { display: none; height: 1fr; padding: 1 2; }
+    WholeScreen.-tiny > * { display: none !important; }
+    WholeScreen.-tiny > #too-small { display: block !important; }
+    """
+
+    def compose_too_small(self) -> Iterator[Widget]:
+        """What is shown in a tiny terminal."""
+        yield Static("", id="too-small", markup=False)
+
+    def on_resize(self) -> None:
+        """Shows what there is room for."""
+        width, height = self.size
+        self.set_class(is_tiny(width, height), "-tiny")
+        for line in self.query("#too-small").results(Static):
+            line.update(too_small(width, height, instead="Make it larger; esc leaves this."))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is done in what is not seen, but leaving it."""
+        return action == "cancel" or not self.has_class("-tiny")

@@ -16,11 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
 from auxtui.asking import error_text
-from auxtui.fitting import is_tiny, too_small
 from auxtui.form import FormField, Judgement, Values, badges, first_wrong, tabs_of
 from auxtui.inert import safe
 from auxtui.present import Cell, Tone
-from auxtui.screens.closing import ModalOnce
+from auxtui.screens.closing import WholeScreen
 from auxtui.widgets.check import Check
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.one_line import OneLine
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class FormScreen(ModalOnce[R | None]):
+class FormScreen(WholeScreen[R | None]):
     """A form; a subclass judges it and does what it is for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -72,10 +71,7 @@ class FormScreen(ModalOnce[R | None]):
     }
     FormScreen #buttons { height: 1; padding: 0 1; }
     FormScreen Button { margin-right: 2; }
-    FormScreen #too-small { display: none; height: 1fr; padding: 1 2; }
     FormScreen .page.-other { display: none; }
-    FormScreen.-tiny > * { display: none !important; }
-    FormScreen.-tiny > #too-small { display: block !important; }
     """
 
     def __init__(self, crumbs: Sequence[str], fields: Sequence[FormField]) -> None:
@@ -111,7 +107,7 @@ class FormScreen(ModalOnce[R | None]):
         """Does what the form is for; None keeps it open. May raise `AuxError`."""
 
     def compose(self) -> ComposeResult:
-        yield Static("", id="too-small", markup=False)
+        yield from self.compose_too_small()
         yield OneLine(id="title")
         if len(self._tabs) > 1:
             yield TabStrip(self._tabs, id="tabs")
@@ -161,17 +157,6 @@ class FormScreen(ModalOnce[R | None]):
         self._title()
         if self.fields:
             self._begin()
-
-    def on_resize(self) -> None:
-        """Says in a tiny terminal that it is one, instead of a form that nobody can read."""
-        width, height = self.size
-        self.set_class(is_tiny(width, height), "-tiny")
-        for line in self.query("#too-small").results(Static):
-            line.update(too_small(width, height, instead="Make it larger; esc leaves the form."))
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing is done in a form that is not seen, but leaving it."""
-        return action == "cancel" or not self.has_class("-tiny")
 
     async def show_fields(self, fields: Sequence[FormField]) -> None:
         """Shows the fields that were not known when the form was opened."""

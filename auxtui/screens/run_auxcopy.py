@@ -44,7 +44,7 @@ from auxtui.run_form import (
     shared_source_agents,
 )
 from auxtui.run_plan import plan_facts, plan_rows, plan_sentence
-from auxtui.screens.closing import ModalOnce
+from auxtui.screens.closing import WholeScreen
 from auxtui.widgets.check import Check
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
@@ -73,7 +73,7 @@ _KEYS = (
 )
 
 
-class RunAuxiliaryCopyScreen(ModalOnce[str | None]):
+class RunAuxiliaryCopyScreen(WholeScreen[str | None]):
     """The dialog; gives what was done in words, or None when it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -87,6 +87,7 @@ class RunAuxiliaryCopyScreen(ModalOnce[str | None]):
     DEFAULT_CSS = """
     RunAuxiliaryCopyScreen { background: $background; layout: vertical; }
     RunAuxiliaryCopyScreen .page { height: 1fr; padding: 1 1 0 1; }
+    RunAuxiliaryCopyScreen .page.-other { display: none; }
     RunAuxiliaryCopyScreen .field { height: 1; margin-bottom: 0; }
     RunAuxiliaryCopyScreen .field Label { width: 30; color: $tone-head; }
     RunAuxiliaryCopyScreen .field Input, RunAuxiliaryCopyScreen .field Select { width: 40; }
@@ -132,6 +133,7 @@ class RunAuxiliaryCopyScreen(ModalOnce[str | None]):
         return self.app
 
     def compose(self) -> ComposeResult:
+        yield from self.compose_too_small()
         yield OneLine(id="title")
         yield TabStrip(TABS, id="tabs")
         for tab in (GENERAL, INITIATION, ADVANCED):
@@ -245,7 +247,7 @@ class RunAuxiliaryCopyScreen(ModalOnce[str | None]):
 
     def _show_tab(self, name: str) -> None:
         for tab in TABS:
-            self.query_one(f"#{_page(tab)}").display = tab == name
+            self.query_one(f"#{_page(tab)}").set_class(tab != name, "-other")
 
     def _values(self) -> dict[str, str | bool]:
         values: dict[str, str | bool] = {}

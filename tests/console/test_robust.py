@@ -40,17 +40,19 @@ async def test_a_tiny_terminal_is_survived(home, make_console, name):
         await sees(pilot, text, "? Help")
 
 
-async def test_the_dialog_survives_a_tiny_terminal(home, make_console):
+async def test_the_dialog_survives_a_tiny_terminal(home, make_console, door):
     app = make_console(home)
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "Storage Policies")
         await pilot.press(*["down"] * 4, "r")
         await sees(pilot, "3.00 GiB")
         await pilot.resize_terminal(40, 10)
-        await pilot.pause()
+        await sees(pilot, "This terminal is 40 x 10", "needs 60 x 16")
+        await pilot.press("f2")
         await pilot.resize_terminal(120, 40)
 
         await sees(pilot, "Throttle, MiB/s", "2 streams")
+        assert not [call for call in door.calls if call[0] == "run_auxcopy"]
 
 
 @pytest.mark.parametrize("name", ["schedules", "windows", "trend"])
