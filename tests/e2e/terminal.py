@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +49,7 @@ class Terminal:
         for name in names:
             self._tmux("send-keys", name)
             if name == "Escape":
+                self._wait_until_read()
                 time.sleep(KEY_PAUSE_S)
 
     def press(self, *names: str) -> None:
@@ -86,6 +89,18 @@ class Terminal:
     def resize(self, width: int, height: int) -> None:
         """Changes the size of the window."""
         self._tmux("resize-window", "-x", str(width), "-y", str(height))
+
+    def _wait_until_read(self) -> None:
+        """Waits until the program has taken every key from its terminal."""
+        end = time.monotonic() + PATIENCE_S
+        tty = os.open(self._tmux("display", "-p", "#{pane_tty}").strip(), os.O_RDONLY | os.O_NOCTTY)
+        try:
+            while int.from_bytes(fcntl.ioctl(tty, termios.FIONREAD, bytes(4)), sys.byteorder):
+                if time.monotonic() > end:
+                    raise AssertionError(f"keys are not read:\n{self.text()}")
+                time.sleep(0.02)
+        finally:
+            os.close(tty)
 
     def kill(self) -> None:
         """Ends the terminal, as a lost line does."""
