@@ -197,7 +197,7 @@ async def test_keys_do_not_wait_for_a_list_for_ever(home, make_console, monkeypa
 async def test_what_follows_enter_in_the_palette_is_for_what_it_opens(home, make_console):
     app = make_console(home)
     async with app.run_test(size=(80, 24)) as pilot:
-        await sees(pilot, "905")
+        await sees(pilot, "Storage Policies", "905")
 
         type_ahead(app, "colon", *"monthly", "enter", "w")
 
