@@ -44,6 +44,8 @@ class WholeScreen(ModalOnce[R]):
     def on_resize(self) -> None:
         """Shows what there is room for."""
         width, height = self.size
+        if not width:  # not laid out yet: the keys typed by now are for what will be shown
+            return
         self.set_class(is_tiny(width, height), "-tiny")
         for line in self.query("#too-small").results(Static):
             line.update(too_small(width, height, instead="Make it larger; esc leaves this."))
