@@ -253,7 +253,8 @@ class ConsoleApp(DrawnApp):
             screen = self.screen
         except ScreenStackError:
             return None
-        return screen if isinstance(screen, ConsoleScreen) else None
+        # While the console closes, a screen still stands without what was in it.
+        return screen if isinstance(screen, ConsoleScreen) and self.is_running else None
 
     def _tell_screen(self) -> None:
         screen = self._shown

@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import create_engine
 
 from auxtui.app import ConsoleApp
+from auxtui.feed import CatalogTrouble
 from auxtui.profile import Profile
 from engine.catalog.home import Home
 from engine.catalog.opening import revision_of
 from engine.catalog.revision import HEAD
 from engine.catalog.upgrading import SCRIPTS, _run_scripts
+from engine.model.errors import CatalogError
 from tests.console.driving import lacks, sees
 
 SCREENS = {
@@ -163,3 +165,16 @@ async def test_a_tiny_terminal_offers_and_does_nothing_but_leave(home, make_cons
 
         await sees(pilot, "Job controller", "905", "s Suspend")
         assert door.calls == []
+
+
+async def test_what_is_told_while_the_console_closes_finds_no_screen_to_change(home, make_console):
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await sees(pilot, "905")
+        await app.screen.query_one("#list").remove()
+        app._running = False  # as when it is shut down
+        app.on_catalog_trouble(CatalogTrouble(CatalogError("gone")))
+        app._running = True
+
+    assert str(app.state.catalog_error) == "gone"
