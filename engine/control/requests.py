@@ -31,7 +31,7 @@ from engine.operations.as_of import refuse_past
 from engine.operations.deciding import decide, prioritise, settle_policy
 from engine.operations.options import options_from_json, options_to_json, refuse_unknown_alert
 from engine.operations.planning import chosen_copies, load_scope
-from engine.operations.promotion import look_at_media, promote
+from engine.operations.promotion import promote
 from engine.operations.restore import check_restore
 from engine.operations.scan import scan_policy_landings
 from engine.policy.values import RunOptions
@@ -328,10 +328,10 @@ class Requests:
         return {}
 
     async def _promote(self, request: RequestValue) -> Answer:
-        store, clock = self.controller.store, self.controller.clock
-        await look_at_media(store, clock, request.payload)
-        now = clock()
-        return await store.write(lambda s: promote(s, request.payload, request.by, now))
+        now = self.controller.clock()
+        return await self.controller.store.write(
+            lambda s: promote(s, request.payload, request.by, now)
+        )
 
     async def _clear_alarms(self, request: RequestValue) -> Answer:
         """An operator says that alarms are dealt with; those who were told are told that."""

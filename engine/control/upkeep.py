@@ -190,10 +190,18 @@ def promote(home: Home, policy: str, copy: str, *, by: str) -> dict[str, Any]:
     """Makes a synchronous copy the primary; the old primary becomes a synchronous copy of it.
 
     Returns:
-        `primary`, `was`, and `not_there`: backup jobs that the new primary does not have.
+        `primary`, `was`, and `note`: what is to be known about it.
 
     Raises:
-        UsageError: it is selective, the primary already, or jobs run on the policy.
+        UsageError: it is selective, the primary already, lacks on its media what it should have,
+            or jobs run on the policy.
+        LibraryOffline: its library cannot be looked at.
         NotFoundError: no such policy or copy.
     """
+    from engine.operations.promotion import look_at_media, promised  # libraries: not at every start
+
+    refuse_unwritable(policy, copy)
+    with open_catalog(home) as catalog, catalog.read() as session:
+        wanted = promised(session, policy, copy)
+    look_at_media(wanted)  # here: a library that hangs must not hold up the service
     return request(home, RequestKind.PROMOTE, None, {"policy": policy, "copy": copy}, by=by)

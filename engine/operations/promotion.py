@@ -3,52 +3,60 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-import aiofiles.os
 from sqlalchemy import update
 from sqlmodel import Session
 
 from engine.catalog import config, jobs, ledger
 from engine.catalog.events import add_event
 from engine.catalog.rows import COPY, connection_of
-from engine.catalog.values import CopyValue
-from engine.library.interface import Place
-from engine.model.clock import Clock
+from engine.catalog.values import CopyValue, LibraryValue
+from engine.library import open_library
+from engine.library.interface import Library, Place
 from engine.model.encoding import PLAIN
 from engine.model.errors import LibraryOffline, UsageError
 from engine.model.states import CopyKind, JobCopyState, Severity, SubclientKind
 from engine.operations.deciding import settle_policy
 from engine.operations.jobcopies import copy_named
 from engine.operations.planning import Scope, load_scope
-from engine.operations.probing import probe_one
-from engine.operations.store import Store
 
 
-async def look_at_media(store: Store, clock: Clock, payload: dict[str, Any]) -> None:
-    """Looks whether a copy that is to be the primary has on its media what the ledger says.
+class Promised(NamedTuple):
+    """What a copy that is to be the primary has, as the ledger says."""
+
+    scope: Scope
+    copy: CopyValue
+    backup_jobs: set[int]
+
+
+def promised(session: Session, policy: str, copy: str) -> Promised:
+    """Reads what the ledger says of a copy; any session.
+
+    Raises:
+        NotFoundError: no such policy or copy.
+    """
+    scope = load_scope(session, policy)
+    value = copy_named(scope, copy)
+    lines = ledger.job_copies(session, value.id, states=(JobCopyState.AVAILABLE,))
+    return Promised(scope, value, {line.backup_job_id for line in lines})
+
+
+def look_at_media(wanted: Promised) -> None:
+    """Looks whether the media have what the ledger says.
+
+    Blocking, as long as a library hangs: for the process that asks, never for the service.
 
     Raises:
         LibraryOffline: its library cannot be looked at.
         UsageError: it lacks some.
-        NotFoundError: no such policy or copy.
     """
-
-    def read(session: Session) -> tuple[Scope, CopyValue, set[int]]:
-        scope = load_scope(session, str(payload.get("policy", "")))
-        copy = copy_named(scope, str(payload.get("copy", "")))
-        lines = ledger.job_copies(session, copy.id, states=(JobCopyState.AVAILABLE,))
-        return scope, copy, {line.backup_job_id for line in lines}
-
-    scope, copy, wanted = await store.read(read)
+    scope, copy, backup_jobs = wanted
     value = scope.library_of(copy.id)
-    if value is None:
-        return  # landing directories: refused in any case
-    library = await probe_one(store, clock, value, scope.commcell_id)
-    if isinstance(library, LibraryOffline):
-        raise library
-    place = Place(scope.policy.name, copy.name)
-    missing = sorted(wanted - set(await aiofiles.os.wrap(library.published)(place)))
+    if copy.kind != CopyKind.SYNCHRONOUS or value is None:
+        return  # refused in any case
+    library = _reached(scope, value)
+    missing = sorted(backup_jobs - set(library.published(Place(scope.policy.name, copy.name))))
     if missing:
         first = ", ".join(str(job_id) for job_id in missing[:5])
         raise UsageError(
@@ -56,6 +64,21 @@ async def look_at_media(store: Store, clock: Clock, payload: dict[str, Any]) -> 
             f"{value.name}: {first}",
             hint=f"run: auxtui verify {scope.policy.name}/{copy.name} --all, then repair them",
         )
+
+
+def _reached(scope: Scope, value: LibraryValue) -> Library:
+    """A library through the first of its data paths that leads there; raises the error of the first."""
+    others = [path.url for path in scope.data_paths if path.library_id == value.id and path.url]
+    error: LibraryOffline | None = None
+    for url in dict.fromkeys([value.url, *others]):
+        library = open_library(value.name, url, value.uuid, scope.commcell_id)
+        try:
+            library.probe()
+        except LibraryOffline as err:
+            error = error or err
+        else:
+            return library
+    raise error or LibraryOffline(f"library {value.name} has no place")
 
 
 def promote(session: Session, payload: dict[str, Any], by: str, now: datetime) -> dict[str, Any]:
