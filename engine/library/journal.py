@@ -19,16 +19,17 @@ from blake3 import blake3
 
 from engine.library.beneath import create_file, open_own_file, unlink_if_there, write_all
 from engine.library.interface import Done
+from engine.library.json_members import bytes_member
 from engine.library.layout import ASIDE_SUFFIX, JOURNAL
 from engine.model.entries import DIGEST_BYTES, Chunk, PieceEnd
 from engine.model.errors import DestinationWrite, UnsafeName
-from engine.model.names import RelPath, path_from_json, path_to_json
+from engine.model.names import RelPath, path_from_json
 
 FORMAT = 1
 _MAX_LINE_BYTES = 32 * 1024  # a path of 4,000 bytes is at most 24,000 as JSON
 _ENDS_PER_LINE = 64  # 84 bytes each
 _CHECK_BYTES = 8
-_JSON = json.JSONEncoder(separators=(",", ":"))  # made once: `dumps` makes one for each line
+_COMPACT = (",", ":")
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 ChunksByOffset = dict[int, Chunk]
@@ -250,7 +251,7 @@ def journal_lines(
         "boot_id": header.boot_id,
         "nonce": header.nonce,
     }
-    yield _line("", record)
+    yield _line("", json.dumps(record, separators=_COMPACT)[1:-1])
     for note in notes:
         yield _note_line(header, note)
     for done in chunks:
@@ -260,26 +261,28 @@ def journal_lines(
 def done_lines(header: JournalHeader, done: Done) -> bytes:
     """The line of a chunk, and behind it those of the ends in it: without them it is made anew."""
     offset, length, digest = done.chunk
-    path = path_to_json(done.path)
-    line = _line(header.nonce, {**path, "chunk": [offset, length, digest.hex()]})
-    ends = [[end.at, end.digest.hex()] for end in done.ends]
+    path = bytes_member("path", done.path)
+    line = _line(header.nonce, f'{path},"chunk":[{offset},{length},"{digest.hex()}"]')
+    if not done.ends:
+        return line
+    ends = [f'[{end.at},"{end.digest.hex()}"]' for end in done.ends]
     for first in range(0, len(ends), _ENDS_PER_LINE):
-        part = ends[first : first + _ENDS_PER_LINE]
-        line += _line(header.nonce, {**path, "ends": part})
+        part = ",".join(ends[first : first + _ENDS_PER_LINE])
+        line += _line(header.nonce, f'{path},"ends":[{part}]')
     return line
 
 
 def drop_line(header: JournalHeader, path: RelPath) -> bytes:
     """The line that takes back all that was said of a file."""
-    return _line(header.nonce, {**path_to_json(path), "dropped": True})
+    return _line(header.nonce, f'{bytes_member("path", path)},"dropped":true')
 
 
 def _note_line(header: JournalHeader, note: dict[str, Any]) -> bytes:
-    return _line(header.nonce, {"note": note})
+    return _line(header.nonce, f'"note":{json.dumps(note, separators=_COMPACT)}')
 
 
-def _line(nonce: str, record: dict[str, Any]) -> bytes:
-    body = _JSON.encode(record).encode("ascii")
+def _line(nonce: str, members: str) -> bytes:
+    body = b"{%b}" % members.encode("ascii")
     return _checksum(nonce, body) + b" " + body + b"\n"
 
 

@@ -18,6 +18,7 @@ from blake3 import blake3
 
 from engine.library import records
 from engine.library.durable_file import replace_durably
+from engine.library.manifest_lines import line_from_end, line_from_entry, line_from_header
 from engine.model.entries import (
     DIGEST_BYTES,
     Chunk,
@@ -86,7 +87,7 @@ def write_manifest(
         stream.write(data)
 
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
-    for block in _blocks(_lines(header, entries, keeps_identity)):
+    for block in _blocks(header, entries, keeps_identity):
         put(compressor.compress(block))
     put(compressor.flush())
     put(_SEAL_MAGIC + sealed.digest())
@@ -170,6 +171,8 @@ def is_proven(entry: FileEntry) -> bool:
 
 
 def _are_proven(size: int, chunks: tuple[Chunk, ...]) -> bool:
+    if len(chunks) == 1:  # nearly all files have one, and a generator costs more than the answer
+        return len(chunks[0].digest) == DIGEST_BYTES and chunks[0].length == size
     return all(len(chunk.digest) == DIGEST_BYTES for chunk in chunks) and size == sum(
         chunk.length for chunk in chunks
     )
@@ -227,36 +230,33 @@ class TreeCheck:
         self._others.add(entry.path)
 
 
-def _lines(
+def _blocks(
     header: ManifestHeader, entries: Iterable[Entry], keeps_identity: bool
 ) -> Iterator[bytes]:
-    digest = blake3()
+    """All lines, many at a time; an entry that is refused is the last that is taken."""
     tree = TreeCheck(is_encoded=not header.encoding.is_plain)
-    line = records.line_from_header(header)
-    digest.update(line)
-    yield line
-    count = 0
+    digest = blake3()
+    lines = [line_from_header(header)]
+    size_bytes = count = 0
     for entry in entries:
         tree.add(entry)
         if isinstance(entry, FileEntry):
             records.checked_chunks(entry.chunks, entry.size, entry.path)
             if entry.plain is not None:
                 records.checked_chunks(entry.plain.chunks, entry.plain.size, entry.plain.path)
-        line = records.line_from_entry(entry, keeps_identity=keeps_identity)
-        digest.update(line)
-        yield line
+        line = line_from_entry(entry, keeps_identity=keeps_identity)
+        lines.append(line)
+        size_bytes += len(line)
         count += 1
-    yield records.line_from_end(count, digest.digest())
-
-
-def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
-    block = bytearray()
-    for line in lines:
-        block += line
-        if len(block) >= _BLOCK_BYTES:
-            yield bytes(block)
-            block.clear()
-    yield bytes(block)
+        if size_bytes >= _BLOCK_BYTES:
+            block = b"".join(lines)
+            digest.update(block)
+            yield block
+            lines.clear()
+            size_bytes = 0
+    block = b"".join(lines)
+    digest.update(block)
+    yield block + line_from_end(count, digest.digest())
 
 
 def _check_seal(stream: BinaryIO) -> int:

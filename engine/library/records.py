@@ -1,4 +1,4 @@
-"""Lines of a manifest: one JSON object each, to and from the values of the model.
+"""Lines of a manifest as they are read: one JSON object each; `manifest_lines` writes them.
 
 Reads what strangers wrote: every member is checked for its type and range, unknown and repeated
 ones are refused, and nothing is allocated by a number that a line states.
@@ -27,10 +27,9 @@ from engine.model.entries import (
     PlainFile,
     PlainLink,
     SymlinkEntry,
-    original_path,
 )
 from engine.model.errors import ManifestError, UnsafeName
-from engine.model.names import RelPath, path_from_json, path_to_json, rel_path, shown
+from engine.model.names import RelPath, path_from_json, rel_path, shown
 
 FORMAT = 1
 FORMAT_ENCODED = 2
@@ -38,7 +37,6 @@ FORMAT_ENCODED = 2
 MAX_INT = 2**63 - 1
 _MAX_TIME_NS = 2**63 * 10**9 - 1  # a file system tells seconds of 64 bits
 _MAX_TARGET_BYTES = 4095  # PATH_MAX without the NUL
-_JSON = json.JSONEncoder(separators=(",", ":"))  # made once: `dumps` makes one for each line
 _PATH = frozenset({"path", "path_base64"})
 _META = frozenset({"mode", "mtime_ns", "uid", "gid", "xattrs"})
 _KEYS: Mapping[str, frozenset[str]] = {
@@ -50,7 +48,7 @@ _KEYS: Mapping[str, frozenset[str]] = {
 }
 _STORED_FILE = frozenset({"name", "name_base64", "size", "chunks"})
 _STORED_LINK = frozenset({"name", "name_base64", "to", "to_base64"})
-_HEADER_TEXTS = tuple(
+HEADER_TEXTS = tuple(
     field.name
     for field in fields(ManifestHeader)
     if field.name not in ("backup_job_id", "name", "cycle", "encrypt_to")
@@ -64,7 +62,7 @@ _HEADER_KEYS = frozenset(
         "name_base64",
         "cycle",
         "encrypt_to",
-        *_HEADER_TEXTS,
+        *HEADER_TEXTS,
     }
 )
 
@@ -72,50 +70,6 @@ _HEADER_KEYS = frozenset(
 def format_of(header: ManifestHeader) -> int:
     """The format of a manifest: a plain one stays readable for every version."""
     return FORMAT if header.encoding.is_plain else FORMAT_ENCODED
-
-
-def line_from_header(header: ManifestHeader) -> bytes:
-    """The first line."""
-    record: dict[str, object] = {"type": "header", "format": format_of(header)}
-    record["backup_job_id"] = header.backup_job_id
-    record.update({key: getattr(header, key) for key in _HEADER_TEXTS})
-    record.update(_bytes_to_json("name", header.name))
-    record.update(cycle=header.cycle, encrypt_to=list(header.encrypt_to))
-    return _line(record)
-
-
-def line_from_entry(entry: Entry, *, keeps_identity: bool = True) -> bytes:
-    """The line of an entry; with the identity at its source, where it has one, or without."""
-    record: dict[str, object] = {"type": "", **path_to_json(original_path(entry))}
-    match entry:
-        case FileEntry():
-            plain = entry.plain or entry
-            record.update(type="file", size=plain.size, **_meta_to_json(entry.meta))
-            if plain.sparse:
-                record["sparse"] = True
-            record["chunks"] = _chunks_to_json(plain.chunks)
-            if keeps_identity and entry.identity is not None:
-                record["identity"] = list(entry.identity)
-            if entry.plain is not None:
-                stored = {"size": entry.size, "chunks": _chunks_to_json(entry.chunks)}
-                record["stored"] = {**_bytes_to_json("name", _name(entry.path)), **stored}
-        case DirectoryEntry():
-            record.update(type="directory", **_meta_to_json(entry.meta))
-        case SymlinkEntry():
-            record.update(type="symlink", **_bytes_to_json("target", entry.target))
-            record.update(_meta_to_json(entry.meta))
-        case HardlinkEntry():
-            link = entry.plain or entry
-            record.update(type="hardlink", **_bytes_to_json("to", link.to))
-            if entry.plain is not None:
-                stored = _bytes_to_json("to", entry.to)
-                record["stored"] = {**_bytes_to_json("name", _name(entry.path)), **stored}
-    return _line(record)
-
-
-def line_from_end(entries: int, digest: bytes) -> bytes:
-    """The last line: how many entries, and the BLAKE3 of all lines before it."""
-    return _line({"type": "end", "entries": entries, "blake3": digest.hex()})
 
 
 def record_from_line(line: bytes) -> dict[str, Any]:
@@ -162,7 +116,7 @@ def header_from_record(record: dict[str, Any]) -> ManifestHeader:
         name=_bytes_from_json(record, "name"),
         cycle=_integer(record.get("cycle"), "cycle"),
         encrypt_to=tuple(recipients),
-        **{key: _text(record, key) for key in _HEADER_TEXTS},
+        **{key: _text(record, key) for key in HEADER_TEXTS},
     )
     if header.compression not in (NO_COMPRESSION, ZSTD):
         _refuse("compression")
@@ -262,14 +216,6 @@ def stored_path(path: RelPath, name: bytes) -> RelPath:
     return RelPath(parent + b"/" + name if parent else name)
 
 
-def _name(path: RelPath) -> bytes:
-    return path.rpartition(b"/")[2]
-
-
-def _chunks_to_json(chunks: tuple[Chunk, ...]) -> list[list[object]]:
-    return [[c.offset, c.length, c.digest.hex()] for c in chunks]
-
-
 def _content_from_json(record: dict[str, Any], path: bytes) -> tuple[int, tuple[Chunk, ...]]:
     """Size and chunks, of an original or of what is stored."""
     size = _integer(record.get("size"), "size")
@@ -325,18 +271,6 @@ def _target(record: dict[str, Any]) -> bytes:
     return target
 
 
-def _meta_to_json(meta: Metadata) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "mode": meta.mode,
-        "mtime_ns": meta.mtime_ns,
-        "uid": meta.uid,
-        "gid": meta.gid,
-    }
-    if meta.xattrs:
-        record["xattrs"] = [[_base64(name), _base64(value)] for name, value in meta.xattrs]
-    return record
-
-
 def _meta_from_json(record: dict[str, Any]) -> Metadata:
     xattrs = []
     for pair in _list(record, "xattrs") if "xattrs" in record else ():
@@ -350,11 +284,6 @@ def _meta_from_json(record: dict[str, Any]) -> Metadata:
         gid=_integer(record.get("gid"), "gid", high=2**32 - 1),
         xattrs=tuple(xattrs),
     )
-
-
-def _bytes_to_json(key: str, value: bytes) -> dict[str, Any]:
-    form = path_to_json(value)
-    return {key: form["path"]} if "path" in form else {f"{key}_base64": form["path_base64"]}
 
 
 def _bytes_from_json(record: dict[str, Any], key: str) -> bytes:
@@ -403,10 +332,6 @@ def _digest(value: object) -> bytes:
         raise ManifestError("its member digest is wrong or missing") from err
 
 
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode("ascii")
-
-
 def _from_base64(value: object, key: str) -> bytes:
     if not isinstance(value, str):
         _refuse(key)
@@ -435,7 +360,3 @@ def _only(record: dict[str, Any], known: frozenset[str]) -> None:
     unknown = record.keys() - known
     if unknown:
         raise ManifestError(f"an unknown member {shown(min(unknown)[:40])}")
-
-
-def _line(record: dict[str, Any]) -> bytes:
-    return _JSON.encode(record).encode("ascii") + b"\n"

@@ -12,7 +12,7 @@ from blake3 import blake3
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from engine.library import manifest, records
+from engine.library import manifest, manifest_lines, records
 from engine.library.manifest import (
     entry_order,
     has_digests,
@@ -107,7 +107,7 @@ headers = st.builds(
     backup_job_id=st.integers(1, 2**63 - 1),
     cycle=big_ints,
     name=st.binary(max_size=10),
-    **dict.fromkeys(set(records._HEADER_TEXTS) - {"compression"}, st.text(max_size=8)),
+    **dict.fromkeys(set(records.HEADER_TEXTS) - {"compression"}, st.text(max_size=8)),
 )
 recipients = st.lists(st.text(max_size=5).filter(str.isprintable), max_size=2).map(tuple)
 
@@ -144,12 +144,12 @@ def sealed(lines: list[bytes]) -> bytes:
 
 def forged(*records_after_header: dict[str, object], first: dict[str, object] | None = None):
     """A manifest with right seal and last line around records of any kind."""
-    start = records.line_from_header(header())
+    start = manifest_lines.line_from_header(header())
     if first is not None:
         start = json.dumps({**json.loads(start), **first}).encode() + b"\n"
     lines = [start, *(json.dumps(record).encode() + b"\n" for record in records_after_header)]
     digest = blake3(b"".join(lines)).digest()
-    return sealed([*lines, records.line_from_end(len(records_after_header), digest)])
+    return sealed([*lines, manifest_lines.line_from_end(len(records_after_header), digest)])
 
 
 @settings(max_examples=150, deadline=None)
@@ -174,11 +174,22 @@ def test_round_trip_of_an_encoded_copy(
     assert [original(entry) for entry in again] == entries
 
 
+@settings(max_examples=50, deadline=None)
+@given(of=headers, entries=trees())
+def test_lines_are_what_a_json_encoder_writes(of: ManifestHeader, entries: list[Entry]):
+    stored = [encoded(entry) for entry in entries]
+    lines = [manifest_lines.line_from_header(of), manifest_lines.line_from_end(2, b"x" * 32)]
+    lines += [manifest_lines.line_from_entry(entry) for entry in (*entries, *stored)]
+
+    for line in lines:
+        assert line == json.dumps(json.loads(line), separators=(",", ":")).encode() + b"\n"
+
+
 def test_an_encoded_manifest_is_not_taken_for_a_plain_one_by_older_versions():
-    line = records.line_from_header(header(compression="zstd"))
+    line = manifest_lines.line_from_header(header(compression="zstd"))
 
     assert json.loads(line)["format"] == 2
-    assert json.loads(records.line_from_header(header()))["format"] == 1
+    assert json.loads(manifest_lines.line_from_header(header()))["format"] == 1
 
 
 META_OF_STORED = {"mode": 1, "mtime_ns": 0, "uid": 0, "gid": 0}
@@ -409,8 +420,8 @@ BAD_LINES: list[bytes] = [
 
 @pytest.mark.parametrize("line", BAD_LINES, ids=lambda line: repr(line[:30]))
 def test_lines_that_are_no_records_are_refused(line: bytes):
-    start = records.line_from_header(header())
-    end = records.line_from_end(1, blake3(start + line).digest())
+    start = manifest_lines.line_from_header(header())
+    end = manifest_lines.line_from_end(1, blake3(start + line).digest())
 
     with pytest.raises(ManifestError) as refused:
         read(sealed([start, line, end]))
@@ -418,16 +429,16 @@ def test_lines_that_are_no_records_are_refused(line: bytes):
 
 
 def test_the_last_line_counts():
-    start = records.line_from_header(header())
-    right = records.line_from_end(0, blake3(start).digest())
+    start = manifest_lines.line_from_header(header())
+    right = manifest_lines.line_from_end(0, blake3(start).digest())
     assert read(sealed([start, right])) == (header(), [])
 
     for lines in (
         [start],
         [right],
         [],
-        [start, records.line_from_end(1, blake3(start).digest())],
-        [start, records.line_from_end(0, blake3(b"").digest())],
+        [start, manifest_lines.line_from_end(1, blake3(start).digest())],
+        [start, manifest_lines.line_from_end(0, blake3(b"").digest())],
         [start, right, right],
         [start, right, b" "],
         [start, right.rstrip(b"\n")],
@@ -444,7 +455,7 @@ def test_what_is_not_zstd_is_refused():
 
 def test_a_bomb_is_stopped_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(manifest, "MAX_LINE_BYTES", 1024**2)
-    bomb = sealed([records.line_from_header(header()), b" " * (64 * 1024**2)])
+    bomb = sealed([manifest_lines.line_from_header(header()), b" " * (64 * 1024**2)])
     assert len(bomb) < 16_384
 
     with pytest.raises(ManifestError, match="larger than any real one"):
@@ -453,7 +464,7 @@ def test_a_bomb_is_stopped_before_it_fills_the_memory(monkeypatch: pytest.Monkey
 
 def test_a_manifest_of_many_lines_is_stopped_too(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(manifest, "MAX_LINES_BYTES", 4 * 1024**2)
-    many = sealed([records.line_from_header(header()), b"{}\n" * (2 * 1024**2)])
+    many = sealed([manifest_lines.line_from_header(header()), b"{}\n" * (2 * 1024**2)])
 
     with pytest.raises(ManifestError, match="larger than any real one"):
         read(many)
@@ -462,8 +473,8 @@ def test_a_manifest_of_many_lines_is_stopped_too(monkeypatch: pytest.MonkeyPatch
 def test_a_frame_may_not_ask_for_a_huge_window():
     params = zstandard.ZstdCompressionParameters.from_level(3, window_log=27)
     compressor = zstandard.ZstdCompressor(compression_params=params).compressobj()
-    start = records.line_from_header(header())
-    end = records.line_from_end(0, blake3(start).digest())
+    start = manifest_lines.line_from_header(header())
+    end = manifest_lines.line_from_end(0, blake3(start).digest())
     body = compressor.compress(start + end) + compressor.flush()
 
     with pytest.raises(ManifestError, match="zstd"):
