@@ -22,6 +22,9 @@ from tests.faults.services import Nursery, Service
 
 CHUNK_BYTES = 64 * 1024
 """Of the services of fault rounds: a megabyte has enough chunks to be killed between them."""
+CRAWL_BPS = 8 * CHUNK_BYTES
+LARGE_CHUNKS = 120
+"""A dump of so many chunks takes 15 s at a crawl: it is caught in its middle on a slow host."""
 POLL_S = 0.01
 FINISH_S = 240.0
 
@@ -109,6 +112,10 @@ class Estate:
             {"throttle_bps": throttle_bps},
             by="test",
         )
+
+    def release(self, throttle_bps: int | None = None) -> None:
+        """Lets the job that crawls go: now, or when the next service starts."""
+        self.file(RequestKind.THROTTLE, {"throttle_bps": throttle_bps}, self.jobs()[-1]["id"])
 
     def file_scan(self) -> None:
         """Files the request for a scan and does not wait."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.estate import CHUNK_BYTES, Estate
+from tests.faults.estate import CHUNK_BYTES, CRAWL_BPS, LARGE_CHUNKS, Estate
 from tests.faults.test_destinations import await_journal
 
 YEARS_S = 10 * 365 * 86400
@@ -12,18 +12,19 @@ YEARS_S = 10 * 365 * 86400
 
 @pytest.mark.parametrize("jump_s", [YEARS_S, -YEARS_S, 3600, -3600])
 def test_a_clock_that_jumps_while_a_job_runs(estate: Estate, jump_s: int) -> None:
-    estate.add("large.dump", 16 * CHUNK_BYTES)
+    estate.add("large.dump", LARGE_CHUNKS * CHUNK_BYTES)
     estate.add("small.dump", 10)
     estate.apply()
     offset = estate.root / "offset"
     offset.write_text("0")
     estate.start_ready(clock_offset=str(offset))
     estate.scan()
-    estate.run(throttle_bps=4 << 20)
+    estate.run(throttle_bps=CRAWL_BPS)
     await_journal(estate)
 
     offset.write_text(str(jump_s))
     estate.add("later.dump", 500)
+    estate.release()
     estate.until(estate.is_settled)
     estate.scan()
     estate.run()
@@ -37,13 +38,14 @@ def test_a_clock_that_jumps_while_a_job_runs(estate: Estate, jump_s: int) -> Non
 
 @pytest.mark.parametrize("jump_s", [YEARS_S, -YEARS_S])
 def test_a_clock_that_jumped_while_the_service_was_dead(estate: Estate, jump_s: int) -> None:
-    estate.add("large.dump", 16 * CHUNK_BYTES)
+    estate.add("large.dump", LARGE_CHUNKS * CHUNK_BYTES)
     estate.apply()
     estate.start_ready()
     estate.scan()
-    estate.run(throttle_bps=4 << 20)
+    estate.run(throttle_bps=CRAWL_BPS)
     await_journal(estate)
     estate.end()
+    estate.release()
     offset = estate.root / "offset"
     offset.write_text(str(jump_s))
 

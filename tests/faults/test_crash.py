@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from engine.model.states import RequestKind
-from tests.faults.estate import Estate
+from tests.faults.estate import CHUNK_BYTES, Estate
 from tests.faults.oracle import journal_chunks, ledger_of, published_in
 
 ROUNDS = 10
 THROTTLE_BPS = 6 << 20  # a run of a megabyte in chunks of 64 KiB then takes about 0.2 s
+FIRST_BPS = 2 * CHUNK_BYTES  # ... and the first one 8 s: it is certain that its middle is hit
 MOMENTS_S = 0.25
 PATIENCE_S = 2.0  # for progress: a job that is suspended makes none
 JOURNAL_LINE_BYTES = 130  # about
@@ -111,7 +112,8 @@ def kill_rounds(estate: Estate, numbers: random.Random, rounds: int) -> Outcome:
             if estate.is_settled():
                 estate.add_some(numbers)
                 estate.scan()
-                estate.file_run(throttle_bps=THROTTLE_BPS, streams=numbers.choice((1, 2, 4)))
+                rate_bps = THROTTLE_BPS if number else FIRST_BPS
+                estate.file_run(throttle_bps=rate_bps, streams=numbers.choice((1, 2, 4)))
         if number:
             await_moment(estate, numbers)
         else:  # one kill at least finds what it is meant for
@@ -120,6 +122,8 @@ def kill_rounds(estate: Estate, numbers: random.Random, rounds: int) -> Outcome:
             suspend_or_resume(estate, numbers)
         outcome.hits += not estate.is_settled()
         service.kill()
+        if not number:
+            estate.release(THROTTLE_BPS)
         assert estate.oracle.examine(is_finished=False) == [], f"after kill {number}"
         again = read_again(outcome.proven, reads_of(log, estate.cell.landing)[seen:])
         assert again == [], f"read again before kill {number}"

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.estate import CHUNK_BYTES, Estate
+from tests.faults.estate import CHUNK_BYTES, CRAWL_BPS, LARGE_CHUNKS, Estate
 from tests.faults.oracle import ledger_of, tree_of
 
-SLOW_BPS = 2 << 20
 SOON_S = [0.05] * 5
 
 
@@ -25,13 +24,13 @@ def reasons(estate: Estate, copy: str) -> set[tuple[str, str]]:
 
 
 def start_copying(estate: Estate, **options: object) -> None:
-    """Starts a run and returns when the large dump is half way on the first library."""
-    estate.add("large.dump", 24 * CHUNK_BYTES)
+    """Starts a run that crawls, and returns when some of the large dump is on the first library."""
+    estate.add("large.dump", LARGE_CHUNKS * CHUNK_BYTES)
     estate.add("small.dump", 500)
     estate.apply()
     estate.start_ready(retry_delays_s=SOON_S)
     estate.scan()
-    estate.run(throttle_bps=SLOW_BPS, **options)
+    estate.run(throttle_bps=CRAWL_BPS, **options)
     await_journal(estate)
 
 
@@ -54,6 +53,7 @@ def test_a_library_that_is_moved_away_while_copying_is_offline(estate: Estate) -
     vault, away = estate.oracle.copies[0].root, estate.root / "away"
 
     vault.rename(away)
+    estate.release()
     estate.until(estate.is_settled)
 
     job = estate.jobs()[-1]
@@ -74,6 +74,7 @@ def test_a_library_that_comes_back_is_gone_on_with_in_the_same_job(estate: Estat
     vault, away = estate.oracle.copies[0].root, estate.root / "away"
 
     vault.rename(away)
+    estate.release()
     estate.until(lambda: estate.jobs()[-1]["state"] == "pending")
     away.rename(vault)
 
@@ -88,11 +89,12 @@ def test_a_library_that_is_unmounted_while_copying_publishes_nothing(
     """A lazy unmount lets open descriptors write on, to where nobody would ever look."""
     vault = estate.root / "vault"
     vault.mkdir(parents=True)
-    with mounted_tmpfs(vault, "size=32m"):
+    with mounted_tmpfs(vault, "size=64m"):
         start_copying(estate, retries=0)
         held = os.open(vault, os.O_RDONLY | os.O_DIRECTORY)
         try:
             subprocess.run(["umount", "-l", str(vault)], check=True)
+            estate.release()
             estate.until(estate.is_settled)
             published = [name for name in _names(held, "databases/offsite") if name.isdigit()]
         finally:

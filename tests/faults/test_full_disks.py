@@ -9,14 +9,12 @@ from pathlib import Path
 import pytest
 
 from engine.model.errors import CatalogError
-from tests.faults.estate import CHUNK_BYTES, Estate
+from tests.faults.estate import CHUNK_BYTES, CRAWL_BPS, LARGE_CHUNKS, Estate
 from tests.faults.oracle import ledger_of, query
 from tests.faults.test_crash import progress
 from tests.faults.test_destinations import await_journal, mounted_tmpfs
 
 pytestmark = pytest.mark.needs_root
-SLOW_BPS = 8 * CHUNK_BYTES
-CRAWL_BPS = CHUNK_BYTES  # nothing ends before the test has looked, however busy the host is
 SOON_S = [0.05] * 5
 STILL_LOOKS = 100  # of 10 ms: several times what a chunk takes
 
@@ -87,15 +85,16 @@ def test_a_library_without_room_says_how_much_is_missing(estate: Estate, small_v
 def test_a_library_that_fills_up_while_it_is_written_is_gone_on_with_in_the_same_job(
     estate: Estate, small_vault: Path
 ) -> None:
-    estate.add("large.dump", 20 * CHUNK_BYTES)
+    grow(small_vault, "12m")
+    estate.add("large.dump", LARGE_CHUNKS * CHUNK_BYTES)
     estate.apply()
     estate.start_ready(retry_delays_s=SOON_S)
     estate.scan()
-    job_id = estate.run(retries=200, throttle_bps=4 * CRAWL_BPS, copies=("offsite",))
+    estate.run(retries=200, throttle_bps=CRAWL_BPS, copies=("offsite",))
     await_journal(estate)
 
     filler = fill(small_vault)
-    estate.throttle(job_id, None)
+    estate.release()
     estate.until(lambda: estate.jobs()[-1]["state"] == "pending")
     reason = estate.jobs()[-1]["reason"]
     filler.unlink()
@@ -139,7 +138,7 @@ def test_a_full_disk_under_the_catalog_loses_nothing(estate: Estate, small_home:
     estate.apply()
     estate.start_ready(retry_delays_s=SOON_S)
     estate.scan()
-    job_id = estate.run(throttle_bps=SLOW_BPS, retries=2)
+    estate.run(throttle_bps=CRAWL_BPS, retries=2)
     await_journal(estate)
 
     filler = fill(small_home)
@@ -149,7 +148,7 @@ def test_a_full_disk_under_the_catalog_loses_nothing(estate: Estate, small_home:
     await_standstill(estate)
     assert estate.oracle.examine(is_finished=False) == []
     filler.unlink()
-    estate.throttle(job_id, None)
+    estate.release()
 
     estate.until(estate.is_settled)
     assert {job["state"] for job in estate.jobs()} == {"completed"}

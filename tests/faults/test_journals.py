@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.estate import CHUNK_BYTES, Estate
+from tests.faults.estate import CHUNK_BYTES, CRAWL_BPS, LARGE_CHUNKS, Estate
 from tests.faults.oracle import journal_chunks, query
-
-CHUNKS = 24
-SLOW_BPS = 4 << 20
 
 
 def garbage(journal: Path) -> None:
@@ -129,11 +126,11 @@ def test_a_link_in_place_of_a_file_is_never_written_through(one_copy: Estate) ->
 
 def killed_in_the_middle(estate: Estate) -> Path:
     """Kills the service when some chunks of a large dump are journaled; returns the journal."""
-    estate.add("large.dump", CHUNKS * CHUNK_BYTES)
+    estate.add("large.dump", LARGE_CHUNKS * CHUNK_BYTES)
     estate.apply()
     estate.start_ready()
     estate.scan()
-    estate.run(throttle_bps=SLOW_BPS, streams=1)
+    estate.run(throttle_bps=CRAWL_BPS, streams=1)
     partials = estate.oracle.copies[0].place / ".partial"
 
     def has_some() -> bool:
@@ -141,4 +138,5 @@ def killed_in_the_middle(estate: Estate) -> Path:
 
     estate.until(has_some)
     estate.end()
+    estate.release()
     return next(partials.glob("*/journal"))

@@ -20,6 +20,7 @@ from blake3 import blake3
 from tests.faults.estate import CHUNK_BYTES, Estate
 from tests.faults.oracle import ledger_of
 from tests.faults.services import Nursery
+from tests.faults.test_crash import FIRST_BPS
 from tests.proxy import Proxy, Request, proxy_to
 from tests.stores import StoreServer
 
@@ -117,11 +118,13 @@ class Clouded:
             self.seen = len(self.proxy.requests)
         return [part for one in fresh if one.is_data() and (part := _part_of(one)) in self.proven]
 
-    def note_proven(self) -> None:
-        """Takes in what the journals prove now."""
+    def proven_now(self) -> set[Part]:
+        """What the journals prove."""
+        found: set[Part] = set()
         for journal in self.estate.cell.home.path.glob("objects/*/databases/cloud/*/journal"):
             base = f"copies/databases/cloud/{journal.parent.name}/data/"
-            self.proven |= set(_parts_in(journal, base))
+            found |= set(_parts_in(journal, base))
+        return found
 
 
 def _part_of(request: Request) -> Part:
@@ -162,6 +165,16 @@ def clouded(tmp_path: Path, nursery: Nursery, moto: StoreServer) -> Iterator[Clo
         estate.end()
 
 
+def await_moment(clouded: Clouded, numbers: random.Random) -> None:
+    """Waits for the moment of the crash: when some more bodies went up, or all has ended."""
+    wanted = clouded.proxy.count(Request.is_data) + numbers.randrange(1, 30)
+    until = time.monotonic() + 5
+    while clouded.proxy.count(Request.is_data) < wanted and time.monotonic() < until:
+        if clouded.estate.is_settled():
+            return
+        time.sleep(numbers.uniform(0, 0.01))
+
+
 def kill_rounds(clouded: Clouded, numbers: random.Random, rounds: int) -> None:
     estate, stage = clouded.estate, {"part_bytes": PART_BYTES, "retry_delays_s": [0.05] * 20}
     clouded.apply()
@@ -171,18 +184,19 @@ def kill_rounds(clouded: Clouded, numbers: random.Random, rounds: int) -> None:
         if estate.is_settled():
             estate.add_some(numbers)
             estate.scan()
-            estate.file_run(throttle_bps=THROTTLE_BPS, streams=numbers.choice((1, 2, 4)))
-        wanted = clouded.proxy.count(Request.is_data) + numbers.randrange(1, 30)
-        until = time.monotonic() + 5
-        while clouded.proxy.count(Request.is_data) < wanted and time.monotonic() < until:
-            if estate.is_settled():
-                break
-            time.sleep(numbers.uniform(0, 0.01))
+            rate_bps = THROTTLE_BPS if number else FIRST_BPS
+            estate.file_run(throttle_bps=rate_bps, streams=numbers.choice((1, 2, 4)))
+        if number:
+            await_moment(clouded, numbers)
+        else:  # one kill at least finds what it is meant for
+            estate.until(lambda: bool(clouded.proven_now()))
         clouded.hits += not estate.is_settled()
         service.kill()
+        if not number:
+            estate.release(THROTTLE_BPS)
         assert clouded.sent_again() == [], f"before kill {number}"
         assert clouded.examine(is_finished=False) == [], f"after kill {number}"
-        clouded.note_proven()
+        clouded.proven |= clouded.proven_now()
         if number % 4 == 3 or number == rounds - 1:
             estate.start_ready(**stage)
             estate.until(estate.is_settled)

@@ -6,16 +6,16 @@ import os
 import subprocess
 import sys
 
-from tests.faults.estate import CHUNK_BYTES, Estate
+from tests.faults.estate import CHUNK_BYTES, CRAWL_BPS, LARGE_CHUNKS, Estate
 from tests.faults.services import PROJECT
 
 
 def test_a_second_service_is_refused_and_the_first_goes_on(estate: Estate) -> None:
-    estate.add("one.dump", 12 * CHUNK_BYTES)
+    estate.add("one.dump", LARGE_CHUNKS * CHUNK_BYTES)
     estate.apply()
     first = estate.start_ready()
     estate.scan()
-    estate.run(throttle_bps=4 << 20)
+    estate.run(throttle_bps=CRAWL_BPS)
     read_end, write_end = os.pipe()
     try:
         second = subprocess.run(
@@ -33,6 +33,8 @@ def test_a_second_service_is_refused_and_the_first_goes_on(estate: Estate) -> No
     assert second.returncode == 75
     assert f"a service runs already on this catalog: pid {first.pid}" in second.stderr
     assert first.is_alive()
+    assert not estate.is_settled()
+    estate.release()
     estate.until(estate.is_settled)
     estate.stop()
     assert estate.oracle.examine(is_finished=True) == []

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.estate import CHUNK_BYTES, Estate
+from tests.faults.estate import CHUNK_BYTES, CRAWL_BPS, LARGE_CHUNKS, Estate
 from tests.faults.oracle import journal_chunks, ledger_of, query
 from tests.faults.tracing import requires_strace, traced
-
-SLOW_BPS = 2 << 20
 
 
 def states(estate: Estate) -> dict[bytes, set[str]]:
@@ -90,16 +88,17 @@ def replace(path: Path) -> None:
 def test_a_source_that_changes_while_it_is_read_is_never_published(
     estate: Estate, change: Callable[[Path], None]
 ) -> None:
-    estate.add("aaa.dump", 20 * CHUNK_BYTES)
+    estate.add("aaa.dump", LARGE_CHUNKS * CHUNK_BYTES)
     estate.add("good.dump", 1000)
     estate.apply()
     estate.start_ready()
     estate.scan()
-    estate.run(throttle_bps=SLOW_BPS, streams=1, retries=0)
+    estate.run(throttle_bps=CRAWL_BPS, streams=1, retries=0)
     partials = estate.oracle.copies[0].place / ".partial"
     estate.until(lambda: any(journal_chunks(path) for path in partials.glob("[0-9]*")))
 
     change(estate.cell.landing / "aaa.dump")
+    estate.release()
     estate.oracle.touched.add(b"aaa.dump")
     estate.until(estate.is_settled)
 
