@@ -41,13 +41,13 @@ def web_server() -> Iterator[Web]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             code = web.answers.pop(0) if web.answers else 200
+            if code == 200:  # before the answer: whoever has it finds what it sent here
+                web.headers.append(dict(self.headers))
+                web.bodies.append((self.path, body))
             self.send_response(code)
             if code == 302:
                 self.send_header("Location", "/elsewhere")
             self.end_headers()
-            if code == 200:
-                web.headers.append(dict(self.headers))
-                web.bodies.append((self.path, body))
 
         def do_GET(self) -> None:
             self.send_response(200)

@@ -12,6 +12,7 @@ from engine.control import frontdoor
 from engine.model.errors import NotFoundError
 from engine.model.states import RequestKind
 from tests.cell import SECOND, Cell
+from tests.control.conftest import BIG, CRAWL_BPS
 from tests.control.test_timetables import at
 
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -62,11 +63,11 @@ def unthrottle(cell: Cell, job_id: int) -> None:
 
 def test_work_is_spread_over_the_media_agents_that_reach_the_library(cell: Cell) -> None:
     for number in range(4):
-        cell.dump(f"{number}.dump", 12 << 20)
+        cell.dump(f"{number}.dump", BIG // 4)
     apply_two(cell)
     cell.scan()
 
-    job_id = cell.start(copies=("wide",), throttle_bps=10 << 20)
+    job_id = cell.start(copies=("wide",), throttle_bps=CRAWL_BPS)
     cell.until(job_id, lambda _: agents_at_work(cell, job_id) == {"here", "there"})
     running = frontdoor.load_job(cell.home, job_id)
     unthrottle(cell, job_id)
@@ -78,11 +79,11 @@ def test_work_is_spread_over_the_media_agents_that_reach_the_library(cell: Cell)
 
 
 def test_a_source_media_agent_does_the_work_alone(cell: Cell) -> None:
-    cell.dump("one.dump", 24 << 20)
+    cell.dump("one.dump", BIG)
     apply_two(cell)
     cell.scan()
 
-    job_id = cell.start(copies=("wide",), source_media_agent="there", throttle_bps=10 << 20)
+    job_id = cell.start(copies=("wide",), source_media_agent="there", throttle_bps=CRAWL_BPS)
     cell.until(job_id, lambda _: bool(streams_of(cell, job_id)))
     working = agents_at_work(cell, job_id)
     unthrottle(cell, job_id)
@@ -104,13 +105,14 @@ def test_a_media_agent_that_does_not_reach_a_library_is_named(cell: Cell) -> Non
     assert "there does not reach vault" in job.reason
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_a_window_on_one_media_agent_leaves_the_work_to_the_other(cell: Cell) -> None:
     for number in range(3):
-        cell.dump(f"{number}.dump", 16 << 20)
+        cell.dump(f"{number}.dump", BIG)
     apply_two(cell, CLOSED.format(start="09:30"))
     with at(cell, MONDAY) as clock:
         cell.scan()
-        job_id = cell.start(copies=("wide",), throttle_bps=4 << 20)
+        job_id = cell.start(copies=("wide",), throttle_bps=CRAWL_BPS)
         cell.until(job_id, lambda _: agents_at_work(cell, job_id) == {"here", "there"})
 
         clock.set(MONDAY.replace(hour=10))
@@ -142,10 +144,10 @@ def test_work_that_only_a_closed_media_agent_can_do_waits_for_it(cell: Cell) -> 
 
 
 def test_new_backup_jobs_join_a_running_job(cell: Cell) -> None:
-    cell.dump("first.dump", 16 << 20)
+    cell.dump("first.dump", BIG)
     cell.apply()
     cell.scan()
-    job_id = cell.start(throttle_bps=256 * 1024)
+    job_id = cell.start(throttle_bps=CRAWL_BPS)
     cell.until(job_id, lambda job: job.bytes_done > 0)
 
     cell.dump("second.dump")
@@ -159,10 +161,10 @@ def test_new_backup_jobs_join_a_running_job(cell: Cell) -> None:
 
 
 def test_a_fixed_list_takes_nothing_that_came_later(cell: Cell) -> None:
-    cell.dump("first.dump", 16 << 20)
+    cell.dump("first.dump", BIG)
     cell.apply()
     cell.scan()
-    job_id = cell.start(scalable=False, throttle_bps=256 * 1024)
+    job_id = cell.start(scalable=False, throttle_bps=CRAWL_BPS)
     cell.until(job_id, lambda job: job.bytes_done > 0)
 
     cell.dump("second.dump")

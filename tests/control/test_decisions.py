@@ -215,10 +215,10 @@ def test_fulls_first_gives_up_after_three_tries_and_tries_again_on_request(cell:
 
 
 def test_a_conflicting_run_is_refused_where_the_commcell_says_so(cell: Cell) -> None:
-    cell.dump("one.dump", 40 << 20)
+    cell.dump("one.dump", BIG)
     cell.apply(commcell="queue_conflicting_auxcopy_jobs = false")
     cell.scan()
-    first = cell.start(throttle_bps=20 << 20)
+    first = cell.start(throttle_bps=CRAWL_BPS)
     cell.until(first, lambda job: job.state == "running")
 
     for scalable in (True, False):

@@ -13,6 +13,7 @@ from engine.control import frontdoor
 from engine.model.errors import NotFoundError, UsageError
 from engine.model.states import RequestKind
 from tests.cell import SECOND, Cell, tree
+from tests.control.conftest import BIG, CHUNK_BYTES, CRAWL_BPS
 from tests.control.test_verification import copied, flip
 from tests.control.upkeep import errors_of, events_of, repair, serving, verify
 
@@ -109,8 +110,9 @@ def test_marked_bad_by_hand_is_repaired_too(cell: Cell) -> None:
     assert cell.ledger()[b"two"].state == "available"
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_a_killed_service_goes_on_with_the_repair(cell: Cell) -> None:
-    cell.dump("big.dump", 96 << 20)
+    cell.dump("big.dump", 2 * BIG)
     cell.apply()
     with serving(cell):
         cell.scan()
@@ -118,17 +120,18 @@ def test_a_killed_service_goes_on_with_the_repair(cell: Cell) -> None:
         (backup_job_id,) = cell.on_media()
         flip(cell.on_media()[backup_job_id] / "data/big.dump", 5)
         verify(cell)
+    frontdoor.switch_activity(cell.home, "commcell", on=False, by="test")
     job_id = frontdoor.repair(cell.home, "databases", "offsite", [backup_job_id], by="test")
-    frontdoor.request(
-        cell.home, RequestKind.THROTTLE, job_id, {"throttle_bps": 24 << 20}, by="test"
-    )
-    cell.until(job_id, lambda job: job.state == "completed" or job.bytes_done > 40 << 20)
+    crawl = {"throttle_bps": CRAWL_BPS}
+    frontdoor.request(cell.home, RequestKind.THROTTLE, job_id, crawl, by="test")
+    frontdoor.switch_activity(cell.home, "commcell", on=True, by="test")
+    cell.until(job_id, lambda job: job.bytes_done > 4 * CHUNK_BYTES)
     cell.kill9()
     frontdoor.ensure_service(cell.home)
     frontdoor.request(cell.home, RequestKind.THROTTLE, job_id, {"throttle_bps": None}, by="test")
     job = cell.wait(job_id)
 
-    assert job.state == "completed"
+    assert (job.state, job.attempts) == ("completed", 2)
     cell.assert_copied()
 
 

@@ -162,14 +162,14 @@ def test_activity_that_is_switched_off_comes_back_by_itself(cell: Cell) -> None:
 
 
 def test_a_conflicting_run_is_queued_behind_the_first(cell: Cell) -> None:
-    cell.dump("one.dump", 40 << 20)
+    cell.dump("one.dump", BIG)
     cell.apply()
     with at(cell, MONDAY):
         cell.scan()
-        first = cell.start(throttle_bps=30 << 20)
-        cell.until(first, lambda job: job.state == "running")
+        first = cell.start(throttle_bps=CRAWL_BPS)
         second = cell.start()
         queued = cell.until(second, lambda job: job.state == "queued")
+        frontdoor.request(cell.home, RequestKind.THROTTLE, first, {"throttle_bps": None}, by="t")
         assert cell.wait(first).state == "completed"
         job = cell.wait(second)
 
@@ -312,12 +312,13 @@ library = "shelf"
     cell.assert_copied()
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_a_job_is_killed_when_its_total_running_time_is_over(cell: Cell) -> None:
-    cell.dump("big.dump", 96 << 20)
+    cell.dump("big.dump", BIG)
     cell.apply()
     with at(cell, MONDAY) as clock:
         cell.scan()
-        job_id = cell.start(throttle_bps=10 << 20, total_time_s=3600, kill_after_total_time=True)
+        job_id = cell.start(throttle_bps=CRAWL_BPS, total_time_s=3600, kill_after_total_time=True)
         cell.until(job_id, lambda job: job.state == "running")
         clock.set(MONDAY + timedelta(hours=1, seconds=2))
         job = cell.wait(job_id)
