@@ -61,15 +61,17 @@ class Progress:
 
     async def follow(self) -> None:
         """Reports until it is stopped; the last report is of the end."""
-        while not self._stopped.is_set():
+        is_last = False
+        while not is_last:
             try:
                 async with asyncio.timeout(INTERVAL_S):
                     await self._stopped.wait()
             except TimeoutError:
                 pass
+            is_last = self._stopped.is_set()  # asked once: stopped in a report, it makes another
             self._on_tick()
             if self.copying.is_under_way:
-                await self._report(final=self._stopped.is_set())
+                await self._report(final=is_last)
 
     async def _report(self, *, final: bool) -> None:
         runs, tally = self.copying.snapshots(), self.tally

@@ -61,7 +61,9 @@ def test_an_auxiliary_copy_is_run_watched_suspended_left_and_found_completed(
     job_id = int(re.findall(r"job (\d+) has started", started)[0])
 
     terminal.until(lambda screen: percent(screen) > 5, "progress")
-    terminal.keys("2", "s")
+    terminal.keys("2")
+    terminal.sees("1 running")
+    terminal.keys("s")
     cell.until(job_id, lambda job: job.state is JobState.SUSPENDED)
     held = terminal.sees(
         "1 suspended"
