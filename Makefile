@@ -41,7 +41,8 @@ demo: $(VENV)/.runtime
 # Hundreds of services are started: none shall have to compile what it imports, wherever bytecode is not written by itself.
 test: $(VENV)/.dev
 	@$(BIN)/python -m compileall -q auxtui engine tests bench
-	@$(PYTEST) -n 2 --dist worksteal
+	@rm -f .pytest_cache/v/cache/lastfailed
+	@$(PYTEST) -n 2 --dist worksteal || $(BIN)/python -m tests.again $$?
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -28,7 +28,7 @@ from auxtui.alerts import alarm_facts
 from auxtui.asking import Undo
 from auxtui.door import Door, FrontDoor
 from auxtui.drawn import DrawnApp
-from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, Watch
+from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, LookedAnew, Watch
 from auxtui.frame import State
 from auxtui.gates import gates
 from auxtui.glyphs import SETS, GlyphName
@@ -226,6 +226,17 @@ class ConsoleApp(DrawnApp):
 
     def on_answer(self, message: Answer) -> None:
         message.stop()
+
+    def look_anew(self) -> None:
+        """Looks at everything at once, after a change of one's own.
+
+        What is typed meanwhile is held back: a dialog opened on what was so before the change would
+        show it.
+        """
+        self.feed.refresh(self.hold_keys())
+
+    def on_looked_anew(self, message: LookedAnew) -> None:
+        message.then()
 
     def on_catalog_trouble(self, message: CatalogTrouble) -> None:
         self._start_is_over()

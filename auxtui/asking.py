@@ -52,7 +52,7 @@ def begin(screen: ConsoleScreen, what: str, task: Task, *, undo: Undo | None = N
         except AuxError as err:
             tell_error(screen, what, err)
         else:
-            screen.console.feed.refresh()
+            screen.console.look_anew()
             screen.console.undo = undo
             if said:
                 screen.flash(f"{said}; z takes it back" if undo else said, Tone.OK)

@@ -62,6 +62,14 @@ class CatalogTrouble(Message):
         self.error = error
 
 
+class LookedAnew(Message):
+    """Everything that was watched has been asked again. Posted to the app, behind what that gave."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__()
+        self.then = then
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """A query that a screen wants to be asked again whenever the catalog has changed."""
@@ -122,6 +130,7 @@ class Feed:
         self._lock = threading.Lock()
         self._followed: list[_Followed] = []
         self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
+        self._then: list[Callable[[], None]] = []
         self._wake = threading.Event()
         self._stopping = False
         self._paused = False
@@ -160,9 +169,15 @@ class Feed:
         self._questions.put(_Question(target, token, query))
         self._wake.set()
 
-    def refresh(self) -> None:
-        """Looks at everything at once."""
+    def refresh(self, then: Callable[[], None] | None = None) -> None:
+        """Looks at everything at once.
+
+        Args:
+            then: comes to the app as `LookedAnew` when all was looked at, or could not be.
+        """
         with self._lock:
+            if then is not None:
+                self._then.append(then)
             for followed in self._followed:
                 followed.stale, followed.due_mono_s = True, 0.0
         self._wake.set()
@@ -176,6 +191,8 @@ class Feed:
     def _run(self) -> None:
         while not self._stopping:
             self._wake.clear()
+            with self._lock:
+                then, self._then = self._then, []
             try:
                 self._turn()
             except AuxError as err:
@@ -185,6 +202,8 @@ class Feed:
                 self._report(AuxError(f"a bug while reading the catalog: {err!r}"))
             else:
                 self._report(None)
+            for call in then:
+                self._owner.post_message(LookedAnew(call))
             wait_s = self._refresh_s if self._busy else self._refresh_s * 2
             if self._questions.empty():
                 self._wake.wait(wait_s)

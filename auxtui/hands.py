@@ -119,7 +119,7 @@ def open_run_dialog(screen: ConsoleScreen, policy: str, options: Mapping[str, An
 
     def done(said: str | None) -> None:
         if said is not None:
-            screen.console.feed.refresh()
+            screen.console.look_anew()
             screen.flash(said, Tone.OK)
 
     screen.app.push_screen(RunAuxiliaryCopyScreen(found, estate, options), done)
@@ -219,7 +219,7 @@ async def _scanned(screen: ConsoleScreen, target: Target) -> str:
         adopted += len(found.get("adopted", ()))
         left += len(found.get("left", ()))
         troubles += [_told(one) for key in ("bad", "offline") for one in found.get(key, ())]
-    screen.console.feed.refresh()
+    screen.console.look_anew()
     text = f"scan: {fmt.count(adopted, 'new backup job')}, {left} left for later"
     if not troubles:
         return text
@@ -273,7 +273,7 @@ def _yank(screen: ConsoleScreen, targets: Targets) -> None:
 
 
 def _refresh(screen: ConsoleScreen, targets: Targets) -> None:
-    screen.console.feed.refresh()
+    screen.console.look_anew()
     screen.flash("looked at the catalog")
 
 

@@ -22,7 +22,7 @@ def _clear(screen: ConsoleScreen, targets: Targets) -> None:
 
     async def task() -> str:
         await in_thread(lambda: door.request(RequestKind.CLEAR_ALARMS, None, {"alarms": ids}))
-        screen.console.feed.refresh()
+        screen.console.look_anew()
         return f"{named(targets)}: cleared; what is still wrong comes again"
 
     begin(screen, f"Clear {named(targets)}", task())

@@ -58,7 +58,7 @@ def _restore(screen: ConsoleScreen, targets: Targets) -> None:
 
     def started(job_id: int | None) -> None:
         if job_id is not None:
-            screen.console.feed.refresh()
+            screen.console.look_anew()
             screen.flash(f"job {job_id} restores {wanted.name}; 2 shows it", Tone.OK)
 
     screen.app.push_screen(RestoreScreen(wanted, _copies(screen, target)), started)
@@ -73,7 +73,7 @@ def _back_up(screen: ConsoleScreen, targets: Targets) -> None:
 
     def started(job_id: int | None) -> None:
         if job_id is not None:
-            screen.console.feed.refresh()
+            screen.console.look_anew()
             screen.flash(f"job {job_id} backs up {target.name}; 2 shows it", Tone.OK)
 
     screen.app.push_screen(BackupScreen(target.value), started)

@@ -53,7 +53,7 @@ def _form(screen: ConsoleScreen, kind: str, **given: Any) -> None:
 
     def applied(name: str | None) -> None:
         if name is not None:
-            screen.console.feed.refresh()
+            screen.console.look_anew()
             screen.flash(f"{kind_word(kind)} {safe(name)} is applied", Tone.OK)
 
     loaded = screen.console.hold_keys()
@@ -114,7 +114,7 @@ def _guide(screen: ConsoleScreen, targets: Targets) -> None:
         if policy is None:
             screen.flash("First Steps: left; nothing was changed")
             return
-        screen.console.feed.refresh()
+        screen.console.look_anew()
         screen.console.run_worker(_plan(screen, policy), name="First Steps", exit_on_error=False)
 
     screen.app.push_screen(FirstRunScreen(), done)
@@ -130,7 +130,7 @@ async def _plan(screen: ConsoleScreen, policy: str) -> None:
             open_run_dialog(screen, policy, {})
             return
         await asyncio.sleep(GUIDE_WAIT_S)
-        screen.console.feed.refresh()
+        screen.console.look_anew()
 
 
 def _delete(screen: ConsoleScreen, targets: Targets) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tomllib
 
 import pytest
@@ -15,7 +16,7 @@ from engine.model.errors import SiteError
 from engine.site.editing import SiteEdit, table_at
 from engine.site.reading import read_site
 from engine.site.rendering import rendered
-from tests.console.driving import lacks, screen_text, sees, until
+from tests.console.driving import lacks, screen_text, sees, type_ahead, until
 
 POLICY = ["j", "j", "j", "j"]
 OFFSITE = [*POLICY, "l", "j", "j"]
@@ -176,6 +177,34 @@ async def test_a_copy_is_edited_reviewed_and_applied(site_home, make_console):
 
         await sees(pilot, "copy offsite is applied")
     assert table_at(frontdoor.site_document(site_home), PLACE) == {**before, "retain": "120d"}
+
+
+async def test_a_dialog_opened_behind_a_change_shows_it(site_home, make_console):
+    """The catalog is looked at a moment later; what is typed in between waits for that."""
+    app, may_look = make_console(site_home), threading.Event()
+    may_look.set()
+    turn = app.feed._turn
+
+    def held_back() -> None:
+        assert may_look.wait(120)
+        turn()
+
+    app.feed._turn = held_back
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*POLICY, "n")
+        await _ready(pilot, "New copy")
+        await pilot.press("tab", "tab", "enter", "down", "enter", "f2")
+        await sees(pilot, "This will change", "databases/Copy_2")
+        may_look.clear()
+        await pilot.press("y")
+        await sees(pilot, "copy Copy_2 is applied")
+
+        type_ahead(app, "r")
+        await pilot.pause(0.1)
+        may_look.set()
+
+        await sees(pilot, "Run Auxiliary Copy", "all active copies (2)")
 
 
 async def test_a_wrong_value_is_said_at_its_field_and_nothing_changes(site_home, make_console):

@@ -36,8 +36,9 @@ def slow_backup(cell: BackupCell) -> int:
     ask(cell, RequestKind.THROTTLE, job_id, {"throttle_bps": 1_000_000})
     frontdoor.switch_activity(cell.home, "commcell", on=True, by="test")
     cell.until(job_id, lambda job: job.state == "running")
-    partial = cell.root / "fast" / "files" / "primary" / ".partial" / str(job_id)
-    cell.until(job_id, lambda _: partial.exists())
+    # The directory alone is not enough: a writer that begins empties it, and for a moment it is gone.
+    data = cell.root / "fast" / "files" / "primary" / ".partial" / str(job_id) / "data"
+    cell.until(job_id, lambda _: data.exists() and any(data.iterdir()))
     return job_id
 
 
