@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import time
@@ -15,12 +16,14 @@ from pathlib import Path
 from bench.harness import Sample, peak_memory_bytes
 from engine.catalog.home import Home
 from engine.catalog.values import SubclientValue
+from engine.control.__main__ import COLLECT_AFTER, allow_open_files
 from engine.library.interface import LibraryIdentity, Place
 from engine.library.local import LocalLibrary
 from engine.model.states import Level, LibraryState, SubclientKind
 from engine.operations.backup_run import BackupRun, Task
 from engine.operations.indexes import open_index
-from engine.transfer.archived import Archive, ArchivedJob, CopyOpener, FrameCache
+from engine.transfer.archive_frames import Archive, CopyOpener, FrameCache
+from engine.transfer.archived import ArchivedJob
 from engine.transfer.cancel import CancelToken
 from engine.transfer.progress import ReadProgress
 from engine.transfer.restoring import restore_job
@@ -108,6 +111,9 @@ def main() -> None:
     parser.add_argument("--level", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
+    gc.freeze()  # as the service does, in which backups and restores run
+    gc.set_threshold(COLLECT_AFTER)
+    allow_open_files()
     place = Path(given.place)
     home = Home(place / "home").make()
     root = place / "library"

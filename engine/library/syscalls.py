@@ -12,9 +12,11 @@ from functools import cache
 
 _AT_RENAME_NOREPLACE = 1
 _AT_RENAME_EXCHANGE = 2
+_AT_EMPTY_PATH = 0x1000
 _FALLOC_FL_KEEP_SIZE = 1
 _FALLOC_FL_PUNCH_HOLE = 2
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
+_NOT_BY_DESCRIPTOR = frozenset({errno.ENOENT, errno.EINVAL, errno.EPERM})  # what an account gets
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -50,6 +52,23 @@ def rename_new(old: bytes, new: bytes, *, old_dir: int, new_dir: int) -> None:
         os.rename(old, new, src_dir_fd=old_dir, dst_dir_fd=new_dir)
         return
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+def name_nameless(fd: int, new: bytes, *, parent: int) -> None:
+    """Gives a file that was made without a name (`O_TMPFILE`) its first one; never replaces anything.
+
+    By the descriptor itself where this account may do that (root, and everybody on newer kernels),
+    else by way of `/proc`, which is a longer walk.
+
+    Raises:
+        FileExistsError: `new` exists.
+        OSError: it cannot be named.
+    """
+    if _libc.linkat(fd, b"", parent, new, _AT_EMPTY_PATH):
+        code = ctypes.get_errno()
+        if code not in _NOT_BY_DESCRIPTOR:
+            raise OSError(code, os.strerror(code))
+        os.link(f"/proc/self/fd/{fd}", new, dst_dir_fd=parent, follow_symlinks=True)
 
 
 def exchange(name: bytes, *, one_dir: int, other_dir: int) -> bool:

@@ -15,6 +15,7 @@ from engine.archive.index import DELETED, DEVICE, FIFO, FILE, IndexEntry
 from engine.archive.index_file import IndexFile
 from engine.catalog.values import JobValue
 from engine.library.interface import Library
+from engine.model.entries import Entry
 from engine.model.errors import (
     EXIT_FAILED,
     AuxError,
@@ -33,10 +34,11 @@ from engine.operations.jobcopies import Located
 from engine.operations.planning import Scope
 from engine.operations.probing import probe_libraries
 from engine.operations.restore import Restore, RestoreError, scope_of
-from engine.transfer.archived import Archive, ArchivedJob, CopyOpener, FrameCache, metadata_of
+from engine.transfer.archive_frames import Archive, CopyOpener, FrameCache
+from engine.transfer.archived import ArchivedJob, metadata_of, restorable
 from engine.transfer.pool import in_thread
 from engine.transfer.reading import READ_STREAMS
-from engine.transfer.restoring import RestoreResult, restore_job
+from engine.transfer.restoring import KEPT_AT_MOST, RestoreResult, restore_job
 from engine.transfer.target import RestoreTarget
 
 MAX_NOTES = 100  # of copies that could not give something
@@ -51,6 +53,8 @@ class Survey(NamedTuple):
     """Wanted named pipes and devices."""
     unsure: int
     """How much of what is wanted changed, or could not be read, while it was backed up."""
+    listed: tuple[Entry, ...] | None
+    """All that can be restored, wanted or not, so that nobody reads it again; None: too much to keep."""
 
 
 class ContentRestore(Restore):
@@ -113,7 +117,7 @@ class ContentRestore(Restore):
     async def _from_archives(self, scope: Scope, index: IndexFile, survey: Survey) -> AttemptEnd:
         archives = await self._archives(scope, index)
         header = await self.context.store.read(partial(self._header, scope))
-        reader = ArchivedJob(header, index, archives)
+        reader = ArchivedJob(header, index, archives, survey.listed)
         try:
             locked = await in_thread(
                 partial(reader.why_locked, survey.holders), self.context.cancel
@@ -264,7 +268,10 @@ def _survey(index: IndexFile, wanted: Callable[[RelPath], bool]) -> Survey:
     holders: set[int] = set()
     nodes: list[IndexEntry] = []
     unsure = 0
+    listed: list[Entry] | None = [] if index.end.entries <= KEPT_AT_MOST else None
     for entry in index.entries():
+        if listed is not None and (found := restorable(entry)) is not None:
+            listed.append(found)
         if entry.kind == DELETED or not wanted(RelPath(entry.path)):
             continue
         unsure += entry.unsure
@@ -273,7 +280,8 @@ def _survey(index: IndexFile, wanted: Callable[[RelPath], bool]) -> Survey:
         elif entry.kind in (FIFO, DEVICE):
             nodes.append(entry)
     index.frames()
-    return Survey(frozenset(holders), tuple(nodes), unsure)
+    kept = None if listed is None else tuple(listed)
+    return Survey(frozenset(holders), tuple(nodes), unsure, kept)
 
 
 def _make_nodes(nodes: Sequence[IndexEntry], target: RestoreTarget) -> None:

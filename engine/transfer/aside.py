@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 
 from engine.library.beneath import OWN_FILE_MODE, create_file, unlink_if_there
+from engine.library.syscalls import name_nameless
 from engine.model.errors import DestinationExists
 from engine.model.names import RelPath, shown
 
@@ -33,6 +34,8 @@ class Aside:
         OSError: it cannot be created.
     """
 
+    __slots__ = ("_name", "fd")
+
     def __init__(self, parent: int, mode: int = OWN_FILE_MODE) -> None:
         self._name = b""
         try:
@@ -55,13 +58,16 @@ class Aside:
             OSError: it cannot be named; it is gone then.
         """
         try:
-            put_name(
-                lambda new: self._link(new, parent),
-                name,
-                parent=parent,
-                overwrite=overwrite,
-                path=path,
-            )
+            try:
+                self._link(name, parent)
+            except FileExistsError:
+                put_name(
+                    lambda new: self._link(new, parent),
+                    name,
+                    parent=parent,
+                    overwrite=overwrite,
+                    path=path,
+                )
         finally:
             self.drop(parent=parent)
 
@@ -75,7 +81,7 @@ class Aside:
         if self._name:
             os.link(self._name, new, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
         else:
-            os.link(f"/proc/self/fd/{self.fd}", new, dst_dir_fd=parent, follow_symlinks=True)
+            name_nameless(self.fd, new, parent=parent)
 
 
 def put_name(

@@ -22,6 +22,7 @@ from engine.library import beneath, local_partial, local_publish, local_writer, 
 from engine.library.objects import parts
 from engine.model import entries
 from engine.model.clock import Clock, system_clock
+from engine.transfer import aside, target
 
 DURABLE_CALLS = (
     "pwrite",
@@ -35,9 +36,9 @@ DURABLE_CALLS = (
     "symlink",
     "ftruncate",
 )
-"""Calls that change a destination; with the two of `syscalls` these are all of them."""
-_C_CALLS = {"rename_new": "renameat2", "sync_file_system": "syncfs"}
-_IMPORTERS = (beneath, local_partial, local_publish, local_writer, marker, syscalls)
+"""Calls that change a destination; with those of `syscalls` these are all of them."""
+_C_CALLS = {"rename_new": "renameat2", "sync_file_system": "syncfs", "name_nameless": "linkat"}
+_IMPORTERS = (aside, beneath, local_partial, local_publish, local_writer, marker, syscalls, target)
 
 
 def apply(spec: dict[str, Any]) -> None:

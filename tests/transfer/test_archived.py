@@ -19,7 +19,9 @@ from engine.archive.stream import TarStream
 from engine.library.memory_reading import MemoryReadHandle
 from engine.model.entries import FileEntry, Metadata
 from engine.model.errors import AuxError, SourceError
-from engine.transfer.archived import Archive, ArchivedJob, CopyOpener, FrameCache
+from engine.operations import content_restore
+from engine.transfer.archive_frames import Archive, CopyOpener, FrameCache
+from engine.transfer.archived import ArchivedJob
 from engine.transfer.volumes import volume_name
 from tests.archive.packs import FRAME, header
 
@@ -154,3 +156,22 @@ def test_an_index_that_points_nowhere_is_an_error(made: tuple[Path, bytes, bytes
 def vars_of(entry: FileEntry) -> dict[str, object]:
     names = [name for kind in type(entry).__mro__ for name in getattr(kind, "__slots__", ())]
     return {name: getattr(entry, name) for name in names}
+
+
+@pytest.mark.parametrize("most", [4, 3])
+def test_a_restore_reads_an_index_once_while_that_is_little_enough_to_keep(
+    made: tuple[Path, bytes, bytes], most: int, monkeypatch: pytest.MonkeyPatch
+):
+    _, archive, index = made
+    read = IndexFile(io.BytesIO(index))
+    above = sum(1 for entry in read.entries() if entry.kind == "directory")
+    monkeypatch.setattr(content_restore, "KEPT_AT_MOST", most + above)
+    survey = content_restore._survey(read, lambda path: path.endswith(b"/small"))
+    job = job_of(index, archive)
+    every = tuple(job.entries())
+    job.close()
+    assert (survey.holders, len(survey.nodes), survey.unsure) == ({1}, 0, 0)
+    assert survey.listed == (every if most == 4 else None)
+    again = ArchivedJob(None, read, {}, survey.listed)
+    monkeypatch.setattr(read, "entries", lambda: iter(()))
+    assert tuple(again.entries()) == (every if most == 4 else ())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from engine.library import syscalls
 from engine.library.metadata import apply_metadata
 from engine.model.entries import Metadata
+from engine.model.errors import DestinationExists
 from engine.model.names import rel_path
 from engine.transfer import aside as aside_module
 from engine.transfer.aside import Aside
@@ -45,3 +48,23 @@ def test_the_mode_is_right_at_the_end_and_private_under_a_name_before(
     assert [one.name for one in tmp_path.iterdir()] == ["whole"]
     if not warnings:  # a file system without attributes says so
         assert os.getxattr(tmp_path / "whole", b"user.some") == b"thing"
+
+
+def test_it_is_named_where_this_account_may_not_name_by_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        syscalls, "_AT_EMPTY_PATH", 0
+    )  # ENOENT, as for an account without the right
+    (tmp_path / "taken").write_bytes(b"theirs")
+    parent = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for name in (b"free", b"taken"):
+            aside = Aside(parent)
+            os.write(aside.fd, b"ours")
+            with nullcontext() if name == b"free" else pytest.raises(DestinationExists):
+                aside.keep(name, parent=parent, overwrite=False, path=rel_path(name))
+    finally:
+        os.close(parent)
+    found = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
+    assert found == {"free": b"ours", "taken": b"theirs"}
