@@ -84,6 +84,8 @@ class FarSide:
         """
         session = await self.link.session()
         try:
+            if not session.is_openssh and await self.is_there(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))  # not all say so
             body = wire.text(path) + wire.attributes(mode=OWN_DIRECTORY_MODE)
             await session.status(wire.MKDIR, body)
         except OSError as err:
@@ -303,8 +305,7 @@ class FarSide:
         """Renames a file in place of another; at once where the server can."""
         session = await self.link.session()
         body = wire.text(old) + wire.text(new)
-        if session.has(wire.POSIX_RENAME):
-            await session.extended(wire.POSIX_RENAME, body)
+        if await session.tried(wire.POSIX_RENAME, body):
             return
         await self.remove_if_there(new)
         await session.status(wire.RENAME, body)

@@ -65,9 +65,15 @@ class FarJournal:
         session, handle, aside = await far.open_aside(path)
         journal = cls(far, path, header, session, handle)
         await journal._append(b"".join(journal_lines(header, chunks)))
+        if session.is_openssh:
+            await far.replace(aside, path)
+            await far.sync_directory(directory)
+            return journal
+        # There are servers that know an open file by its name: what is written after the rename is lost.
+        await session.close_handle(handle)
         await far.replace(aside, path)
         await far.sync_directory(directory)
-        return journal
+        return await cls._opened(far, path, header)
 
     @classmethod
     async def begin_in(cls, far: FarSide, partial: FarPartial, header: JournalHeader) -> FarJournal:

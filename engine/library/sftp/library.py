@@ -21,8 +21,10 @@ from engine.library.sftp.connecting import look_at_key
 from engine.library.sftp.digests import digests_offered
 from engine.library.sftp.far import FarSide, require_directory
 from engine.library.sftp.journaling import downloaded, far_boot_id, read_far_journal
+from engine.library.sftp.kept import require_kept
 from engine.library.sftp.link import link_to
-from engine.library.sftp.partial import FarMarker, FarPartial
+from engine.library.sftp.marking import FarMarker
+from engine.library.sftp.partial import FarPartial
 from engine.library.sftp.reading import SftpJobReader
 from engine.library.sftp.together import bounded, gathered
 from engine.library.sftp.trust import OfferedKey
@@ -280,6 +282,8 @@ class SftpLibrary:
                 found, entries = read_manifest(manifest)
                 files = [entry for entry in entries if isinstance(entry, FileEntry)]
                 is_complete = found == header and await self._has_all(partial.data, files)
+                manifest.seek(0)
+                text = manifest.read()
             except ManifestError:
                 is_complete = False
         if not is_complete:
@@ -287,7 +291,7 @@ class SftpLibrary:
             await self.far.sync_directory(partial.job)
             return
         await partial.require_in_place()
-        await partial.commit()
+        await partial.commit(None, lambda: require_kept(partial, files, text))
         raise partial.taken()
 
     async def _has_all(self, data: bytes, files: list[FileEntry]) -> bool:

@@ -6,74 +6,21 @@ The layout is that of a local library (docs/format.md); a copy that was made her
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from engine.library import layout
 from engine.library.beneath import OWN_DIRECTORY_MODE, OWN_FILE_MODE
-from engine.library.interface import LibraryIdentity, Place
-from engine.library.marker import MAX_MARKER_BYTES, Marker
+from engine.library.interface import Place
 from engine.library.sftp import wire
 from engine.library.sftp.far import NEW_FILE, FarSide, require_directory
 from engine.library.sftp.holding import HeldLock, sweep_locks
+from engine.library.sftp.marking import FarMarker
 from engine.library.sftp.session import SftpSession
 from engine.library.sftp.together import gathered
 from engine.library.sftp.wire import Attributes
 from engine.model.errors import DestinationExists, LibraryOffline, StorageError
-
-
-class FarMarker:
-    """What the marker of a library must say.
-
-    Args:
-        far: the library.
-        marker: which judges what stands there.
-    """
-
-    def __init__(self, far: FarSide, marker: Marker) -> None:
-        self._far = far
-        self.marker = marker
-
-    async def read(self) -> LibraryIdentity | None:
-        """The identity; None when there is no marker.
-
-        Raises:
-            LibraryOffline: there is no directory, it cannot be read, is damaged or another's.
-        """
-        try:
-            text = await self._far.content(self._far.at(layout.MARKER), MAX_MARKER_BYTES)
-            if text is None and not await self._far.is_there(self._far.root):
-                raise self.marker.offline("no such file or directory", _ROOT_HINT)
-        except OSError as err:
-            why = (err.strerror or str(err)).lower()
-            raise self.marker.offline(f"its marker cannot be read: {why}", _ROOT_HINT) from err
-        return None if text is None else self.marker.judged(text)
-
-    async def require(self) -> LibraryIdentity:
-        """The identity; raises as `read`, also when there is no marker."""
-        found = await gathered([self._look(), self.read()])
-        before: Attributes | None = found[0]
-        identity: LibraryIdentity | None = found[1]
-        if identity is None:
-            raise self.marker.absent()
-        if before is not None:
-            self._far.link.known.markers[self._far.root] = before
-        return identity
-
-    async def require_still(self) -> None:
-        """As `require`, but a marker that looks as it did when it was read is not read again."""
-        known = self._far.link.known.markers.get(self._far.root)
-        if known is None or await self._look() != known:
-            await self.require()
-
-    async def _look(self) -> Attributes | None:
-        with suppress(OSError):  # of this, `read` says more
-            return await self._far.look(self._far.at(layout.MARKER))
-        return None
-
-
-_ROOT_HINT = "mount its disk on that host; a new library needs its directory to be made first"
 
 
 class Parents(NamedTuple):
@@ -321,13 +268,14 @@ class FarPartial:
             ]
         )
 
-    async def commit(self, parents: Parents | None = None) -> None:
+    async def commit(self, parents: Parents | None, kept: Callable[[], Awaitable[None]]) -> None:
         """Publishes: removes the journal, renames the directory, syncs both parents.
 
         Manifest, data and directories must be durable.
 
         Args:
             parents: open; None: one step after the other.
+            kept: raises where a server without a sync does not have what was renamed: taken back then.
 
         Raises:
             DestinationExists: something is there already.
@@ -345,8 +293,21 @@ class FarPartial:
                 raise self.taken() from err
             await self._change_places()
         await self._sync_parents()
+        try:
+            await kept()
+        except BaseException:
+            await self._take_back()
+            raise
         if self._replace:
             await self._drop_replaced()
+
+    async def _take_back(self) -> None:
+        """What was published a moment ago, and is not whole, is unfinished again; raises `OSError`."""
+        await self.far.rename_new(self.published, self.job)
+        if self._replace:
+            removed = self._removed + b"/" + self._name
+            if await self.far.is_there(removed):
+                await self.far.rename_new(removed, self.published)
 
     async def _commit_at_once(self, parents: Parents) -> None:
         """The same steps in the same order, sent together.

@@ -27,6 +27,7 @@ from engine.library.sftp.keeping import (
     kept_mode,
     kept_seconds,
 )
+from engine.library.sftp.kept import require_kept
 from engine.library.sftp.partial import FarPartial, Parents
 from engine.library.sftp.together import bounded, gathered
 from engine.library.sftp.tree import Directories
@@ -90,7 +91,8 @@ class Publication:
             )
             aside, parents = done[2:]
             await self._partial.put_in_place(aside, parents)
-            await self._partial.commit(parents)
+            kept = partial(require_kept, self._partial, ordered, stream.getvalue())
+            await self._partial.commit(parents, kept)
         finally:
             opening.add_done_callback(_let_go)
         for what, count in sorted(self._lacking.items()):
@@ -241,17 +243,14 @@ class Publication:
             raise DestinationWrite(
                 f"cannot publish {shown(entry.path)}: the server made another link than it was told"
             )
-        if session.has(wire.LSETSTAT):
-            attributes = wire.attributes(mtime_s=kept_seconds(entry.meta))
-            await session.extended(wire.LSETSTAT, wire.text(path) + attributes)
+        attributes = wire.attributes(mtime_s=kept_seconds(entry.meta))
+        await session.tried(wire.LSETSTAT, wire.text(path) + attributes)
 
     async def _make_hard_link(self, entry: HardlinkEntry, path: bytes) -> None:
         session = await self._far.link.session()
-        if not session.has(wire.HARDLINK):
-            self._lacking["hard links are in the manifest alone: the server makes none"] += 1
-            return
         first = self._directories.at(entry.to)
-        await session.extended(wire.HARDLINK, wire.text(first) + wire.text(path))
+        if not await session.tried(wire.HARDLINK, wire.text(first) + wire.text(path)):
+            self._lacking["hard links are in the manifest alone: the server makes none"] += 1
 
     async def _finish_directory(self, entry: DirectoryEntry) -> None:
         path = self._directories.at(entry.path)

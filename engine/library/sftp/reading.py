@@ -239,7 +239,7 @@ class SftpJobReader:
             return await session.path_of(wire.READLINK, path) == entry.target
         if isinstance(entry, HardlinkEntry):
             first = await session.lstat(self._data + b"/" + entry.to)
-            if not session.has(wire.HARDLINK):
+            if not await session.makes_hard_links():
                 return first.is_file  # this name is in the manifest alone
             found = await session.lstat(path)
             return found == first  # version 3 tells no inode

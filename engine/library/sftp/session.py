@@ -206,12 +206,42 @@ class SftpSession(SftpChannel):
             raise OSError(errno.EIO, "the server did not answer with one name")
         return reply.text()
 
+    async def tried(self, extension: bytes, body: bytes) -> bool:
+        """As `extended`; False where the server has no such thing, though it may say that it has.
+
+        There are servers that announce what their library knows, and refuse it when it is asked for.
+        """
+        if not self.has(extension):
+            return False
+        try:
+            await self.extended(extension, body)
+        except OSError as err:
+            if err.errno != errno.EOPNOTSUPP:
+                raise
+            self.extensions.pop(extension, None)
+            return False
+        return True
+
+    async def makes_hard_links(self) -> bool:
+        """True where the server does: asked for one of a file that is not there."""
+        nothing = wire.text(b".auxtui-probe.none")
+        try:
+            return await self.tried(wire.HARDLINK, nothing + nothing)
+        except OSError:
+            return True  # it has looked for the file
+
     async def free_space(self, path: bytes) -> tuple[int, int] | None:
         """Bytes free for this account, and bytes in all; None where the server cannot tell."""
         if not self.has(wire.STATVFS):
             return None
         body = wire.text(wire.STATVFS) + wire.text(path)
-        reply = self.expect(await self.ask(wire.EXTENDED, body), wire.EXTENDED_REPLY)
+        try:
+            reply = self.expect(await self.ask(wire.EXTENDED, body), wire.EXTENDED_REPLY)
+        except OSError as err:
+            if err.errno != errno.EOPNOTSUPP:
+                raise
+            self.extensions.pop(wire.STATVFS, None)  # announced, and not there: see `tried`
+            return None
         if reply is None:
             return None
         _, unit, blocks, _, available = (reply.big_number() for _ in range(5))

@@ -47,6 +47,8 @@ async def try_out(far: FarSide) -> list[Step]:
                     hint="the disk there or the line damages data: do not use this library",
                 )
         done("read")
+        await _write_at_any_place(far, name)
+        done("write at any place")
         with on_destination("delete a probe in", far.root):
             await far.remove_if_there(name)
         done("delete")
@@ -55,3 +57,33 @@ async def try_out(far: FarSide) -> list[Step]:
             with suppress(OSError, StorageError):
                 await far.remove_if_there(left)
     return steps
+
+
+async def _write_at_any_place(far: FarSide, name: bytes) -> None:
+    """Several streams write one file: a server that takes it only from its beginning on is of no use.
+
+    Raises:
+        StorageError: it does not.
+    """
+    parts = secrets.token_bytes(PROBE_BYTES), secrets.token_bytes(PROBE_BYTES)
+    try:
+        session, handle, aside = await far.open_aside(name)
+        try:
+            await session.write(handle, PROBE_BYTES, parts[1])
+            await session.write(handle, 0, parts[0])
+            await session.sync_and_close(handle)
+            is_there = await far.content(aside, 2 * PROBE_BYTES + 1) == b"".join(parts)
+        finally:
+            await far.remove_if_there(aside)
+    except OSError as err:
+        raise _only_in_order(err.strerror or str(err)) from err
+    if not is_there:
+        raise _only_in_order("something else came back")
+
+
+def _only_in_order(why: str) -> DestinationWrite:
+    return DestinationWrite(
+        f"the server cannot write a file but from its beginning on: {why}",
+        hint="copies are written by ranges: change its settings, or use another server (`rclone serve "
+        "sftp` needs --vfs-cache-mode writes)",
+    )
