@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from auxtui.present import Cell, Fact
 
@@ -48,6 +48,8 @@ class Judgement:
     """What will happen, in one line."""
     facts: Sequence[Fact] = ()
     """More about it, below the fields."""
+    outcome: Any = None
+    """What the engine gave, for the one who goes on with just these values."""
 
     @property
     def is_good(self) -> bool:

@@ -50,7 +50,7 @@ class BackupScreen(FormScreen[int]):
         ]
         return Judgement(said=Cell(safe(f"{level} backup of {self._full_name}")), facts=facts)
 
-    async def finish(self, values: Values) -> int | None:
+    async def finish(self, values: Values, judgement: Judgement) -> int | None:
         level, accept = str(values["level"]) or None, bool(values["accept"])
         self.say(Cell("starting: asking the service"))
         return await in_thread(

@@ -43,7 +43,7 @@ class FirstRunScreen(FormScreen[str]):
             return Judgement(wrong={wrong_field(err.path, values): error_text(err)})
         return Judgement(said=Cell("all is right: f2 goes on", Tone.OK), facts=steps(values))
 
-    async def finish(self, values: Values) -> str | None:
+    async def finish(self, values: Values, judgement: Judgement) -> str | None:
         wrong = [name for name in (LANDING, LIBRARY) if not str(values[name]).strip()]
         if wrong:
             self._show_wrong(dict.fromkeys(wrong, "give a directory that begins with /"))

@@ -87,6 +87,8 @@ class FormScreen(WholeScreen[R | None]):
         """Fields that are of no use now, besides those that say so themselves."""
         self._start: dict[str, str | bool] = {}
         self._judged: Values | None = None
+        self._judging = asyncio.Lock()
+        """One after the other: what is shown at last is about what was asked last."""
         self._finishing = False
         self._warned = False
 
@@ -103,8 +105,8 @@ class FormScreen(WholeScreen[R | None]):
         """What is wrong with these values, and what would happen with them. May raise `AuxError`."""
 
     @abstractmethod
-    async def finish(self, values: Values) -> R | None:
-        """Does what the form is for; None keeps it open. May raise `AuxError`."""
+    async def finish(self, values: Values, judgement: Judgement) -> R | None:
+        """Does what the form is for, with values that were judged so; None keeps it open. May raise `AuxError`."""
 
     def compose(self) -> ComposeResult:
         yield from self.compose_too_small()
@@ -259,10 +261,11 @@ class FormScreen(WholeScreen[R | None]):
             line.say([*before, cell])
 
     async def _judge(self, values: Values) -> Judgement | None:
-        try:
-            judgement = await self.judge(values)
-        except AuxError as err:
-            judgement = Judgement(wrong={"": error_text(err)})
+        async with self._judging:
+            try:
+                judgement = await self.judge(values)
+            except AuxError as err:
+                judgement = Judgement(wrong={"": error_text(err)})
         if not self.is_mounted:
             return None
         self._show_fields(values)
@@ -287,7 +290,7 @@ class FormScreen(WholeScreen[R | None]):
             if judgement is None or not judgement.is_good:
                 self._go_to_wrong(judgement)
                 return
-            result = await self.finish(values)
+            result = await self.finish(values, judgement)
         except AuxError as err:
             self._show_wrong({"": error_text(err)})
             return

@@ -33,7 +33,7 @@ class LedgerFilterScreen(FormScreen[LedgerFilter]):
         said = f"{found.parts} of {len(values)} parts filter" if found.parts else "shows all"
         return Judgement(wrong=wrong, said=Cell(said))
 
-    async def finish(self, values: Values) -> LedgerFilter | None:
+    async def finish(self, values: Values, judgement: Judgement) -> LedgerFilter | None:
         return read(values, self._where, self._moment)[0]
 
     def _moment(self, text: str) -> datetime:

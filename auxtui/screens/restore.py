@@ -78,7 +78,7 @@ class RestoreScreen(FormScreen[int]):
         said = f"{part} from copy {first} to {target}, verified while it is read"
         return Judgement(said=Cell(safe(said)), facts=facts)
 
-    async def finish(self, values: Values) -> int | None:
+    async def finish(self, values: Values, judgement: Judgement) -> int | None:
         wanted, door = self._read(values, {}), self.console.door
         target, overwrite = str(values["to"]).strip(), bool(values["overwrite"])
         self.say(Cell("starting: asking the service"))

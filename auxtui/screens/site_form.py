@@ -114,7 +114,6 @@ class SiteFormScreen(FormScreen[str]):
         self._kind, self._name_given, self._owner, self._is_new = kind, name, owner, is_new
         self._document: Document = {}
         self._item = Item(kind=kind, place=place_of(kind, name, owner), before=None)
-        self._outcome: Any = None
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -129,26 +128,26 @@ class SiteFormScreen(FormScreen[str]):
         self.run_worker(self._show_toml(), exclusive=True, group="toml")
 
     async def judge(self, values: Values) -> Judgement:
-        self._outcome = None
         filled = table_of(self._item, values)
         if filled.wrong:
             return Judgement(wrong=filled.wrong)
         try:
-            self._outcome = await self._edit(filled, dry_run=True)
+            outcome = await self._edit(filled, dry_run=True)
         except SiteError as err:
             return Judgement(wrong=self._located(filled.place, err))
         wrong = await self._asked(values)
-        changes = change_facts(self._changes(values))
+        changes = change_facts(_changes(outcome, values))
         facts = [*await self._runs(values), *changes]
         said = "nothing is changed yet" if not changes else "this will change; f2 asks once more"
-        return Judgement(wrong=wrong, said=Cell(said, Tone.MUTED), facts=facts)
+        return Judgement(wrong=wrong, said=Cell(said, Tone.MUTED), facts=facts, outcome=outcome)
 
-    async def finish(self, values: Values) -> str | None:
+    async def finish(self, values: Values, judgement: Judgement) -> str | None:
         filled = table_of(self._item, values)
-        if self._outcome is None or not self._outcome.changes:
+        if not judgement.outcome.changes:
             self.say(Cell("there is nothing to change", Tone.WARN))
             return None
-        if not await self.app.push_screen_wait(ReviewScreen(change_facts(self._changes(values)))):
+        changes = change_facts(_changes(judgement.outcome, values))
+        if not await self.app.push_screen_wait(ReviewScreen(changes)):
             self.say(Cell("nothing was changed", Tone.WARN))
             return None
         try:
@@ -187,14 +186,6 @@ class SiteFormScreen(FormScreen[str]):
             lambda: door.edit(filled.place, filled.table, before, dry_run=dry_run)
         )
 
-    def _changes(self, values: Values) -> list[Any]:
-        """What it changes; the question about the backlog goes with its answer."""
-        changes = list(self._outcome.changes)
-        if values.get(BACKLOG) != "all":
-            return changes
-        added = ("copy", "added")
-        return [replace(c, note="") if (c.kind, c.change) == added else c for c in changes]
-
     def _located(self, place: Place, err: SiteError) -> dict[str, str]:
         """The engine's refusal at the field that it is about."""
         name = wrong_field(self._item, place, err.path, err.message)
@@ -232,10 +223,10 @@ class SiteFormScreen(FormScreen[str]):
 
     async def _show_toml(self) -> None:
         judgement = await self._judge(self.values())
-        if judgement is None or self._outcome is None:
+        if judgement is None or judgement.outcome is None:
             self.say(Cell("what is wrong comes first", Tone.WARN))
             return
-        self.app.push_screen(TextScreen("As TOML", toml_facts(self._outcome.text)))
+        self.app.push_screen(TextScreen("As TOML", toml_facts(judgement.outcome.text)))
 
 
 class WindowFormScreen(SiteFormScreen):
@@ -262,6 +253,15 @@ class WindowFormScreen(SiteFormScreen):
             self.say(Cell(f"no grid: {error_text(err)}", Tone.WARN))
             return
         self.app.push_screen(screen, edited)
+
+
+def _changes(outcome: Any, values: Values) -> list[Any]:
+    """What it changes; the question about the backlog goes with its answer."""
+    changes = list(outcome.changes)
+    if values.get(BACKLOG) != "all":
+        return changes
+    added = ("copy", "added")
+    return [replace(c, note="") if (c.kind, c.change) == added else c for c in changes]
 
 
 def toml_facts(text: str) -> list[Fact]:

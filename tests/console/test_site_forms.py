@@ -207,6 +207,37 @@ async def test_a_dialog_opened_behind_a_change_shows_it(site_home, make_console)
         await sees(pilot, "Run Auxiliary Copy", "all active copies (2)")
 
 
+async def test_a_key_that_applies_while_the_form_is_judged_waits_for_that(site_home, make_console):
+    app = make_console(site_home)
+    asked, may_answer, may_edit = threading.Event(), threading.Event(), threading.Event()
+    may_edit.set()
+    question, edit = app.door.new_copy_question, app.door.edit
+
+    def slow_question(*given):
+        asked.set()
+        assert may_answer.wait(120)
+        return question(*given)
+
+    def slow_edit(*given, **options):
+        assert may_edit.wait(120)
+        return edit(*given, **options)
+
+    app.door.new_copy_question, app.door.edit = slow_question, slow_edit
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*POLICY, "n")
+        await _ready(pilot, "New copy")
+        await pilot.press("tab", "tab", "enter", "down", "enter")
+        await until(pilot, asked.is_set)
+        may_edit.clear()
+        type_ahead(app, "f2")
+        await pilot.pause(0.1)
+        may_answer.set()
+        await pilot.pause(0.1)
+        may_edit.set()
+        await sees(pilot, "This will change", "databases/Copy_2", "library: vault")
+
+
 async def test_a_wrong_value_is_said_at_its_field_and_nothing_changes(site_home, make_console):
     app = make_console(site_home)
     before = frontdoor.site_document(site_home)
