@@ -102,11 +102,15 @@ def open_for_reading(name: bytes, *, parent: int) -> int:
 
 def open_and_look(name: bytes, *, parent: int) -> tuple[int, os.stat_result]:
     """`open_for_reading`, with what was found of the file."""
-    try:
-        fd = os.open(name, _READ | os.O_NOATIME, dir_fd=parent)
-    except PermissionError:  # the access time may be left by the owner alone
-        fd = os.open(name, _READ, dir_fd=parent)
+    fd = _open_to_read(name, parent)
     return fd, _regular(fd)
+
+
+def _open_to_read(name: bytes, parent: int) -> int:
+    try:
+        return os.open(name, _READ | os.O_NOATIME, dir_fd=parent)
+    except PermissionError:  # the access time may be left by the owner alone
+        return os.open(name, _READ, dir_fd=parent)
 
 
 def open_own_file(name: bytes, *, parent: int, write: bool) -> int:
@@ -121,9 +125,13 @@ def open_own_file(name: bytes, *, parent: int, write: bool) -> int:
     return fd
 
 
-def create_file(name: bytes, *, parent: int) -> int:
-    """Creates a file that was not there, for reading and writing by this account alone."""
-    return os.open(name, _CREATE, OWN_FILE_MODE, dir_fd=parent)
+def create_file(name: bytes, *, parent: int, mode: int = OWN_FILE_MODE) -> int:
+    """Creates a file that was not there, for reading and writing.
+
+    Args:
+        mode: that it gets, less the umask; by default nobody but this account may use it.
+    """
+    return os.open(name, _CREATE, mode, dir_fd=parent)
 
 
 def exists(name: bytes, *, parent: int) -> bool:
@@ -164,7 +172,10 @@ def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
     Raises:
         OSError: a write failed, or wrote nothing.
     """
-    view = memoryview(data)
+    done = os.pwrite(fd, data, offset) if data else 0
+    if done == len(data):  # as nearly always, and a view of it takes as long as the call
+        return
+    view, offset = memoryview(data)[done:], offset + done
     while view:
         written = os.pwrite(fd, view, offset)
         if written <= 0:
@@ -335,10 +346,38 @@ class SharedParents:
             parent, name = parents.of(path)
             return open_and_look(name, parent=parent)
         finally:
-            with self._lock:
-                self._idle.append(parents)
-            if self._is_closed:
-                self.close()
+            self._give_back(parents)
+
+    def read_file(self, path: RelPath, buffer: memoryview) -> tuple[int, os.stat_result]:
+        """Reads a regular file from its begin, then looks at it.
+
+        Returns:
+            How many bytes it had, at most those of the buffer, and what it is after that.
+
+        Raises:
+            UnsafeName, OSError: as `open_file`; it could not be read.
+        """
+        parents = self._taken(path.rpartition(b"/")[0])
+        try:
+            parent, name = parents.of(path)
+            fd = _open_to_read(name, parent)
+        finally:
+            self._give_back(parents)
+        try:
+            try:
+                count = _read_at(fd, buffer)
+            except OSError:
+                _require_regular(fd)
+                raise
+            return count, _require_regular(fd)
+        finally:
+            os.close(fd)
+
+    def _give_back(self, parents: Parents) -> None:
+        with self._lock:
+            self._idle.append(parents)
+        if self._is_closed:
+            self.close()
 
     def _taken(self, directory: bytes) -> Parents:
         """One that has this directory open, else the one that was used longest ago.
@@ -363,13 +402,25 @@ class SharedParents:
 def _regular(fd: int) -> os.stat_result:
     """What an open file is; one that is not regular is closed and refused."""
     try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
+        return _require_regular(fd)
     except OSError:
         os.close(fd)
         raise
+
+
+def _require_regular(fd: int) -> os.stat_result:
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
     return found
+
+
+def _read_at(fd: int, buffer: memoryview) -> int:
+    """Fills a buffer from the begin of a file; returns how many bytes there were."""
+    count = 0
+    while count < len(buffer) and (got := os.preadv(fd, [buffer[count:]], count)):
+        count += got
+    return count
 
 
 def _make_usable(name: bytes, parent: int) -> None:

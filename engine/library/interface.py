@@ -7,6 +7,7 @@ One contract suite runs on every implementation (tests/contract).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -97,6 +98,22 @@ class JobReader(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class ReadsWhole(ABC):
+    """A `JobReader` that can read a small file in one go, with fewer calls than by a handle."""
+
+    @abstractmethod
+    def read_whole(self, entry: FileEntry, view: memoryview) -> bool:
+        """Fills a buffer with all of a file that did not change meanwhile.
+
+        Returns:
+            False: this one is to be opened and read, nothing was done.
+
+        Raises:
+            SourceRead: it cannot be opened or read.
+            SourceChanged: it is not the file that was adopted.
+        """
 
 
 class WriteHandle(Protocol):

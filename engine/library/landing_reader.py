@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from engine.library.beneath import SharedParents, open_root
 from engine.library.blame import on_source
-from engine.library.file_handles import FileReader
+from engine.library.file_handles import FileReader, identity_of
+from engine.library.interface import ReadsWhole
 from engine.model.entries import Entry, FileEntry, Identity, ManifestHeader
 from engine.model.errors import LibraryOffline, SourceChanged
 from engine.model.names import shown
@@ -29,7 +30,7 @@ def open_landing(path: str | bytes) -> int:
         ) from err
 
 
-class LandingReader:
+class LandingReader(ReadsWhole):
     """A backup job where it lies; `JobReader` of landing directories. Thread-safe.
 
     Args:
@@ -80,14 +81,33 @@ class LandingReader:
         with on_source("open", entry.path):
             fd, found = self._parents.open_file(entry.path)
         handle = FileReader(fd, entry.path, found)
-        changed = _what_changed(entry, handle.identity, is_strict=not self._has_digests)
-        if changed:
+        try:
+            self._refuse_changed(entry, handle.identity)
+        except SourceChanged:
             handle.close()
+            raise
+        return handle
+
+    def read_whole(self, entry: FileEntry, view: memoryview) -> bool:
+        """See `ReadsWhole`.
+
+        One look after the read is enough: what is then as it was adopted, change time included, was
+        the same in between; where only size and time of modification must agree, there is a digest.
+        """
+        if entry.identity is None and not self._has_digests:
+            return False
+        with on_source("read", entry.path):
+            _, found = self._parents.read_file(entry.path, view)
+        self._refuse_changed(entry, identity_of(found))
+        return True
+
+    def _refuse_changed(self, entry: FileEntry, found: Identity) -> None:
+        changed = _what_changed(entry, found, is_strict=not self._has_digests)
+        if changed:
             raise SourceChanged(
                 f"{shown(entry.path)} changed after it was adopted: {changed}",
                 hint="the next scan says whether it is a new backup job",
             )
-        return handle
 
     def close(self) -> None:
         """Closes the landing directory; files that are open stay open."""

@@ -8,18 +8,20 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from engine.library.beneath import (
+    OWN_FILE_MODE,
     Parents,
     create_file,
     open_own_file,
     unlink_if_there,
+    write_all,
 )
-from engine.library.blame import on_destination, on_source
+from engine.library.blame import destination_error, on_destination, on_source
 from engine.library.file_handles import FileReader, FileWriter, suspect_error, write_range
 from engine.library.interface import Done
 from engine.library.journal import Journal, JournalHeader, all_done, read_journal
 from engine.library.local_partial import PartialJob
 from engine.library.local_publish import Publication
-from engine.library.metadata import preset_metadata
+from engine.library.metadata import Born, is_simple, preset_metadata
 from engine.library.proof import AFRESH, Proof, ProvingWriter, Resumption, resumption, says_the_same
 from engine.library.resuming import proven_chunks
 from engine.library.syscalls import has_honest_syncfs, sync_file_system
@@ -47,7 +49,7 @@ class LocalJobWriter(ProvingWriter):
         self._watch_fd = -1
         self._has_unsynced_batch = False
         self._syncing = threading.Lock()
-        self._account = os.geteuid(), os.getegid()
+        self._is_root = os.geteuid() == 0
 
     def open_file(self, entry: FileEntry) -> FileWriter:
         """See `JobWriter`."""
@@ -99,10 +101,12 @@ class LocalJobWriter(ProvingWriter):
                 self._watch()
             made = None if at_once else self._note_directory
             with Parents(self._partial.data_fd, make=True, made=made) as parents:
+                if at_once:
+                    self._write_presetting(files, parents)
+                    self._has_unsynced_batch = True
+                    return
                 for entry, content in files:
-                    self._write_small(entry, content, parents, sync=not at_once)
-            if at_once:
-                self._has_unsynced_batch = True
+                    self._write_syncing(entry, content, parents)
 
     def record(self, done: Iterable[Done]) -> None:
         """See `JobWriter`."""
@@ -167,25 +171,45 @@ class LocalJobWriter(ProvingWriter):
     def _parents(self) -> Parents:
         return Parents(self._partial.data_fd, make=True, made=self._note_directory)
 
-    def _write_small(
-        self, entry: FileEntry, content: memoryview, parents: Parents, *, sync: bool
+    def _write_presetting(
+        self, files: Sequence[tuple[FileEntry, memoryview]], parents: Parents
     ) -> None:
+        """Writes files that are synced later, and sets what is kept of them besides their bytes.
+
+        They are made with the mode that they shall have: it is set only where something, such as
+        the umask, was in the way. Until the publication nobody else comes this far.
+        """
+        born = Born()
+        path = RelPath(b"")
+        try:
+            for entry, content in files:
+                path, meta = entry.path, entry.meta
+                self._proof.refuse_suspects((path,))
+                parent, name = parents.of(path)
+                presets = is_simple(meta)
+                mode = meta.mode if presets else OWN_FILE_MODE
+                fd = _create_anew(name, parent, mode)
+                try:
+                    _fill(fd, entry, content)
+                    if presets:
+                        found = born.look(fd, path.rpartition(b"/")[0], mode)
+                        preset_metadata(fd, meta, found=found, is_root=self._is_root)
+                finally:
+                    os.close(fd)
+        except OSError as err:
+            raise destination_error(err, "write", path) from err
+
+    def _write_syncing(self, entry: FileEntry, content: memoryview, parents: Parents) -> None:
         self._proof.refuse_suspects((entry.path,))
         with on_destination("write", entry.path):
             parent, name = parents.of(entry.path)
-            fd = _create_anew(name, parent)
+            fd = _create_anew(name, parent, OWN_FILE_MODE)
             try:
-                write_range(fd, content, 0, sparse=entry.sparse)
-                if entry.sparse:  # it may end in a hole
-                    os.ftruncate(fd, entry.size)
-                if sync:
-                    os.fdatasync(fd)
-                else:
-                    preset_metadata(fd, entry.meta, account=self._account)
+                _fill(fd, entry, content)
+                os.fdatasync(fd)
             finally:
                 os.close(fd)
-        if sync:
-            self._note_directory(entry.path.rpartition(b"/")[0])
+        self._note_directory(entry.path.rpartition(b"/")[0])
 
     def _watch(self) -> None:
         """Opens what reports every write-back error from here on, to this writer and nobody else."""
@@ -275,13 +299,22 @@ def start_writer(
     return LocalJobWriter(partial, journal, resumption(content, proven))
 
 
-def _create_anew(name: bytes, parent: int) -> int:
+def _fill(fd: int, entry: FileEntry, content: memoryview) -> None:
+    """Writes all of a new file."""
+    if not entry.sparse:
+        write_all(fd, content, 0)
+        return
+    write_range(fd, content, 0, sparse=True)
+    os.ftruncate(fd, entry.size)  # it may end in a hole
+
+
+def _create_anew(name: bytes, parent: int, mode: int) -> int:
     """Creates a file, in place of what an earlier try left."""
     try:
-        return create_file(name, parent=parent)
+        return create_file(name, parent=parent, mode=mode)
     except FileExistsError:
         _remove_earlier_try(name, parent)
-        return create_file(name, parent=parent)
+        return create_file(name, parent=parent, mode=mode)
 
 
 def _remove_earlier_try(name: bytes, parent: int) -> None:

@@ -48,18 +48,44 @@ def apply_metadata(
     os.utime(fd, ns=(meta.mtime_ns, meta.mtime_ns))
 
 
-def preset_metadata(fd: int, meta: Metadata, *, account: tuple[int, int]) -> None:
+class Born:
+    """What files are like when they are made: one look for all that are made alike, side by side."""
+
+    def __init__(self) -> None:
+        self._directory: bytes | None = None
+        self._found: dict[int, os.stat_result] = {}
+
+    def look(self, fd: int, directory: bytes, mode: int) -> os.stat_result:
+        """What a new file is like that was made in a directory with a mode, before it was changed.
+
+        Args:
+            fd: the file.
+            directory: path of the directory; a descriptor would not do, as the next one may have
+                the same number.
+            mode: that it was made with.
+        """
+        if directory != self._directory:
+            self._directory = directory
+            self._found.clear()
+        found = self._found.get(mode)
+        if found is None:
+            found = self._found[mode] = os.fstat(fd)
+        return found
+
+
+def preset_metadata(fd: int, meta: Metadata, *, found: os.stat_result, is_root: bool) -> None:
     """Sets what needs no thought while the file is open anyway; the publication sets what is missing.
 
     Args:
-        account: user and group of this process.
+        meta: simple, see `is_simple`.
+        found: owner and mode that it has.
+        is_root: whether owners can be set.
     """
-    if not _is_simple(meta):
-        return
     try:
-        if account[0] == 0 and (meta.uid, meta.gid) != account:
+        if is_root and (found.st_uid, found.st_gid) != (meta.uid, meta.gid):
             os.fchown(fd, meta.uid, meta.gid)
-        os.fchmod(fd, meta.mode)
+        if stat.S_IMODE(found.st_mode) != meta.mode:
+            os.fchmod(fd, meta.mode)
         os.utime(fd, ns=(meta.mtime_ns, meta.mtime_ns))
     except OSError:  # what is not kept is seen, tried again and told at the publication
         return
@@ -68,14 +94,14 @@ def preset_metadata(fd: int, meta: Metadata, *, account: tuple[int, int]) -> Non
 def has_metadata(found: os.stat_result, meta: Metadata, *, is_root: bool) -> bool:
     """True when nothing that `apply_metadata` sets is missing; False also where it cannot be seen."""
     return (
-        _is_simple(meta)
+        is_simple(meta)
         and stat.S_IMODE(found.st_mode) == meta.mode
         and found.st_mtime_ns == meta.mtime_ns
         and (not is_root or (found.st_uid, found.st_gid) == (meta.uid, meta.gid))
     )
 
 
-def _is_simple(meta: Metadata) -> bool:
+def is_simple(meta: Metadata) -> bool:
     """No extended attributes, and no rights that depend on whose the file becomes."""
     return not meta.xattrs and not meta.mode & _SET_ID_BITS
 

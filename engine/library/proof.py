@@ -109,7 +109,8 @@ class Proof:
 
     def trusted(self, done: Iterable[Done]) -> list[Done]:
         """Those that may be recorded."""
-        return [one for one in done if one.path not in self._suspects]
+        suspects = self._suspects
+        return [one for one in done if one.path not in suspects] if suspects else list(done)
 
     def note(self, done: Iterable[Done]) -> None:
         """They are durable in the journal."""
@@ -163,6 +164,8 @@ class Proof:
 
     def refuse_suspects(self, paths: Iterable[RelPath]) -> None:
         """Raises `DestinationWrite` for the first file that is not to be trusted."""
+        if not self._suspects:
+            return
         for path in paths:
             if path in self._suspects:
                 raise self._suspect(path)

@@ -17,6 +17,7 @@ from engine.library.beneath import Parents, open_root, write_all
 from engine.library.blame import destination_error, on_destination
 from engine.library.file_handles import write_range
 from engine.library.metadata import (
+    Born,
     apply_link_metadata,
     apply_metadata,
     apply_node_metadata,
@@ -79,30 +80,6 @@ def _missing(path: bytes) -> list[bytes]:
         found.append(at)
         at = os.path.dirname(at)
     return found
-
-
-class _Born:
-    """What files are like when they are made: one look for all that are made alike, side by side."""
-
-    def __init__(self) -> None:
-        self._parent = -1
-        self._found: dict[int, os.stat_result] = {}
-
-    def look(self, fd: int, parent: int, mode: int) -> os.stat_result:
-        """What a new file is like that was made in a directory with a mode, before it was changed.
-
-        Args:
-            fd: the file.
-            parent: descriptor of the directory; stays open while the same files are asked for.
-            mode: that it was made with.
-        """
-        if parent != self._parent:
-            self._parent = parent
-            self._found.clear()
-        found = self._found.get(mode)
-        if found is None:
-            found = self._found[mode] = os.fstat(fd)
-        return found
 
 
 class RestoreTarget:
@@ -206,7 +183,7 @@ class RestoreTarget:
             self._drop_all(unnamed)
 
     def _make(self, files: Sequence[SmallFile], made: list[RestoredFile]) -> None:
-        born = _Born()
+        born = Born()
         path = RelPath(b"")
         try:
             with self.making() as parents:
@@ -219,7 +196,7 @@ class RestoreTarget:
                         os.ftruncate(aside.fd, entry.size)
                     else:
                         write_all(aside.fd, content, 0)
-                    found = born.look(aside.fd, parent, entry.meta.mode)
+                    found = born.look(aside.fd, path.rpartition(b"/")[0], entry.meta.mode)
                     apply_metadata(aside.fd, entry.meta, warn=self._warner(path), found=found)
         except OSError as err:
             raise destination_error(err, "restore", path) from err

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from engine.model.entries import DIGEST_BYTES, Chunk, FileEntry
+from engine.model.entries import DIGEST_BYTES, Chunk, FileEntry, chunk_bytes_for
 from engine.model.errors import AuxError
 from engine.transfer.decoding import reads_in_order
 from engine.transfer.encoded import EncodedSide
@@ -19,6 +19,7 @@ SMALL_BYTES = 1024 * 1024  # a file below this travels in a batch
 BATCH_FILES = 256  # one thread hop for this many; several batches share a sync and a record
 
 Needs = tuple[OpenDestination, ...]
+_NO_DIGEST = bytes(DIGEST_BYTES)
 
 
 class SmallFile(NamedTuple):
@@ -86,9 +87,18 @@ def split(
         ManifestError: the source's manifest is damaged.
     """
     batch = BatchWork(order=order)
+    is_afresh = all(dest.encoded is None and not dest.writer.resumed for dest in order.destinations)
+    one_chunk_bytes = min(SMALL_BYTES - 1, chunk_bytes_for(0)) if is_afresh else -1
     for entry in order.reader.entries():
         order.entry_count += 1
         if not isinstance(entry, FileEntry):
+            continue
+        if entry.size <= one_chunk_bytes and len(entry.chunks) < 2 and entry.plain is None:
+            if _is_full(batch, entry, batch_bytes):
+                yield batch
+                batch = BatchWork(order=order)
+            batch.files.append(_counted(order, entry))
+            batch.size_bytes += entry.size
             continue
         order.file_count += 1
         order.size_bytes += entry.size
@@ -107,15 +117,36 @@ def split(
             else:
                 yield from works
         elif (small := _small_file(order, entry, file_number, number, wanted, having)).needs:
-            if batch.files and (
-                len(batch.files) >= BATCH_FILES or batch.size_bytes + entry.size > batch_bytes()
-            ):
+            if _is_full(batch, entry, batch_bytes):
                 yield batch
                 batch = BatchWork(order=order)
             batch.files.append(small)
             batch.size_bytes += entry.size
     if batch.files:
         yield batch
+
+
+def _is_full(batch: BatchWork, entry: FileEntry, batch_bytes: Callable[[], int]) -> bool:
+    """True where a file has no room in a batch that is not empty."""
+    if not batch.files:
+        return False
+    return len(batch.files) >= BATCH_FILES or batch.size_bytes + entry.size > batch_bytes()
+
+
+def _counted(order: OpenOrder, entry: FileEntry) -> SmallFile:
+    """A small file that every destination lacks: what the long way below comes to for it."""
+    file_number = order.file_count
+    order.file_count += 1
+    order.size_bytes += entry.size
+    order.original_bytes += entry.size
+    if not entry.size:
+        return SmallFile(entry, file_number, -1, b"", order.destinations)
+    number = order.chunk_count
+    order.chunk_count += 1
+    order.original_chunks += 1
+    order.digests.extend(_NO_DIGEST)
+    expected = entry.chunks[0].digest if entry.chunks else b""
+    return SmallFile(entry, file_number, number, expected, order.destinations)
 
 
 class _Wanted(NamedTuple):

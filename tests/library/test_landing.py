@@ -5,7 +5,8 @@ import os
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -493,6 +494,8 @@ def test_before_the_first_copy_any_change_is_noticed(landing: Path, change, why:
 
     with pytest.raises(SourceChanged, match=why) as changed:
         reader.open_file(first_file(reader))
+    with pytest.raises(SourceChanged, match=why):
+        reader.read_whole(first_file(reader), memoryview(bytearray(7)))
 
     assert changed.value.retryable
     assert changed.value.hint
@@ -506,10 +509,48 @@ def test_with_digests_a_change_of_attributes_is_no_change(landing: Path):
 
     path.chmod(0o600)
     os.link(path, landing.parent / "kept")
-    assert read_all(reader, first_file(reader)) == b"content"
+    whole = bytearray(7)
+    assert reader.read_whole(first_file(reader), memoryview(whole))
+    assert read_all(reader, first_file(reader)) == bytes(whole) == b"content"
     os.truncate(path, 3)
     with pytest.raises(SourceChanged):
         reader.open_file(first_file(reader))
+    with pytest.raises(SourceChanged):
+        reader.read_whole(first_file(reader), memoryview(whole))
+    reader.close()
+
+
+@pytest.mark.parametrize("change", [rewritten, lambda path: path.chmod(0o600), os.remove])
+def test_a_change_during_a_read_in_one_go_is_noticed(
+    landing: Path, change: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+):
+    """At its worst instant: all was read, nothing was looked at."""
+    path = landing / "a.dump"
+    path.write_bytes(b"content")
+    reader = reader_of(landing)
+    look = os.fstat
+
+    def late(fd: int) -> os.stat_result:
+        monkeypatch.undo()
+        change(path)
+        return look(fd)
+
+    monkeypatch.setattr(os, "fstat", late)
+    with pytest.raises(SourceChanged, match="attributes were changed"):
+        reader.read_whole(first_file(reader), memoryview(bytearray(7)))
+    reader.close()
+
+
+def test_what_nothing_proves_is_not_read_in_one_go(landing: Path):
+    """Without an identity and without a digest, only a look before the read and one after it can tell."""
+    (landing / "a.dump").write_bytes(b"content")
+    found = look(landing).entries[0].entries
+    bare = [replace(entry, identity=None) for entry in found if isinstance(entry, FileEntry)]
+    reader = LandingReader(str(landing), header(), bare, has_digests=False)
+    whole = bytearray(7)
+
+    assert not reader.read_whole(bare[0], memoryview(whole))
+    assert whole == bytes(7)
     reader.close()
 
 
@@ -541,8 +582,9 @@ def test_links_and_odd_things_in_its_place_are_not_read(landing: Path):
         reader.open_file(entry)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(SourceRead, match="not a regular file"):
-        reader.open_file(entry)
+    for call in (reader.open_file, lambda e: reader.read_whole(e, memoryview(bytearray(7)))):
+        with pytest.raises(SourceRead, match="not a regular file"):
+            call(entry)
     path.unlink()
     path.mkdir()
     with pytest.raises(SourceRead):

@@ -11,6 +11,7 @@ import pytest
 from engine.library import layout
 from engine.library.local import LocalLibrary
 from engine.library.manifest import entry_order
+from engine.library.metadata import Born
 from engine.model.entries import Entry, FileEntry, SymlinkEntry
 from engine.model.errors import (
     ManifestError,
@@ -43,6 +44,36 @@ def test_attributes_of_everything(library: LocalLibrary, root: Path):
             assert stat.S_IMODE(found.st_mode) == entry.meta.mode
     assert os.readlink(data / "tree/sub/up") == "../../../../etc/passwd"
     assert (data / "tree/same").stat().st_ino == (data / "tree/big").stat().st_ino
+
+
+def test_rights_are_kept_whatever_the_umask_is(library: LocalLibrary, root: Path):
+    job = Job()
+    modes = {b"m%03o" % mode: mode for mode in (0o400, 0o600, 0o644, 0o666, 0o777)}
+    for name, mode in modes.items():
+        job.file(name, b"content", mode=mode)
+    writer = library.write_job(PLACE, header(), source_key="source")
+    before = os.umask(0o077)
+    try:
+        writer.write_batch([(entry, memoryview(b"content")) for entry in job.files])
+    finally:
+        os.umask(before)
+        writer.close()
+
+    data = partial_data(root)
+    kept = {os.fsencode(p.name): stat.S_IMODE(p.stat().st_mode) for p in data.iterdir()}
+    assert kept == modes
+
+
+def test_what_new_files_are_like_is_asked_for_each_directory(tmp_path: Path):
+    """A descriptor that is closed leaves its number to the next directory; this must not mix them."""
+    born = Born()
+    seen = []
+    for name, mode in (("a", 0o600), ("b", 0o640)):
+        fd = os.open(tmp_path / name, os.O_CREAT | os.O_RDWR, mode)
+        seen.append(stat.S_IMODE(born.look(fd, os.fsencode(name), 0o666).st_mode))
+        os.close(fd)
+
+    assert seen == [0o600, 0o640]
 
 
 def test_directories_of_ours_are_private(library: LocalLibrary, root: Path):
