@@ -10,14 +10,17 @@ from dataclasses import fields
 from enum import Enum
 from functools import cache
 from operator import itemgetter
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from sqlalchemy import Connection, CursorResult, Executable, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlmodel import Session, SQLModel
 
 from engine.catalog import tables
 from engine.model.errors import CatalogCorrupt
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 V = TypeVar("V")
 _Shape = tuple[tuple[str, ...], tuple[tuple[str, Callable[[Any], Any]], ...]]
@@ -154,7 +157,7 @@ def upsert(
     if not rows:
         return
     connection = connection_of(session)
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    insert = _insert_on(connection.dialect.name)
     key = [column.name for column in table.primary_key.columns]
     names = [name for name in rows[0] if name not in key] if replace is None else replace
     statement = insert(table)
@@ -163,3 +166,11 @@ def upsert(
         statement.on_conflict_do_update(index_elements=key, set_=changes),
         [plain(row) for row in rows],
     )
+
+
+def _insert_on(dialect: str) -> Callable[[Table], sqlite.Insert | postgresql.Insert]:
+    if dialect != "postgresql":
+        return sqlite.insert
+    from sqlalchemy.dialects.postgresql import insert  # loads all drivers
+
+    return insert

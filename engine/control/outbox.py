@@ -20,7 +20,6 @@ from engine.catalog.watch_values import AlertMessageValue
 from engine.model.clock import Clock
 from engine.model.errors import AuxError, DeliveryError, UsageError
 from engine.model.states import Severity
-from engine.operations.delivery import deliver
 from engine.operations.store import Store
 from engine.policy.alerting import AlertRule, Letter, letter_of, next_try, room_at
 from engine.policy.destinations import Destination, destination_from
@@ -99,7 +98,7 @@ class Outbox:
         try:
             destination = await self.store.read(lambda s: destination_of(s, rule.name))
             loop = asyncio.get_running_loop()
-            note = await loop.run_in_executor(self._threads, deliver, destination, letter)
+            note = await loop.run_in_executor(self._threads, _deliver, destination, letter)
         except (DeliveryError, UsageError) as err:
             await self._failed(name, due, err)
             return
@@ -167,6 +166,13 @@ def destination_of(session: Session, name: str) -> Destination:
         if value.name == name:
             return destination_from(value.to, value.options)
     raise UsageError(f"there is no alert {name}")
+
+
+def _deliver(destination: Destination, letter: Letter) -> str:
+    """See `deliver`; mail and HTTP are slow to import, and most services have nothing to tell."""
+    from engine.operations.delivery import deliver
+
+    return deliver(destination, letter)
 
 
 def _letter(commcell: CommCellValue, alert: str, due: Sequence[AlertMessageValue]) -> Letter:

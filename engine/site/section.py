@@ -9,8 +9,6 @@ from datetime import UTC, date, datetime, time
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from rapidfuzz import fuzz, process
-
 from engine.model.errors import SiteError, UsageError
 from engine.model.names import shown
 from engine.policy.zones import zone_of
@@ -34,6 +32,8 @@ _TYPE_WORDS = {
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A half sentence `; did you mean "x"?` with the nearest of the known words, or nothing."""
+    from rapidfuzz import fuzz, process  # slow to import, and only a wrong word needs it
+
     best = process.extractOne(
         word, sorted(set(known)), scorer=fuzz.ratio, score_cutoff=_SIMILAR_ENOUGH
     )
