@@ -44,6 +44,7 @@ def ledger_lines(
     *,
     subclient_id: int | None = None,
     backup_job_id: int | None = None,
+    without_there: bool = False,
 ) -> list[LedgerLine]:
     """Every backup job of a copy's policy as that copy sees it, in the order of their ids.
 
@@ -52,6 +53,7 @@ def ledger_lines(
         copy_id: which copy.
         subclient_id: only backup jobs of this subclient; None: of all.
         backup_job_id: only this one; None: all.
+        without_there: not what the copy has and nobody decided about: on most nights nearly all.
 
     Raises:
         NotFoundError: there is no such copy.
@@ -93,6 +95,9 @@ def ledger_lines(
         query = query.where(job.subclient_id == subclient_id)
     if backup_job_id is not None:
         query = query.where(job.id == backup_job_id)
+    if without_there:
+        is_there = own.c.state == JobCopyState.AVAILABLE.value
+        query = query.where(own.c.state.is_(None) | ~is_there | (own.c.decision != ""))
     return _lines(s, query, full_names(s))
 
 

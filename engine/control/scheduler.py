@@ -223,7 +223,7 @@ class Scheduler:
             scope = load_scope(session, policy)
             if any(job.policy_id == scope.policy.id for job in jobs.active_jobs(session)):
                 return False
-            return bool(plan_run(session, scope, options, now).taken)
+            return bool(plan_run(session, scope, options, now, owed_only=True).taken)
 
         return await self.store.read(read)
 

@@ -219,8 +219,10 @@ class AuxCopy:
         """Everything that takes long about a plan; in a thread of its own."""
         scope = load_scope(session, self.policy)
         newest = ledger.newest_backup_job(session, scope.policy.id)
-        plan = plan_run(session, scope, self.options, now, asked_at=self.asked_at)
         is_new = record and not jobs.has_plan(session, self.context.job_id)
+        plan = plan_run(
+            session, scope, self.options, now, asked_at=self.asked_at, owed_only=not is_new
+        )
         taken = [line for line in plan.taken if self._wanted(line)]
         wanted = {(line.copy_id, line.backup_job_id) for line in taken}
         return Planned(

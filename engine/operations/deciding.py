@@ -160,7 +160,7 @@ def settle_policy(session: Session, policy: str, now: datetime) -> None:
     """Lets the ledger say of every secondary copy what the rules say now."""
     scope = load_scope(session, policy)
     if any(copy.active and copy.kind != CopyKind.PRIMARY for copy in scope.copies.values()):
-        plan = plan_run(session, scope, RunOptions(), now)
+        plan = plan_run(session, scope, RunOptions(), now, owed_only=True)
         apply_verdicts(session, plan.lines, now)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -166,18 +166,31 @@ class Ledgers(Mapping[int, Sequence[LedgerLine]]):
     Args:
         session: any session.
         copy_ids: of which copies.
+        compared: those among them whose rules compare backup jobs with each other.
+        owed_only: of the others only what is not there, see `plan_run`.
         only: restricts them, see `lines.ledger_lines`.
     """
 
-    def __init__(self, session: Session, copy_ids: Sequence[int], **only: int) -> None:
+    def __init__(
+        self,
+        session: Session,
+        copy_ids: Sequence[int],
+        *,
+        compared: Collection[int],
+        owed_only: bool,
+        **only: int,
+    ) -> None:
         self._session = session
         self._copy_ids = copy_ids
+        self._compared = compared
+        self._owed_only = owed_only
         self._only = only
 
     def __getitem__(self, copy_id: int) -> Sequence[LedgerLine]:
         if copy_id not in self._copy_ids:
             raise KeyError(copy_id)
-        return lines.ledger_lines(self._session, copy_id, **self._only)
+        is_owed_only = self._owed_only and copy_id not in self._compared
+        return lines.ledger_lines(self._session, copy_id, without_there=is_owed_only, **self._only)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._copy_ids)
@@ -205,6 +218,7 @@ def plan_run(
     *,
     asked_at: datetime | None = None,
     only: BackupJobValue | None = None,
+    owed_only: bool = False,
 ) -> Plan:
     """Builds the plan of a run from the ledger as it is now.
 
@@ -212,14 +226,23 @@ def plan_run(
         asked_at: when the run was asked for; None: now.
         only: the one backup job whose verdicts are wanted: read and judged is no more than they
             depend on, which is at most its subclient; None: all.
+        owed_only: for whoever needs no verdict on what is there already: the plan may be without
+            those, and then they are not in its totals either. What they are compared with is read.
     """
     rules = [copy_rules(scope, copy) for copy in chosen_copies(scope, options)]
     identities = load_identities(scope.identity_files)
     is_fixed = scope.not_pick_new_backups and not options.scalable
+    compared = _compared(rules, options)
     with _few_collections():
         return build_plan(
             rules,
-            Ledgers(session, [rule.copy_id for rule in rules], **_needed_for(only, rules, options)),
+            Ledgers(
+                session,
+                [rule.copy_id for rule in rules],
+                compared=compared,
+                owed_only=owed_only,
+                **_needed_for(only, compared),
+            ),
             now=now.timestamp(),
             options=options,
             zone=scope.time_zone,
@@ -230,17 +253,21 @@ def plan_run(
         )
 
 
-def _needed_for(
-    backup_job: BackupJobValue | None, rules: Sequence[CopyRules], options: RunOptions
-) -> dict[str, int]:
-    """What of the ledger the verdicts on one backup job depend on.
+def _compared(rules: Sequence[CopyRules], options: RunOptions) -> set[int]:
+    """The copies whose verdicts depend on other backup jobs of the same subclient.
 
-    A selective copy, and a run of most recent fulls, compare the backup jobs of one subclient;
-    everything else is said of each by itself.
+    A selective copy, and a run of most recent fulls, compare them; everything else is said of each
+    by itself.
     """
+    every = options.use_most_recent_full
+    return {rule.copy_id for rule in rules if every or rule.kind is CopyKind.SELECTIVE}
+
+
+def _needed_for(backup_job: BackupJobValue | None, compared: Collection[int]) -> dict[str, int]:
+    """What of the ledger the verdicts on one backup job depend on."""
     if backup_job is None:
         return {}
-    if options.use_most_recent_full or any(rule.kind is CopyKind.SELECTIVE for rule in rules):
+    if compared:
         return {"subclient_id": backup_job.subclient_id}
     return {"backup_job_id": backup_job.id}
 

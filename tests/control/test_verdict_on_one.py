@@ -10,7 +10,7 @@ from engine.catalog.home import Home
 from engine.catalog.opening import Catalog, open_catalog
 from engine.model.states import JobCopyState, Level
 from engine.operations.planning import load_scope, plan_run
-from engine.policy.values import PlanLine, RunOptions
+from engine.policy.values import PlanLine, RunOptions, Verdict
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OFFSITE, WEEKLY = 2, 3
@@ -75,6 +75,8 @@ def _back_up(catalog: Catalog, *, subclient_id: int, day: int) -> None:
             ledger.set_state(session, OFFSITE, job_id, JobCopyState.AVAILABLE, now=at)
         if day % 6 == 1:
             ledger.set_state(session, WEEKLY, job_id, JobCopyState.BAD, "damaged", now=at)
+        if day == 10:
+            ledger.set_decision(session, OFFSITE, job_id, "recopy", "anna", at + timedelta(days=1))
         if day == 9:
             ledger.set_decision(session, OFFSITE, job_id, "do_not_copy", "anna", at)
 
@@ -107,6 +109,25 @@ def test_one_verdict_is_that_of_the_whole_plan(catalog: Catalog, options: RunOpt
     assert len({line.verdict for line in whole.lines}) > 1
     for id_, plan in alone.items():
         assert _of(plan.lines, id_) == _of(whole.lines, id_)
+
+
+@pytest.mark.parametrize("most_recent", [False, True])
+def test_what_is_owed_is_that_of_the_whole_plan(catalog: Catalog, most_recent: bool):
+    """Also where what is there was decided about, or others are compared with it."""
+    now = START + timedelta(days=21)
+    options = RunOptions(use_most_recent_full=most_recent)
+    with catalog.read() as session:
+        scope = load_scope(session, "databases")
+        whole = plan_run(session, scope, options, now)
+        owed = plan_run(session, scope, options, now, owed_only=True)
+
+    gone = set(whole.lines) - set(owed.lines)
+    assert set(owed.lines) <= set(whole.lines)
+    assert {line.state for line in gone} <= {JobCopyState.AVAILABLE}
+    assert {line.verdict for line in gone} <= {Verdict.SKIPPED}
+    assert owed.orders() == whole.orders()
+    assert owed.blocked == whole.blocked
+    assert len(gone) == (0 if most_recent else 3)
 
 
 def test_no_more_is_read_than_the_verdict_depends_on(catalog: Catalog):
