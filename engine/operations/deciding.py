@@ -81,7 +81,8 @@ def _refuse_without_effect(
             f"{job} is on copy {name} already", hint="to copy it anew there: auxtui recopy"
         )
     if decision == "picked" and state is JobCopyState.BAD:
-        raise UsageError(f"{job} is on copy {name} and bad", hint="auxtui recopy, or auxtui repair")
+        hint = "auxtui repair" if copy.worm else "auxtui recopy, or auxtui repair"
+        raise UsageError(f"{job} is on copy {name} and bad", hint=hint)
     copies = {one.id: one for one in config.copies(session, copy.policy_id)}
     primary = next(one for one in copies.values() if one.kind == CopyKind.PRIMARY)
     source = copies[copy.source_copy_id or primary.id]
@@ -114,7 +115,7 @@ def _refuse_early(session: Session, copy: CopyValue, backup_job_id: int, now: da
 def _after_marking(copy: CopyValue, backup_job_id: int) -> str:
     """What can be done about a job copy that was marked bad."""
     if copy.kind != CopyKind.PRIMARY:
-        return "re-copy it from a good copy"
+        return "repair it from a good copy" if copy.worm else "re-copy it from a good copy"
     return f"get it back elsewhere: auxtui restore {backup_job_id} --to DIR"
 
 

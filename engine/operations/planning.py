@@ -157,6 +157,7 @@ def copy_rules(scope: Scope, copy: CopyValue) -> CopyRules:
         take=copy.take,
         encoding=copy.encoding,
         library=library.name if library else "",
+        worm=copy.worm,
     )
 
 

@@ -74,6 +74,7 @@ class Judge:
         self.options = options
         self.clock = clock
         self.source_name = source_name
+        self._mend = "repair it" if rules.worm else "re-copy it"
         self._not_before = rules.on_and_after.timestamp() if rules.on_and_after else None
         self._selection = (
             Selection(rules, calendar=calendar, clock=clock, now=now)
@@ -203,11 +204,11 @@ class Judge:
             return None
         if decision == "bad":
             return self._line(
-                line, Verdict.SKIPPED, f"marked bad: {self._decided(line)}", _BAD, "re-copy it"
+                line, Verdict.SKIPPED, f"marked bad: {self._decided(line)}", _BAD, self._mend
             )
         if state == _BAD:
             reason = _because("bad on this copy", line.reason)
-            return self._block(line, reason, _BAD, "re-copy it, or mark it do not copy")
+            return self._block(line, reason, _BAD, f"{self._mend}, or mark it do not copy")
         return None
 
     def _by_rules(self, line: LedgerLine) -> PlanLine | None:

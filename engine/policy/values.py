@@ -33,6 +33,8 @@ class CopyRules:
     encoding: Encoding = PLAIN
     library: str = ""
     """Empty: the landing directories."""
+    worm: bool = False
+    """What it has is not replaced before its time: a bad job copy is repaired, not copied anew."""
 
 
 class LedgerLine(NamedTuple):

@@ -141,6 +141,7 @@ def test_a_worm_copy_gives_nothing_up_before_its_time(cell: Cell) -> None:
         with pytest.raises(UsageError, match="WORM copy 'offsite': kept until"):
             decide("recopy")  # what comes anew would take the place of what is there
         decide("bad")
+        told = cell.ledger()[b"day00.dump"].next_step
         with pytest.raises(UsageError, match="WORM copy 'offsite': kept until"):
             decide("recopy")
         with pytest.raises(UsageError, match="cannot be lowered"):
@@ -152,6 +153,7 @@ def test_a_worm_copy_gives_nothing_up_before_its_time(cell: Cell) -> None:
         decide("recopy")
 
     assert states(cell)["day00.dump"] == "available"
+    assert told.startswith("repair it")
 
 
 def test_nothing_goes_while_an_active_copy_waits_for_it(cell: Cell) -> None:

@@ -145,6 +145,12 @@ def test_what_is_blocked_says_what_to_do():
         assert judged(synchronous(), line(**facts)).next_step
 
 
+@pytest.mark.parametrize("facts", [{"state": S.BAD}, {"state": S.AVAILABLE, "decision": "bad"}])
+def test_what_is_bad_on_a_worm_copy_is_repaired_for_recopy_is_refused_there(facts):
+    assert judged(synchronous(), line(**facts)).next_step.startswith("re-copy it")
+    assert judged(synchronous(worm=True), line(**facts)).next_step.startswith("repair it")
+
+
 def test_inactive_copy_gets_nothing():
     inactive = synchronous(active=False)
 
