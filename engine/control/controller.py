@@ -107,9 +107,10 @@ class Controller:
         """Stops a job where it is; its journals stay."""
         if job.state == JobState.SUSPENDED:
             raise JobStateError(f"job {job.id} is suspended already")
-        await self.journal.set(job.id, desired="suspend")
-        if not self._interrupt(job.id, "suspended on request"):
-            await self.journal.set(job.id, state=JobState.SUSPENDED, reason="suspended on request")
+        reason = "suspended on request"
+        await self.journal.wish(job.id, "suspend")
+        if not self._interrupt(job.id, reason):
+            await self.journal.wish(job.id, "suspend", state=JobState.SUSPENDED, reason=reason)
 
     async def resume(self, job: JobValue) -> None:
         """Lets a suspended or pending job go on now."""
@@ -128,7 +129,7 @@ class Controller:
 
     async def kill(self, job: JobValue) -> None:
         """Ends a job for good; a later run continues from its journals."""
-        await self.journal.set(job.id, desired="kill")
+        await self.journal.wish(job.id, "kill")
         if not self._interrupt(job.id, "killed on request"):
             await self.journal.finish(job.id, JobState.KILLED, "killed on request", EXIT_KILLED)
 

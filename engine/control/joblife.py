@@ -14,7 +14,7 @@ from engine.catalog.values import JobValue
 from engine.control.admission import Hold, hold_of
 from engine.control.silence import note_nothing_done
 from engine.model.clock import Clock
-from engine.model.errors import EXIT_KILLED, AuxError
+from engine.model.errors import EXIT_KILLED, AuxError, JobStateError
 from engine.model.states import JobState, Operation, Phase, Severity
 from engine.operations.aging import DataAging
 from engine.operations.auxcopy import AuxCopy
@@ -79,6 +79,21 @@ class JobJournal:
     async def set(self, job_id: int, **columns: Any) -> None:
         """Sets columns of a job's row."""
         await self.store.write(lambda s: jobs.update_job(s, job_id, **columns))
+
+    async def wish(self, job_id: int, desired: str, **columns: Any) -> None:
+        """Notes what is wanted of a job, with further columns.
+
+        Raises:
+            JobStateError: it has ended since it was looked at; its row stays as it is.
+        """
+
+        def write(session: Any) -> None:
+            state = JobState(jobs.load_job(session, job_id).state)
+            if state.is_final:
+                raise JobStateError(f"job {job_id} has ended ({state.value.replace('_', ' ')})")
+            jobs.update_job(session, job_id, desired=desired, **columns)
+
+        await self.store.write(write)
 
     async def still(
         self, job_id: int, state: JobState, reason: str, until: datetime | None = None
@@ -222,15 +237,16 @@ class JobLife:
         return await context.store.read(lambda s: hold_of(s, jobs.load_job(s, context.job_id), now))
 
     async def _nap(self, seconds: float = LOOK_AGAIN_S) -> bool:
-        """Sleeps, unless somebody wakes the job; True when that was so."""
-        self.entry.wake.clear()
+        """Sleeps, unless somebody wakes the job or has since it began to wait; True when so."""
         if self.context.cancel.is_cancelled:
             return True
         try:
             async with asyncio.timeout(seconds):
-                return await self.entry.wake.wait()
+                await self.entry.wake.wait()
         except TimeoutError:
             return False
+        self.entry.wake.clear()
+        return True
 
     async def _attempt(self, operation: Attempts) -> AttemptEnd:
         context, now = self.context, self.context.clock()
@@ -318,6 +334,7 @@ class JobLife:
             until: aware; None: nobody knows, so it looks again from time to time.
         """
         context = self.context
+        self.entry.wake.clear()
         await self.journal.still(context.job_id, state, reason, until)
         until = until or context.clock() + timedelta(seconds=LOOK_ANEW_S)
         before = await self._gates()
@@ -334,6 +351,7 @@ class JobLife:
         """A failed attempt waits before the next, unless somebody wants it now."""
         context = self.context
         until = context.clock() + timedelta(seconds=delay_s)
+        self.entry.wake.clear()  # before anybody sees that it waits: who wakes it then is heard
         await self.journal.still(context.job_id, JobState.PENDING, end.reason, until)
         await context.event("job.pending", end.reason, Severity.WARNING, measure=failed)
         await self._nap(delay_s)

@@ -1,0 +1,93 @@
+"""Requests that come in the very moment in which a job ends, or begins to wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from engine.catalog import jobs
+from engine.catalog.opening import open_catalog
+from engine.catalog.values import JobValue
+from engine.control.controller import Controller
+from engine.control.joblife import JobLife, RunningJob
+from engine.model.clock import system_clock
+from engine.model.errors import JobStateError
+from engine.model.states import JobState, Operation
+from engine.operations.context import AttemptEnd, JobContext
+from engine.operations.store import Store
+from tests.cell import Cell
+
+Act = Callable[[Controller, JobValue], Coroutine[Any, Any, None]]
+
+
+async def with_a_job(cell: Cell, act: Act) -> JobValue:
+    """The job of a catalog after something was done with it by a controller without a task for it."""
+    cell.apply()
+    with open_catalog(cell.home) as catalog:
+        store = Store(catalog)
+        try:
+            job_id = await store.write(
+                lambda s: jobs.create_job(
+                    s,
+                    operation=Operation.AUXCOPY,
+                    policy_id=1,
+                    policy="databases",
+                    copies=["offsite"],
+                    options={},
+                    description="",
+                    priority=5,
+                    initiated_by="test",
+                    state=JobState.RUNNING,
+                    reason="",
+                    throttle_bps=None,
+                    now=datetime.now(UTC),
+                )
+            )
+            controller = Controller(cell.home, store, system_clock, 1)
+            await act(controller, await controller.journal.job(job_id))
+            return await controller.journal.job(job_id)
+        finally:
+            store.close()
+
+
+@pytest.mark.parametrize("asked", ["suspend", "kill"])
+async def test_a_job_that_ends_while_it_is_asked_stays_ended(cell: Cell, asked: str) -> None:
+    async def act(controller: Controller, seen: JobValue) -> None:
+        await controller.journal.finish(seen.id, JobState.COMPLETED, "", 0)
+        with pytest.raises(JobStateError, match=f"job {seen.id} has ended"):
+            await getattr(controller, asked)(seen)
+
+    job = await with_a_job(cell, act)
+
+    assert (job.state, job.desired) == ("completed", "run")
+
+
+async def test_a_pending_job_that_is_resumed_at_once_does_not_wait(cell: Cell) -> None:
+    async def act(controller: Controller, seen: JobValue) -> None:
+        entry = RunningJob(JobContext(
+            job_id=seen.id,
+            home=cell.home,
+            store=controller.store,
+            clock=system_clock,
+            pool=controller.pool,
+        ))  # fmt: skip
+        controller.running[seen.id] = entry
+        still = controller.journal.still
+
+        async def still_and_resumed(*told: Any) -> None:
+            await still(*told)
+            await controller.resume(await controller.journal.job(seen.id))
+
+        controller.journal.still = still_and_resumed  # type: ignore[method-assign]
+        life = JobLife(entry, controller.journal, 1)
+        end = AttemptEnd(kind="retry", state=JobState.FAILED, reason="offline")
+        async with asyncio.timeout(240):
+            await life._pause(end, 3600.0, 1)
+
+    job = await with_a_job(cell, act)
+
+    assert job.state == "pending"
