@@ -125,6 +125,28 @@ def try_out(
 
 
 @app.command()
+def marker(
+    ctx: typer.Context, name: Name, home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """Print what the marker of a library must say, to keep it elsewhere or to write it anew."""
+    from engine.catalog import config
+    from engine.catalog.opening import open_catalog
+    from engine.library.interface import LibraryIdentity
+    from engine.library.marker import text_of
+
+    terms = terms_of(ctx, home, as_json)
+    uuid, commcell_id, _ = _marker(terms, name)
+    if not uuid:
+        raise UsageError(
+            f"library {name} has no marker yet", hint="it gets one when it is first reached"
+        )
+    with open_catalog(terms.home) as catalog, catalog.read() as session:
+        commcell = config.commcell(session).name
+    identity = LibraryIdentity(uuid=uuid, name=name, commcell_id=commcell_id, commcell=commcell)
+    sys.stdout.write(text_of(identity).decode("ascii"))
+
+
+@app.command()
 def trust(
     ctx: typer.Context,
     name: Name,

@@ -68,7 +68,8 @@ class Marker:
         if identity is None:
             raise self.offline(
                 "its marker is damaged",
-                f"look at {MARKER.decode()} there before anything else is written to this disk",
+                "look at the disk first; the marker is written anew with what "
+                f"`auxtui library marker {shown(self._name)}` prints",
             )
         self._check(identity)
         return identity

@@ -31,6 +31,21 @@ def test_a_library_that_is_not_there_is_told_with_the_nearest_one(auxtui):
     assert 'there is no library "vaullt"; did you mean "vault"?' in refused.err
 
 
+def test_a_damaged_marker_is_written_anew_as_it_was(auxtui):
+    assert auxtui.configure().code == 0
+    marker = auxtui.cell.root / "vault" / "auxtui-library.json"
+    kept = marker.read_bytes()
+    marker.write_bytes(kept[:-40])
+    damaged = auxtui.within("library", "test", "vault")
+    printed = auxtui.within("library", "marker", "vault")
+    marker.write_text(printed.out)
+
+    assert (damaged.code, printed.code) == (75, 0)
+    assert "`auxtui library marker vault` prints" in damaged.err
+    assert printed.out.encode() == kept
+    assert auxtui.within("library", "test", "vault").code == 0
+
+
 def test_a_change_is_told_in_words_of_the_site_file(auxtui):
     assert auxtui.configure().code == 0
     window = """
