@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import IO, Any
 
 from auxtui.inert import safe
@@ -67,28 +68,35 @@ def write_table(
 
     Args:
         columns: headings; a second line in one names what its cells are in, such as a time zone.
-        rows: cells; None is shown as a dash.
+        rows: cells; None is shown as a dash. What can be gone through again is not kept where
+            there is no terminal: a list of a million rows takes two passes and no memory.
         numbers: headings of columns that are set to the right.
         names: headings of columns that a narrow terminal shortens in the middle.
         least: headings of columns that a narrow terminal leaves out, the first one first.
     """
-    cells = [["-" if cell is None else safe(str(cell)) for cell in row] for row in rows]
+    again = list(rows) if isinstance(rows, Iterator) else rows
     if is_plain(sys.stdout):
-        _write_plain(columns, cells, numbers)
+        _write_plain(columns, again, numbers)
     else:
-        _write_fitted(columns, cells, numbers, names, least)
+        _write_fitted(columns, [_inert(row) for row in again], numbers, names, least)
 
 
-def _write_plain(columns: Sequence[str], cells: list[list[str]], numbers: Sequence[str]) -> None:
+def _inert(row: Sequence[Any]) -> list[str]:
+    return ["-" if cell is None else safe(str(cell)) for cell in row]
+
+
+def _write_plain(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[str]
+) -> None:
     headings = [_plain_heading(heading) for heading in columns]
-    widths = [
-        max(len(heading), *(len(row[at]) for row in cells)) if cells else len(heading)
-        for at, heading in enumerate(headings)
-    ]
-    for row in (headings, *cells):
+    widths = [len(heading) for heading in headings]
+    for row in rows:
+        widths = list(map(max, widths, map(len, _inert(row))))
+    to_the_right = [heading.partition("\n")[0] in numbers for heading in columns]
+    for cells in chain([headings], map(_inert, rows)):
         parts = [
-            cell.rjust(width) if heading.partition("\n")[0] in numbers else cell.ljust(width)
-            for heading, cell, width in zip(columns, row, widths, strict=True)
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for is_right, cell, width in zip(to_the_right, cells, widths, strict=True)
         ]
         sys.stdout.write(GAP.join(parts).rstrip() + "\n")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,19 +15,7 @@ def show_plan(plan: Mapping[str, Any], times: Times) -> None:
     """Prints each backup job, taken or not and why, and the totals."""
     write_table(
         ["job", "client", "subclient", "level", "copy", "", "size", "reason"],
-        [
-            [
-                line["backup_job_id"],
-                line["client"],
-                line["subclient"],
-                line["level"],
-                line["copy"],
-                line.get("verdict") or ("taken" if line["taken"] else "skipped"),
-                fmt.size(line["bytes"]),
-                line["reason"],
-            ]
-            for line in plan["backup_jobs"]
-        ],
+        _Rows(plan["backup_jobs"]),
         numbers=["job", "size"],
         names=["client", "subclient", "copy"],
         least=["level", "subclient", "client"],
@@ -44,6 +32,33 @@ def show_plan(plan: Mapping[str, Any], times: Times) -> None:
         )
     for warning in plan.get("warnings", []):
         tell(f"warning: {warning}")
+
+
+class _Rows:
+    """The rows of the lines of a plan, each made when it is written: there may be a million.
+
+    Args:
+        lines: see `LineDocuments`.
+    """
+
+    def __init__(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        return map(_row, self._lines)
+
+
+def _row(line: Mapping[str, Any]) -> list[Any]:
+    return [
+        line["backup_job_id"],
+        line["client"],
+        line["subclient"],
+        line["level"],
+        line["copy"],
+        line.get("verdict") or ("taken" if line["taken"] else "skipped"),
+        fmt.size(line["bytes"]),
+        line["reason"],
+    ]
 
 
 def _before(plan: Mapping[str, Any], times: Times) -> str:

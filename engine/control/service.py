@@ -43,6 +43,7 @@ SCAN_EVERY_S = 60.0
 WATCH_EVERY_S = 60.0
 PRUNE_EVERY_S = 3600.0
 COURTESY_S = 0.5  # between two periods of looking whether the host is busy; each lasts 5 s
+UNKIND_S = 4.5  # more, where copies are not to give way: whether they are by now
 BACKUP_EVERY_S = 3600.0  # looks whether today's copy of the catalog is there
 
 
@@ -224,6 +225,8 @@ class Service:
         if controller.courtesy.has_guests:
             cell = await self.store.read(config.commcell)
             await controller.courtesy.turn(cell.yield_percent)
+            if cell.yield_percent is None:  # a row twice a second, for a setting that nobody made
+                await asyncio.sleep(UNKIND_S)
 
     async def _scan(self) -> None:
         await scan_policy_landings(self.store, self.home, self.clock)

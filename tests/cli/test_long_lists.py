@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from auxtui.cli.output import write_json_list
+from auxtui.cli.output import write_json_list, write_table
 
 
 @pytest.mark.parametrize("items", [[], [{"a": 1}], [{"a": 1}, {"b": "\u00e9\n"}, {}]])
@@ -31,3 +31,24 @@ def test_items_are_written_before_the_next_is_asked_for(capsys):
     write_json_list({"x": 1}, "items", items())
 
     assert seen[0].endswith('{"first": 1}')
+
+
+def test_rows_that_can_be_had_again_are_written_before_the_next_is_asked_for(capsys):
+    seen: list[str] = []
+
+    class Rows:
+        def __iter__(self):
+            yield ["a", 1]
+            seen.append(capsys.readouterr().out)
+            yield ["long", None]
+
+    write_table(["name", "size"], Rows(), numbers=["size"])
+
+    assert seen == ["", "NAME  SIZE\na        1\n"]  # the first pass measures
+    assert capsys.readouterr().out == "long     -\n"
+
+
+def test_rows_that_come_only_once_make_a_table_too(capsys):
+    write_table(["name"], iter([["a"], ["b"]]))
+
+    assert capsys.readouterr().out == "NAME\na\nb\n"
