@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 from xml.etree import ElementTree
 
-from botocore.awsrequest import AWSPreparedRequest
+import aiohttp
+from yarl import URL
 
 from engine.library.objects.faults import Kind, StoreFault, fault_of_response
 
@@ -146,6 +147,9 @@ class Direct:
         self._origin = f"{address.scheme}://{address.netloc}"
         self._host, self._path = address.netloc, address.path
         self._bucket_path = address.path.rstrip("/") or "/"
+        proxies = self._http._proxy_config
+        self._proxy: str | None = proxies.proxy_url_for(base)
+        self._proxy_headers: dict[str, str] = proxies.proxy_headers_for(base)
 
     @classmethod
     async def of(cls, client: Any, bucket: str) -> Direct:
@@ -168,11 +172,11 @@ class Direct:
         Raises:
             StoreFault: the server refuses it, or its list is none.
             ElsewhereError: the bucket lies elsewhere.
-            HTTPClientError: it does not answer.
+            aiohttp.ClientError, TimeoutError, OSError: it does not answer.
         """
         if operation == LIST:
             answer = await self._sent("GET", self._bucket_path, _asked(_listing(params)), {})
-            return list_of(await answer.content), None
+            return list_of(await answer.read()), None
         method = _METHODS[operation]
         path = self._path + quote(params["Key"], safe="/~")
         query = _asked([(name, params[param]) for param, name in _QUERY.items() if param in params])
@@ -184,7 +188,7 @@ class Direct:
         }
         if "ContentLength" in found:
             found["ContentLength"] = int(found["ContentLength"])
-        return found, answer.raw
+        return found, answer
 
     async def _sent(
         self,
@@ -212,13 +216,28 @@ class Direct:
         if body is not None:
             headers["content-length"] = str(_size(body))
         headers = {_WRITTEN.get(name, name): value for name, value in headers.items()}
-        url = f"{self._origin}{path}?{query}" if query else self._origin + path
-        answer = await self._http.send(
-            AWSPreparedRequest(method, url, headers, _body_of(body), stream_output=is_stream)
+        headers["Accept-Encoding"] = "identity"
+        url = URL(f"{self._origin}{path}?{query}" if query else self._origin + path, encoded=True)
+        session = await self._session()
+        answer = await session.request(
+            method,
+            url,
+            headers=headers,
+            data=_body_of(body),
+            allow_redirects=False,
+            proxy=self._proxy,
+            proxy_headers=self._proxy_headers,
         )
-        if answer.status_code >= 300:
+        if answer.status >= 300:
             raise await _refusal(answer)
+        if not is_stream:
+            await answer.read()
         return answer
+
+    async def _session(self) -> aiohttp.ClientSession:
+        """The session of botocore's client; its own way to send costs a third of the sending again."""
+        session: aiohttp.ClientSession = await self._http._get_session(self._proxy)
+        return session
 
 
 def _asked(pairs: Iterable[tuple[str, Any]]) -> str:
@@ -270,12 +289,12 @@ def _plain(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-async def _refusal(answer: Any) -> StoreFault | ElsewhereError:
-    code = _CODE.search(await answer.content)
+async def _refusal(answer: aiohttp.ClientResponse) -> StoreFault | ElsewhereError:
+    code = _CODE.search(await answer.read())
     said = code[1].decode("ascii") if code else ""
-    if answer.status_code in (301, 302, 307, 308) or said in _ELSEWHERE:
+    if answer.status in (301, 302, 307, 308) or said in _ELSEWHERE:
         return ElsewhereError()
-    status = {"HTTPStatusCode": answer.status_code}
+    status = {"HTTPStatusCode": answer.status}
     return fault_of_response({"Error": {"Code": said}, "ResponseMetadata": status})
 
 

@@ -333,7 +333,7 @@ def _translated(address: S3Address) -> Any:
             text=f"there is no profile {shown(address.profile)}",
             hint="add it to ~/.aws/credentials of the account of the service",
         ) from err
-    except SSLError as err:
+    except (SSLError, aiohttp.ClientSSLError) as err:
         raise StoreFault(
             Kind.CONFIG,
             text=f"the certificate of {server} cannot be trusted",

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,12 +17,18 @@ import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from engine.library.objects import direct
 from engine.library.objects.direct import Direct, Keys, Signer
 from engine.library.objects.faults import StoreFault
+from engine.library.objects.library import ObjectLibrary
+from engine.model.errors import LibraryOffline
 from tests.library.objects.conftest import Bucket
-from tests.library.samples import check_copy, copy_job, sample_job
+from tests.library.samples import COMMCELL, check_copy, copy_job, sample_job
 from tests.proxy import Request
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -78,7 +91,7 @@ def test_a_store_that_lies_elsewhere_is_left_to_botocore(
 
     async def send(self: Direct, operation: str, params: Any) -> Any:
         tried.append(operation)
-        answer = SimpleNamespace(status_code=301, content=_nothing())
+        answer = SimpleNamespace(status=301, read=_nothing)
         raise await direct._refusal(answer)
 
     monkeypatch.setattr(Direct, "send", send)
@@ -103,6 +116,74 @@ def test_data_goes_by_hand_and_with_checksums(bucket: Bucket):
         assert {"x-amz-checksum-sha256", "x-amz-content-sha256"} <= names
         assert "amz-sdk-invocation-id" not in names, "botocore's own"
     assert bucket.proxy.count(Request.is_data) == len(data)
+
+
+def test_a_proxy_of_the_environment_is_used(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    bucket.proxy.fault("403 AccessDenied", lambda _: True)
+    monkeypatch.setenv("HTTP_PROXY", bucket.proxy.endpoint.replace("//", "//who:planted@"))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    library = library_at(bucket, "http://store.example:9000", tmp_path)
+
+    with pytest.raises(LibraryOffline):
+        library.probe()
+
+    asked = bucket.proxy.requests[0]
+    assert asked.path.startswith("http://store.example:9000/")
+    assert asked.headers["Proxy-Authorization"].startswith("Basic ")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    with served_with_tls(tmp_path) as port:
+        library = library_at(bucket, f"https://127.0.0.1:{port}", tmp_path)
+
+        with pytest.raises(LibraryOffline, match=r"certificate of .* cannot be trusted") as caught:
+            library.probe()
+
+    assert "AWS_CA_BUNDLE" in caught.value.hint
+
+
+def library_at(bucket: Bucket, endpoint: str, tmp_path: Path) -> ObjectLibrary:
+    url = bucket.server.url(bucket.name, endpoint=endpoint)
+    return ObjectLibrary.of_url("vault", url, home=tmp_path, uuid="", commcell_id=COMMCELL)
+
+
+@contextmanager
+def served_with_tls(tmp_path: Path) -> Iterator[int]:
+    """A server whose certificate is its own; it takes one connection after the other."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, NOW, NOW.replace(year=2090))
+    own = made.add_extension(
+        x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+    ).sign(key, SHA256())
+    (tmp_path / "pem").write_bytes(
+        own.public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pem")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    taken = listening.accept()[0]
+                except OSError:
+                    return
+                with taken, suppress(OSError):
+                    context.wrap_socket(taken, server_side=True).close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def test_a_list_is_that_of_botocore(bucket: Bucket):
