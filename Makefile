@@ -7,7 +7,7 @@ DEMO_DIR ?= demo
 # Two workers: the suite is judged on two cores.
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test lint bench bench-report bench-remote meter soak crash screenshots lock clean
+.PHONY: help demo test lint bench bench-report bench-remote meter soak crash screenshots snapshots lock clean
 
 help:
 	@echo "make demo         set up, run the demo CommCell and watch its copy in the console"
@@ -20,6 +20,7 @@ help:
 	@echo "make crash        the short crash, power-cut and fault rounds alone"
 	@echo "make soak         the long crash, power-cut and kill-point rounds"
 	@echo "make screenshots  draw the pictures of the documentation anew"
+	@echo "make snapshots    take over how the console looks now into its tests; look at git diff"
 	@echo "make lock         resolve the dependencies anew (needs uv)"
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
@@ -72,6 +73,11 @@ soak: $(VENV)/.dev
 
 screenshots: $(VENV)/.runtime
 	@$(BIN)/python docs/make_pictures.py
+
+# What the tests of the console compare its screens with. Whoever takes it over has looked at it.
+snapshots: $(VENV)/.dev
+	@$(PYTEST) -n 2 -q tests/console/test_every_screen.py --snapshot-update
+	@git diff --stat -- tests/console/__snapshots__
 
 lock:
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock

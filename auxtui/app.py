@@ -31,8 +31,9 @@ from auxtui.drawn import DrawnApp
 from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, LookedAnew, Watch
 from auxtui.frame import State
 from auxtui.gates import gates
-from auxtui.glyphs import SETS, GlyphName
+from auxtui.glyphs import SETS, UNICODE, GlyphName
 from auxtui.health import troubles
+from auxtui.line_filter import Signs
 from auxtui.present import Cell, Look, Tone
 from auxtui.profile import Profile, terminal_profile
 from auxtui.screens.base import FLASH_S, ConsoleScreen
@@ -113,6 +114,7 @@ class ConsoleApp(DrawnApp):
         self._home = home
         self.door: Door = door or FrontDoor(home)
         glyphs = SETS[cast("GlyphName", self.profile.glyphs)]
+        self.signs = None if glyphs is UNICODE else Signs(glyphs.name)
         look = Look(glyphs=glyphs, zone=zone, clock=clock)
         self._is_zone_given = zone is not None
         self.look = look if self._is_zone_given else zoned(look, home)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Protocol
 
 from auxtui.door_base import EngineDoor
@@ -33,10 +32,6 @@ class SiteDoor(Protocol):
 
     def new_copy_question(self, policy: str, source: str) -> str:
         """What to ask of a new copy whose source holds much; empty: nothing."""
-        ...
-
-    def coming_runs(self, when: str, zone: str) -> list[datetime]:
-        """The next five runs of a schedule."""
         ...
 
 
@@ -72,7 +67,3 @@ class Site(EngineDoor):
 
     def new_copy_question(self, policy: str, source: str) -> str:
         return str(self._engine().new_copy_question(self._home, policy, source))
-
-    def coming_runs(self, when: str, zone: str) -> list[datetime]:
-        runs: list[datetime] = self._engine().coming_runs(when, zone)
-        return runs

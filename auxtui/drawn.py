@@ -11,7 +11,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from auxtui import themes
-from auxtui.line_filter import Inert
+from auxtui.line_filter import Inert, Signs
 from auxtui.narrow_updates import NarrowUpdate
 from auxtui.profile import Profile
 from auxtui.typing_ahead import TypingAhead
@@ -28,6 +28,7 @@ class DrawnApp(TypingAhead):
     Select:focus > SelectCurrent { background: $cursor-back; background-tint: $cursor-back 0%; }
     Select:focus > SelectCurrent Static { color: $cursor-text; }
     Input:focus { background-tint: $cursor-back 0%; }
+    Input > .input--selection { background: $cursor-text; color: $cursor-back; }
     """
 
     def load_themes(self, profile: Profile) -> list[str]:
@@ -60,9 +61,13 @@ class DrawnApp(TypingAhead):
         tokens = {key: getattr(theme, base) or fallback for key, base in themes.VARIABLES.items()}
         return {**tokens, "cursor-style": "bold"}
 
+    signs: Signs | None = None
+    """Where only some signs can be drawn: what puts the others into them."""
+
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """The filters of Textual, and the net that no control character passes."""
-        return [*super().get_line_filters(), Inert()]
+        """The filters of Textual, the net that no control character passes, and the signs of this terminal."""
+        own = [Inert()] if self.signs is None else [Inert(), self.signs]
+        return [*super().get_line_filters(), *own]
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Sends less of what has changed than Textual does by itself."""

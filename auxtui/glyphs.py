@@ -12,6 +12,7 @@ GlyphName = Literal["unicode", "block", "ascii"]
 class Glyphs:
     """Signs of one set, each one cell wide. A sign never stands without its word."""
 
+    name: GlyphName
     running: str
     waiting: str
     suspended: str
@@ -39,6 +40,7 @@ class Glyphs:
 
 
 UNICODE = Glyphs(
+    name="unicode",
     running="▶",
     waiting="·",
     suspended="‖",
@@ -63,6 +65,7 @@ UNICODE = Glyphs(
     unchecked="[ ]",
 )
 BLOCK = Glyphs(
+    name="block",
     running="►",
     waiting="·",
     suspended="=",
@@ -87,6 +90,7 @@ BLOCK = Glyphs(
     unchecked="[ ]",
 )
 ASCII = Glyphs(
+    name="ascii",
     running=">",
     waiting=".",
     suspended="=",

@@ -85,7 +85,7 @@ def schedule_facts(when: str, time_zone: str, look: Look) -> list[Fact]:
     from engine.policy.schedule_text import FORMS
 
     facts = [("In words", Cell(_in_words(when, time_zone), Tone.STRONG))]
-    facts += _run_facts(when, time_zone, look.clock(), look)
+    facts += run_facts(when, time_zone, look)
     facts.append(("Also", Cell("; ".join(FORMS[:6]) + " ...", Tone.MUTED)))
     return facts
 
@@ -94,7 +94,7 @@ def next_run_facts(schedule: ScheduleValue, look: Look) -> list[Fact]:
     """The next five runs of a schedule that is there."""
     try:
         words = _in_words(schedule.spec, schedule.time_zone)
-        runs = _run_facts(schedule.spec, schedule.time_zone, look.clock(), look)
+        runs = run_facts(schedule.spec, schedule.time_zone, look)
     except UsageError as err:
         return [("In words", Cell(_said(err), Tone.BAD))]
     return [("In words", Cell(words)), *(runs if schedule.enabled else ())]
@@ -118,9 +118,11 @@ def _runs(when: str, time_zone: str, after: datetime) -> tuple[tuple[datetime, d
     return tuple((run, wall_of(run, zone)) for run in runs)
 
 
-def _run_facts(when: str, time_zone: str, now: datetime, look: Look) -> list[Fact]:
+def run_facts(when: str, time_zone: str, look: Look) -> list[Fact]:
+    """The next five runs of a schedule, in its own zone and, where that differs, in that of this console."""
     facts: list[Fact] = []
-    for run, wall in _runs(when, time_zone, now.replace(second=0, microsecond=0)):
+    now = look.clock().replace(second=0, microsecond=0)
+    for run, wall in _runs(when, time_zone, now):
         here = run.astimezone(look.zone)
         same_day = here.date() == wall.date()
         there = f"{wall:%a %Y-%m-%d %H:%M}"

@@ -15,6 +15,7 @@ from auxtui.asking import error_text
 from auxtui.feed import in_thread
 from auxtui.form import Judgement, Values
 from auxtui.inert import safe
+from auxtui.initiation import run_facts
 from auxtui.present import Cell, Fact, Tone
 from auxtui.screens.dialog import Dialog
 from auxtui.screens.form import FormScreen
@@ -213,13 +214,8 @@ class SiteFormScreen(FormScreen[str]):
             return []
         commcell: Mapping[str, Any] = self._document.get("commcell", {})
         zone = str(values["time_zone"]).strip() or str(commcell.get("time_zone", "UTC"))
-        door, when = self.console.door, str(values["when"])
-        runs = await in_thread(lambda: door.coming_runs(when, zone))
-        look = self.console.look
-        shown = [Cell(f"{look.time(at)}") for at in runs]
-        if not shown:
-            return [("Next runs", Cell("none by the clock: it follows other things", Tone.MUTED))]
-        return [("Next runs" if not number else "", cell) for number, cell in enumerate(shown)]
+        when, look = str(values["when"]), self.console.look
+        return await in_thread(lambda: run_facts(when, zone, look))
 
     async def _show_toml(self) -> None:
         judgement = await self._judge(self.values())

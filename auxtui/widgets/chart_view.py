@@ -10,7 +10,7 @@ from textual.strip import Strip
 
 from auxtui.feed import in_thread
 from auxtui.fitting import fit
-from auxtui.glyphs import ASCII, Glyphs
+from auxtui.glyphs import Glyphs
 from auxtui.plots import Chart, chart_lines
 from auxtui.present import Tone
 from auxtui.widgets.toned import Toned
@@ -25,13 +25,13 @@ class ChartView(Toned):
 
     def __init__(self, *, glyphs: Glyphs, zone: tzinfo | None, empty: str, id: str) -> None:
         """Args:
-        glyphs: ASCII draws with ASCII only.
+        glyphs: the set from which its signs are.
         zone: in which times stand at the axis.
         empty: said when there is nothing to plot.
         id: of the widget.
         """
         super().__init__(id=id)
-        self._ascii = glyphs is ASCII
+        self._glyphs = glyphs.name
         self._zone = zone
         self._empty = empty
         self._chart: Chart | None = None
@@ -57,7 +57,7 @@ class ChartView(Toned):
     @work(exclusive=True, group="plot", exit_on_error=False)
     async def _draw(self, chart: Chart, width: int, height: int) -> None:
         self._lines = await in_thread(
-            lambda: chart_lines(chart, width, height, ascii_only=self._ascii, zone=self._zone)
+            lambda: chart_lines(chart, width, height, glyphs=self._glyphs, zone=self._zone)
         )
         self.refresh()
 

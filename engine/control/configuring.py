@@ -18,7 +18,6 @@ from engine.model.clock import system_clock
 from engine.model.names import refuse_unwritable
 from engine.operations.deciding import settle_all
 from engine.policy.backlog import backlog_question
-from engine.policy.schedule import next_runs
 from engine.site.applying import apply_site, wanted_site
 from engine.site.diffing import Change
 from engine.site.editing import SiteEdit, document_of, edited, item_text, text_of
@@ -130,15 +129,6 @@ def new_copy_question(home: Home, policy: str, source: str, *, now: datetime | N
                     as_source = (line._replace(source_state=line.state) for line in lines)
                     return backlog_question(as_source, now=at)
     return ""
-
-
-def coming_runs(when: str, zone: str, count: int = 5) -> list[datetime]:
-    """The next runs of a schedule that begins now.
-
-    Raises:
-        UsageError: it cannot be understood.
-    """
-    return next_runs(when, zone, system_clock(), count)
 
 
 def _edited_text(home: Home, edit: SiteEdit) -> str:

@@ -23,7 +23,6 @@ from engine.control.browsing import BrowseEntry as BrowseEntry
 from engine.control.browsing import browse as browse
 from engine.control.configuring import apply_edit as apply_edit
 from engine.control.configuring import apply_text as apply_text
-from engine.control.configuring import coming_runs as coming_runs
 from engine.control.configuring import new_copy_question as new_copy_question
 from engine.control.configuring import site_document as site_document
 from engine.control.configuring import try_edit as try_edit

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlmodel import Session, SQLModel, create_engine
 
 from engine.catalog import tables as t
+from engine.catalog.revision import HEAD, VERSION_TABLE
 
 NOW = datetime(2026, 3, 14, 3, 0, 0, tzinfo=UTC)
 GIB = 1024**3
@@ -30,6 +31,12 @@ def make_catalog(path: Path, *, now: datetime = NOW, hostile: bool = False) -> P
     with engine.connect() as connection:
         connection.execute(text("PRAGMA journal_mode=WAL"))
     SQLModel.metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(
+            text(f"INSERT INTO {VERSION_TABLE} VALUES (:head)"),  # noqa: S608 - a constant
+            {"head": HEAD},
+        )
     bad = HOSTILE_TEXT if hostile else ""
     with Session(engine) as session:
         _configure(session, now, bad)
@@ -79,7 +86,11 @@ def _configure(s: Session, now: datetime, bad: str) -> None:
     s.commit()
     for library, agent, position in ((1, 1, 0), (1, 2, 1), (2, 1, 0)):
         s.add(t.DataPath(library_id=library, media_agent_id=agent, position=position))
-    s.add(t.PolicyCopy(id=1, policy_id=1, name="primary", kind="primary", retain_s=30 * 86400))
+    s.add(
+        t.PolicyCopy(
+            id=1, policy_id=1, name="primary", kind="primary", precedence=1, retain_s=30 * 86400
+        )
+    )
     s.add(
         t.PolicyCopy(
             id=2,
@@ -87,7 +98,7 @@ def _configure(s: Session, now: datetime, bad: str) -> None:
             name=f"offsite{bad}",
             kind="synchronous",
             library_id=1,
-            precedence=1,
+            precedence=2,
             retain_s=90 * 86400,
             throttle_bps=200 * 1024**2,
         )
@@ -99,16 +110,18 @@ def _configure(s: Session, now: datetime, bad: str) -> None:
             name="monthly",
             kind="selective",
             library_id=2,
-            precedence=2,
+            precedence=3,
             select_rule="monthly",
             take="last",
             source_copy_id=2,
         )
     )
-    s.add(t.PolicyCopy(id=4, policy_id=2, name="primary", kind="primary", library_id=1))
+    s.add(
+        t.PolicyCopy(id=4, policy_id=2, name="primary", kind="primary", precedence=1, library_id=1)
+    )
     s.add(
         t.PolicyCopy(
-            id=5, policy_id=2, name="second", kind="synchronous", library_id=1, precedence=1
+            id=5, policy_id=2, name="second", kind="synchronous", library_id=1, precedence=2
         )
     )
     s.add(

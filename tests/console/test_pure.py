@@ -107,7 +107,11 @@ def test_bars_never_step_back(glyphs):
 
 @pytest.mark.parametrize("glyphs", SETS.values())
 def test_signs_are_one_cell_wide(glyphs):
-    names = [n for n in glyphs.__slots__ if n not in ("bar_parts", "spark", "checked", "unchecked")]
+    names = [
+        n
+        for n in glyphs.__slots__
+        if n not in ("name", "bar_parts", "spark", "checked", "unchecked")
+    ]
     signs = [getattr(glyphs, name) for name in names] + [*glyphs.bar_parts, *glyphs.spark]
     assert {cell_len(sign) for sign in signs} == {1}
 

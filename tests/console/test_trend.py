@@ -50,7 +50,7 @@ def _chart(count: int = 50) -> Chart:
 
 @pytest.mark.parametrize("size", [(30, 5), (78, 8), (120, 20), (200, 40)])
 def test_a_plot_is_as_large_as_asked_and_has_its_ticks(size):
-    lines = chart_lines(_chart(), *size, ascii_only=False, zone=UTC)
+    lines = chart_lines(_chart(), *size, glyphs="unicode", zone=UTC)
 
     assert lines[0] == "Both: up ▄, down •"
     assert len(lines) == size[1] + 1
@@ -60,7 +60,7 @@ def test_a_plot_is_as_large_as_asked_and_has_its_ticks(size):
 
 
 def test_an_ascii_plot_is_ascii_only():
-    lines = chart_lines(_chart(), 80, 12, ascii_only=True, zone=UTC)
+    lines = chart_lines(_chart(), 80, 12, glyphs="ascii", zone=UTC)
 
     assert all(line.isascii() for line in lines)
     assert any("*" in line for line in lines)
@@ -68,8 +68,8 @@ def test_an_ascii_plot_is_ascii_only():
 
 
 def test_without_points_or_room_there_is_no_plot():
-    assert chart_lines(_chart(1), 80, 12, ascii_only=False, zone=UTC) == ()
-    assert chart_lines(_chart(), 20, 12, ascii_only=False, zone=UTC) == ()
+    assert chart_lines(_chart(1), 80, 12, glyphs="unicode", zone=UTC) == ()
+    assert chart_lines(_chart(), 20, 12, glyphs="unicode", zone=UTC) == ()
 
 
 def test_a_library_is_full_at_the_rate_at_which_its_copies_grow():
