@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 from tests.docs.recipes import DOCS
@@ -41,7 +40,6 @@ def test_a_dead_disk_and_then_a_lost_catalog(tmp_path: Path) -> None:
     host = copied(tmp_path)
     try:
         vault = host.root / "mnt/vault"
-        shutil.copy(vault / "auxtui-library.json", host.root / "srv/vault-marker.json")
         shutil.rmtree(vault)
         vault.mkdir()
         run(host, *steps_of("a disk is lost"))
