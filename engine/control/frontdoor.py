@@ -51,6 +51,7 @@ from engine.model.states import JobState, Operation, RequestKind
 from engine.operations.options import check_options, options_to_json, refuse_unknown_alert
 from engine.operations.plandocument import plan_document, verdict_document
 from engine.operations.planning import load_scope, plan_run
+from engine.operations.restore import BEGUN
 from engine.policy.values import RunOptions
 
 STOP_ANSWER_S = 5.0  # then the service is stopped by a signal
@@ -241,6 +242,9 @@ def resubmit(home: Home, job_id: int, *, by: str) -> int:
         payload["options"] = {**job.options, "start_suspended": False}
     else:
         payload |= job.options
+    if job.operation is Operation.RESTORE:
+        # What it had made itself is not in the way of going on; once complete, it is the user's.
+        payload[BEGUN] = job.state is not JobState.COMPLETED and bool(job.options.get(BEGUN))
     if job.operation is Operation.REPAIR:
         payload["copy"] = job.copies[0]
     if job.operation is Operation.AGING:

@@ -101,6 +101,8 @@ def check_restore(
         "identity_files": identity_files_of(payload),
         "retries": 0,
     }
+    if payload.get(BEGUN):
+        options[BEGUN] = True
     return options, policy.id, policy.name, [copy.name for copy in copies]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from engine.library.beneath import Parents, open_root, write_all
-from engine.library.blame import destination_error, on_destination
+from engine.library.blame import Blamed, destination_error
 from engine.library.file_handles import write_range
 from engine.library.metadata import (
     Born,
@@ -31,7 +31,13 @@ from engine.model.entries import (
     Metadata,
     SymlinkEntry,
 )
-from engine.model.errors import DestinationExists, DestinationWrite
+from engine.model.errors import (
+    DestinationExists,
+    DestinationFull,
+    DestinationWrite,
+    LibraryOffline,
+    StorageError,
+)
 from engine.model.names import RelPath, shown
 from engine.transfer.aside import Aside, put_name
 
@@ -39,7 +45,24 @@ TARGET_MODE = 0o700  # of a target that is made: backups are nobody else's busin
 MTIME_STEP_NS = 2_000_000_000  # the coarsest that a file system keeps
 SYNC_ALL_FROM = 8  # from so many files on, one sync of the file system is cheaper
 
+_GO_ON = "then `auxtui job resubmit` the restore: it goes on"
+
 Warner = Callable[[str], None]
+
+
+def target_error(err: OSError, doing: str, where: bytes | str) -> StorageError:
+    """`destination_error` of a target, which is no library: nothing goes on there by itself."""
+    error = destination_error(err, doing, where)
+    if isinstance(error, DestinationFull):
+        return DestinationFull(error.message, hint=f"make room in the target, {_GO_ON}")
+    if isinstance(error, LibraryOffline):
+        return DestinationWrite(error.message, hint=f"connect or mount the target again, {_GO_ON}")
+    return error
+
+
+def on_target(doing: str, where: bytes | str) -> Blamed:
+    """Raises every `OSError` of the block as `target_error`."""
+    return Blamed(target_error, doing, where)
 
 
 class SmallFile(NamedTuple):
@@ -69,7 +92,7 @@ class RestoredFile:
 
     def write(self, view: memoryview, offset: int) -> None:
         """A sink of a flow."""
-        with on_destination("write", self.path):
+        with on_target("write", self.path):
             write_range(self.aside.fd, view, offset, sparse=self.entry.sparse)
 
 
@@ -99,7 +122,7 @@ class RestoreTarget:
         self._lock = threading.Lock()
         self._short_calls = threading.Lock()
         self._renamed_in: set[bytes] = set()
-        with on_destination("open", path):
+        with on_target("open", path):
             self._made = _missing(path)
             os.makedirs(path, TARGET_MODE, exist_ok=True)
             self._root = open_root(path)
@@ -127,7 +150,7 @@ class RestoreTarget:
         """
         if parents.lacks(entry.path):
             return True
-        with on_destination("look at", entry.path):
+        with on_target("look at", entry.path):
             try:
                 parent, name = parents.of(entry.path)
                 found = os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -150,14 +173,14 @@ class RestoreTarget:
             entry: as the manifest has it.
             path: its name in the target.
         """
-        with on_destination("create", path), self.making() as parents:
+        with on_target("create", path), self.making() as parents:
             return RestoredFile(entry, path, Aside(parents.of(path)[0], entry.meta.mode))
 
     def keep(self, file: RestoredFile) -> None:
         """Metadata, a sync, then the name. What cannot be kept is gone."""
         unnamed = [file]
         try:
-            with on_destination("restore", file.path):
+            with on_target("restore", file.path):
                 os.ftruncate(file.aside.fd, file.entry.size)
                 apply_metadata(file.aside.fd, file.entry.meta, warn=self._warner(file.path))
             self._sync(unnamed)
@@ -199,7 +222,7 @@ class RestoreTarget:
                     found = born.look(aside.fd, path.rpartition(b"/")[0], entry.meta.mode)
                     apply_metadata(aside.fd, entry.meta, warn=self._warner(path), found=found)
         except OSError as err:
-            raise destination_error(err, "restore", path) from err
+            raise target_error(err, "restore", path) from err
 
     def _name(self, unnamed: list[RestoredFile]) -> None:
         """Names files in their order; those that got no name stay in the list."""
@@ -218,7 +241,7 @@ class RestoreTarget:
                         self._note_directory(above)
                         directory = above
         except OSError as err:
-            raise destination_error(err, "restore", path) from err
+            raise target_error(err, "restore", path) from err
 
     def _drop_all(self, unnamed: Sequence[RestoredFile]) -> None:
         for file in unnamed:
@@ -226,12 +249,12 @@ class RestoreTarget:
 
     def drop(self, file: RestoredFile) -> None:
         """Lets a file go that shall not be kept."""
-        with on_destination("drop", file.path), self.making() as parents:
+        with on_target("drop", file.path), self.making() as parents:
             file.aside.drop(parent=parents.of(file.path)[0])
 
     def make_symlink(self, entry: SymlinkEntry) -> None:
         """A symbolic link, whatever it points to."""
-        with on_destination("restore", entry.path), self.making() as parents:
+        with on_target("restore", entry.path), self.making() as parents:
             parent, name = parents.of(entry.path)
             put_name(
                 lambda new: os.symlink(entry.target, new, dir_fd=parent),
@@ -246,7 +269,7 @@ class RestoreTarget:
     def make_hardlink(self, path: RelPath, to: RelPath) -> None:
         """A further name of a file that was restored."""
         with (
-            on_destination("restore", path),
+            on_target("restore", path),
             self.making() as parents,
             Parents(self._root) as others,
         ):
@@ -272,7 +295,7 @@ class RestoreTarget:
         """
         warn = self._warner(path)
         try:
-            with on_destination("restore", path), self.making() as parents:
+            with on_target("restore", path), self.making() as parents:
                 parent, name = parents.of(path)
                 put_name(
                     lambda new: os.mknod(new, kind | 0o600, os.makedev(*device), dir_fd=parent),
@@ -289,7 +312,7 @@ class RestoreTarget:
 
     def make_directory(self, path: RelPath) -> None:
         """A directory and those above it; its metadata comes at the end."""
-        with on_destination("create", path), self.making() as parents:
+        with on_target("create", path), self.making() as parents:
             parents.at(path)
 
     def finish(self, directories: Sequence[DirectoryEntry]) -> None:
@@ -302,15 +325,15 @@ class RestoreTarget:
         at_once = len(directories) >= SYNC_ALL_FROM and has_honest_syncfs()
         with Parents(self._root) as parents:
             for entry in reversed(directories):
-                with on_destination("restore", entry.path):
+                with on_target("restore", entry.path):
                     fd = parents.at(entry.path)
                     apply_metadata(fd, entry.meta, warn=self._warner(entry.path))
                     if not at_once:
                         os.fsync(fd)
         if at_once:
-            with on_destination("sync", "the target"):
+            with on_target("sync", "the target"):
                 sync_file_system(self._root)
-        with on_destination("sync", "the target"):
+        with on_target("sync", "the target"):
             os.fsync(self._root)
 
     def making(self) -> Parents:
@@ -333,21 +356,21 @@ class RestoreTarget:
 
     def _sync(self, files: Sequence[RestoredFile]) -> None:
         if len(files) >= SYNC_ALL_FROM and has_honest_syncfs():
-            with on_destination("sync", "the target"):
+            with on_target("sync", "the target"):
                 sync_file_system(self._root)
             return
         for file in files:
-            with on_destination("sync", file.path):
+            with on_target("sync", file.path):
                 os.fsync(file.aside.fd)
 
     def _sync_directories(self) -> None:
         if len(self._renamed_in) >= SYNC_ALL_FROM and has_honest_syncfs():
-            with on_destination("sync", "the target"):
+            with on_target("sync", "the target"):
                 sync_file_system(self._root)
             return
         with Parents(self._root) as parents:
             for path in sorted(self._renamed_in):
-                with on_destination("sync", path):
+                with on_target("sync", path):
                     os.fsync(parents.at(path))
 
 

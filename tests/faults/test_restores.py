@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,27 @@ def test_a_full_target_is_said_and_leaves_nothing_half_written(copied: Estate) -
         landing = without_root(copied.cell.landing)
         files = {path: what for path, what in without_root(back).items() if what[0] == "file"}
         assert {path: landing.get(path) for path in files} == files
+
+        subprocess.run(["mount", "-o", "remount,size=64m", str(back)], check=True)
+        (back / "tree").mkdir(exist_ok=True)
+        (back / "tree/own").write_bytes(b"the user's")
+        frontdoor.resubmit(copied.cell.home, job["id"], by="test")
+        copied.until(copied.is_settled)
+        assert (back / "tree/own").read_bytes() == b"the user's"
+        (back / "tree/own").unlink()
+        os.utime(back / "tree", ns=(0, (copied.cell.landing / "tree").stat().st_mtime_ns))
+        assert_restored(copied, back)
+
+
+def test_what_was_restored_is_the_users_a_restore_once_more_does_not_replace_it(
+    copied: Estate,
+) -> None:
+    back = copied.root / "back"
+    job_id = restore(copied, back)
+    copied.until(copied.is_settled)
+    assert_restored(copied, back)
+
+    frontdoor.resubmit(copied.cell.home, job_id, by="test")
+    copied.until(copied.is_settled)
+
+    assert "there is already" in copied.jobs()[-1]["reason"]

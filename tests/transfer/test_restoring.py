@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from engine.model.entries import SymlinkEntry
 from engine.model.errors import (
     AuxError,
     Cancelled,
+    DestinationError,
     DestinationWrite,
     SourceCorrupt,
     SourceRead,
@@ -24,7 +26,7 @@ from engine.transfer import target as target_module
 from engine.transfer.cancel import CancelToken
 from engine.transfer.progress import ReadProgress
 from engine.transfer.restoring import RestoreResult, restore_job
-from engine.transfer.target import RestoreTarget, SmallFile
+from engine.transfer.target import RestoreTarget, SmallFile, on_target
 from engine.transfer.throttle import Throttle
 from engine.transfer.verifying import verify_job
 from tests.transfer.fakes import META, FakeSource
@@ -395,3 +397,13 @@ async def test_a_destination_error_is_final_also_in_the_middle(to):
 
     with pytest.raises(DestinationWrite):
         await restore(source, to)
+
+
+@pytest.mark.parametrize(
+    ("code", "what"), [(errno.ENOSPC, "make room in"), (errno.ENODEV, "mount")]
+)
+def test_a_target_is_no_library_and_its_restore_is_gone_on_with_by_hand(code, what):
+    with pytest.raises(DestinationError) as caught, on_target("write", b"x"):
+        raise OSError(code, os.strerror(code))
+    assert what in caught.value.hint
+    assert "the target, then `auxtui job resubmit`" in caught.value.hint.replace(" again", "")
