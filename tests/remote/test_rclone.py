@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.library.interface import Library
-from engine.library.objects import connection
+from engine.library.objects import connection, parts
 from engine.library.objects.library import ObjectLibrary
 from engine.library.sftp.link import hang_up
 from engine.library.trying import TriesOut
@@ -30,8 +30,12 @@ Opener = Callable[[], Library]
 
 
 @pytest.fixture(params=["sftp", "s3"])
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+def opener(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Opener]:
     """Opens the same library each time, as another process would."""
+    for name in ("PART_BYTES", "WHOLE_BYTES"):
+        monkeypatch.setattr(parts, name, 65_536)
     program, root = rclone_program(least=(1, 70)), tmp_path / "root"
     (root / "library").mkdir(parents=True)
     if request.param == "sftp":
@@ -48,6 +52,7 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
 
 def test_a_job_copy_goes_on_and_is_whole(opener: Opener):
     library, job = opener(), sample_job()
+    job.file(b"tree/sub/a b+c%20", bytes(1000))
     library.initialise(IDENTITY)
     assert isinstance(library, TriesOut)
     assert library.try_out()

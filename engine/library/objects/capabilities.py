@@ -38,6 +38,8 @@ class Capabilities:
     """A body with a wrong Content-MD5 is refused."""
     etag_is_md5: bool = False
     """The entity tag of an object that was put at once is its MD5: what the server received."""
+    tags_anew: bool = False
+    """An object made of parts has another entity tag than the end of its upload answers."""
     versioned: bool = False
     object_lock: bool = False
 
@@ -105,9 +107,12 @@ async def find_out(store: Store) -> Capabilities:
     try:
         answer = await store.call("put_object", Key=key, Body=io.BytesIO(_BODY))
         md5 = hashlib.md5(_BODY, usedforsecurity=False).hexdigest()
+        made = await _made_of_parts(store, key)
+        tags_anew = bool(made) and await _tag_of(store, key) != made
         return Capabilities(
             conditional_put=not await _accepts(store, key, IfNoneMatch="*"),
-            conditional_complete=await _refuses_complete(store, key),
+            conditional_complete=made is None,
+            tags_anew=tags_anew,
             sha256=await _sha256(store, key),
             md5=not await _accepts(store, key, ContentMD5=_b64(hashlib.md5, _OTHER)),
             etag_is_md5=str(answer.get("ETag", "")).strip('"') == md5,
@@ -142,15 +147,22 @@ async def _sha256(store: Store, key: str) -> Checking:
     return "ignored" if await _accepts(store, key, **wrong) else "verified"
 
 
-async def _refuses_complete(store: Store, key: str) -> bool:
-    """True when a multipart upload with a condition does not take the place of an object."""
+async def _tag_of(store: Store, key: str) -> str:
+    return str((await store.call("head_object", Key=key)).get("ETag", ""))
+
+
+async def _made_of_parts(store: Store, key: str) -> str | None:
+    """Entity tag of a multipart upload that took the place of an object in spite of a condition.
+
+    None: it did not, as it should be; empty: the server refuses such uploads in another way.
+    """
     upload = (await store.call("create_multipart_upload", Key=key))["UploadId"]
     try:
         part = await store.call(
             "upload_part", Key=key, UploadId=upload, PartNumber=1, Body=io.BytesIO(_BODY)
         )
         parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
-        await store.call(
+        done = await store.call(
             "complete_multipart_upload",
             Key=key,
             UploadId=upload,
@@ -163,8 +175,8 @@ async def _refuses_complete(store: Store, key: str) -> bool:
             raise
         with suppress(StoreFault):
             await store.call("abort_multipart_upload", Key=key, UploadId=upload, tries=1)
-        return fault.kind is Kind.EXISTS
-    return False
+        return None if fault.kind is Kind.EXISTS else ""
+    return str(done.get("ETag", ""))
 
 
 async def _is_versioned(store: Store) -> bool:

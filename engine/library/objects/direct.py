@@ -16,7 +16,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 from xml.etree import ElementTree
 
 import aiohttp
@@ -278,9 +278,9 @@ def list_of(body: bytes) -> dict[str, Any]:
     found["IsTruncated"] = found.get("IsTruncated") == "true"
     if found.get("EncodingType") == "url":
         for item in found["Contents"]:
-            item["Key"] = unquote(item["Key"])
+            item["Key"] = unquote_plus(item["Key"])
         for item in found["CommonPrefixes"]:
-            item["Prefix"] = unquote(item["Prefix"])
+            item["Prefix"] = unquote_plus(item["Prefix"])
     return found
 
 

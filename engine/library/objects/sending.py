@@ -134,7 +134,10 @@ class Sender:
             if not there:
                 raise
             return there
-        return plain(answer.get("ETag"))
+        if not self.caps.tags_anew:
+            return plain(answer.get("ETag"))
+        found = sent_of(await self.store.call("head_object", Key=key), 0)
+        return found.etag
 
     async def completed(self, key: str, parts: Mapping[int, Sent]) -> str:
         """Entity tag of the object when it is there and made of these parts; else empty."""

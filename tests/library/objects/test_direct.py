@@ -118,6 +118,19 @@ def test_data_goes_by_hand_and_with_checksums(bucket: Bucket):
     assert bucket.proxy.count(Request.is_data) == len(data)
 
 
+def test_a_list_whose_spaces_are_plus_signs():
+    """As Amazon's: a form, not a path."""
+    body = (
+        b"<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>a+b%2Bc</Key><Size>1</Size>"
+        b"</Contents><CommonPrefixes><Prefix>d+e/</Prefix></CommonPrefixes></ListBucketResult>"
+    )
+
+    found = direct.list_of(body)
+
+    assert [one["Key"] for one in found["Contents"]] == ["a b+c"]
+    assert found["CommonPrefixes"] == [{"Prefix": "d e/"}]
+
+
 def test_a_proxy_of_the_environment_is_used(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

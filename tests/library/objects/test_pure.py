@@ -1,5 +1,8 @@
 """Addresses, keys, parts and notes: no store is asked."""
 
+import asyncio
+from typing import Any
+
 import pytest
 from blake3 import blake3
 from hypothesis import given
@@ -7,11 +10,12 @@ from hypothesis import strategies as st
 
 from engine.library.interface import Place
 from engine.library.objects.address import S3Address, parse_address
-from engine.library.objects.capabilities import Capabilities, capabilities_from
+from engine.library.objects.capabilities import Capabilities, capabilities_from, find_out
+from engine.library.objects.faults import Kind, StoreFault
 from engine.library.objects.keys import JobKeys, escaped, generation_of, job_base, manifest_name
 from engine.library.objects.notes import read_notes
 from engine.library.objects.parts import MAX_PARTS, goes_straight, parts_of
-from engine.library.objects.sending import Sent
+from engine.library.objects.sending import Sender, Sent
 from engine.model.entries import Chunk, FileEntry, chunk_bytes_for
 from engine.model.errors import DestinationWrite, UsageError
 from engine.model.names import rel_path
@@ -182,6 +186,29 @@ def test_notes_of_another_upload_count_no_more():
 )
 def test_damaged_notes_prove_nothing(note: dict[str, object]):
     assert not any(file.sent for file in read_notes([note]).files.values())
+
+
+class TagsAnew:
+    """A store that tells another entity tag of what it put together than the end of the upload did."""
+
+    address = parse_address("vault", "s3://bucket/copies?endpoint=http://127.0.0.1:1")
+
+    async def call(self, operation: str, **asked: Any) -> dict[str, Any]:
+        if operation == "get_object_lock_configuration":
+            raise StoreFault(Kind.MISSING)
+        tag = {"complete_multipart_upload": '"parts-1"', "head_object": '"whole"'}
+        return {"ETag": tag.get(operation, '"put"'), "UploadId": "u", "ContentLength": 40}
+
+
+def test_the_tag_that_counts_is_the_one_that_stays():
+    store: Any = TagsAnew()
+
+    caps = asyncio.run(find_out(store))
+    sender = Sender(store, caps)
+    tag = asyncio.run(sender.complete("key", "u", {1: Sent("put", "", 40)}, only_new=False))
+
+    assert caps.tags_anew
+    assert tag == "whole"
 
 
 def test_capabilities_are_remembered():
