@@ -79,12 +79,7 @@ def record_from_line(line: bytes) -> dict[str, Any]:
         ManifestError: it is not one JSON object of plain members.
     """
     try:
-        record = json.loads(
-            line.decode("ascii"),
-            object_pairs_hook=_without_repeats,
-            parse_float=_refuse_number,
-            parse_constant=_refuse_number,
-        )
+        record = _JSON.decode(line.decode("ascii"))
     except (ValueError, RecursionError) as err:
         raise ManifestError(f"a line is not JSON: {shown(str(err)[:120])}") from err
     if not isinstance(record, dict):
@@ -219,7 +214,7 @@ def stored_path(path: RelPath, name: bytes) -> RelPath:
 def _content_from_json(record: dict[str, Any], path: bytes) -> tuple[int, tuple[Chunk, ...]]:
     """Size and chunks, of an original or of what is stored."""
     size = _integer(record.get("size"), "size")
-    chunks = tuple(_chunk(item) for item in _list(record, "chunks"))
+    chunks = tuple([_chunk(item) for item in _list(record, "chunks")])
     checked_chunks(chunks, size, path)
     return size, chunks
 
@@ -272,18 +267,22 @@ def _target(record: dict[str, Any]) -> bytes:
 
 
 def _meta_from_json(record: dict[str, Any]) -> Metadata:
-    xattrs = []
-    for pair in _list(record, "xattrs") if "xattrs" in record else ():
-        if not isinstance(pair, list) or len(pair) != 2:
-            _refuse("xattrs")
-        xattrs.append((_from_base64(pair[0], "xattrs"), _from_base64(pair[1], "xattrs")))
     return Metadata(
         mode=_integer(record.get("mode"), "mode", high=0o7777),
         mtime_ns=_integer(record.get("mtime_ns"), "mtime_ns", low=-_MAX_TIME_NS, high=_MAX_TIME_NS),
         uid=_integer(record.get("uid"), "uid", high=2**32 - 1),
         gid=_integer(record.get("gid"), "gid", high=2**32 - 1),
-        xattrs=tuple(xattrs),
+        xattrs=_xattrs_from_json(record) if "xattrs" in record else (),
     )
+
+
+def _xattrs_from_json(record: dict[str, Any]) -> tuple[tuple[bytes, bytes], ...]:
+    xattrs = []
+    for pair in _list(record, "xattrs"):
+        if not isinstance(pair, list) or len(pair) != 2:
+            _refuse("xattrs")
+        xattrs.append((_from_base64(pair[0], "xattrs"), _from_base64(pair[1], "xattrs")))
+    return tuple(xattrs)
 
 
 def _bytes_from_json(record: dict[str, Any], key: str) -> bytes:
@@ -318,7 +317,7 @@ def _list(record: dict[str, Any], key: str) -> list[Any]:
 
 
 def _integer(value: object, key: str, *, low: int = 0, high: int = MAX_INT) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+    if type(value) is not int or not low <= value <= high:  # a bool is none
         _refuse(key)
     return value
 
@@ -352,11 +351,15 @@ def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"{text[:20]} is not a whole number")
 
 
+_JSON = json.JSONDecoder(  # made once: `loads` makes one for each line
+    object_pairs_hook=_without_repeats, parse_float=_refuse_number, parse_constant=_refuse_number
+)
+
+
 def _refuse(key: str) -> NoReturn:
     raise ManifestError(f"its member {key} is wrong or missing")
 
 
 def _only(record: dict[str, Any], known: frozenset[str]) -> None:
-    unknown = record.keys() - known
-    if unknown:
-        raise ManifestError(f"an unknown member {shown(min(unknown)[:40])}")
+    if not known.issuperset(record):
+        raise ManifestError(f"an unknown member {shown(min(record.keys() - known)[:40])}")
