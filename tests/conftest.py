@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.control import asking
+from engine.control import asking, frontdoor, starting
 from tests.cell import Cell
 from tests.faults.services import Nursery
 from tests.stores import StoreServer, moto_server
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jobs inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+PATIENCE_S = 240.0
 
 LONGEST = (
     "tests/control/test_ledger_machine.py",
@@ -47,9 +49,15 @@ def nursery() -> Iterator[Nursery]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _services_are_forked(nursery: Nursery) -> Iterator[None]:
-    """Whoever asks for a service in this process gets one of the nursery; programs start their own."""
+    """Whoever asks for a service in this process gets one of the nursery; programs start their own.
+
+    It is waited for as long as a busy host needs.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asking, "start_detached", nursery.start_as_asked)
+        patch.setattr(starting, "READY_TIMEOUT_S", PATIENCE_S)
+        for call in (asking.request, frontdoor.stop_service):
+            patch.setitem(call.__kwdefaults__, "timeout_s", PATIENCE_S)
         yield
 
 

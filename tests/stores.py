@@ -19,6 +19,8 @@ from urllib.parse import quote
 import boto3
 from botocore.config import Config
 
+from tests.ports import free_port
+
 ACCESS_KEY = "AKIAPLANTEDBYTESTS"
 SECRET_KEY = "planted/secret+of/the+tests"  # noqa: S105 - of a server that takes any
 START_S = 240
@@ -110,13 +112,6 @@ def moto_server(**environ: str) -> Iterator[StoreServer]:
         finally:
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def await_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

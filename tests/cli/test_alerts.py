@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +13,7 @@ import pytest
 from tests.cell import Cell
 from tests.cli.conftest import Program
 from tests.control.receivers import web_server
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -115,9 +115,7 @@ def test_metrics_of_a_copied_policy(program: Program) -> None:
 
 
 def test_metrics_are_served_on_loopback(program: Program, cell: Cell) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "auxtui", "metrics", "--listen", str(port)],
         stderr=subprocess.PIPE,

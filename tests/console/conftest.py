@@ -18,6 +18,7 @@ from auxtui.app import ConsoleApp  # noqa: E402 - Textual reads the profile when
 from auxtui.door_site import Site  # noqa: E402
 from auxtui.profile import Profile  # noqa: E402
 from auxtui.restoring import Wanted  # noqa: E402
+from auxtui.screens import base  # noqa: E402
 from engine.catalog.home import Home  # noqa: E402
 from engine.catalog.live import LiveCatalog  # noqa: E402
 from engine.catalog.live_values import HistoryFilter  # noqa: E402
@@ -244,8 +245,12 @@ class RecordingDoor(Site):
 
 @pytest.fixture(autouse=True, scope="session")
 def _short_looks() -> Iterator[None]:
-    """A pilot looks four times as often whether the console is idle: keys are most of what these tests wait for."""
+    """A pilot looks four times as often whether the console is idle: keys are most of what these tests wait for.
+
+    Keys wait for a list as long as a busy host needs.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "HOLD_S", 600.0)
         patch.setattr(_wait, "SLEEP_GRANULARITY", 1 / 200)
         patch.setattr(_wait, "SLEEP_IDLE", 1 / 4000)
         yield

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from auxtui.app import ConsoleApp
 from auxtui.feed import Feed
 
-PATIENCE_S = 90.0  # of a busy machine; whoever waits in vain waits so long
+PATIENCE_S = 240.0  # of a busy machine; whoever waits in vain waits so long
 LOOKS = 2  # so often the same is seen of a screen that stays
 
 

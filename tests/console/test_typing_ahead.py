@@ -171,7 +171,7 @@ async def test_a_list_that_is_still_read_takes_the_task_typed_behind_it(home, ma
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "905")
         may_read = threading.Event()
-        app.feed.ask(app, "slow", lambda live: may_read.wait(10))
+        app.feed.ask(app, "slow", lambda live: may_read.wait(120))
 
         type_ahead(app, "3", "down", "A")
         await sees(pilot, "Job history", "reading the catalog")
@@ -186,7 +186,7 @@ async def test_keys_do_not_wait_for_a_list_for_ever(home, make_console, monkeypa
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "905")
         may_read = threading.Event()
-        app.feed.ask(app, "slow", lambda live: may_read.wait(10))
+        app.feed.ask(app, "slow", lambda live: may_read.wait(120))
 
         type_ahead(app, "3", "2")
 

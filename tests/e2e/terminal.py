@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 TMUX_KEYS = {"enter": "Enter", "tab": "Tab", "escape": "Escape"}
 KEY_PAUSE_S = 0.3  # an escape right before another key would be read as alt and that key
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.cell import Cell
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])

@@ -10,18 +10,22 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.catalog.home import Home
-from engine.control import outbox, service, starting
+from engine.control import asking, outbox, service, starting
 from engine.control.lock import is_held
 from engine.model import entries
 from tests.faults.nursery import PACKET_BYTES
 
-READY_S = 120.0
-END_S = 120.0
+READY_S = 240.0
+END_S = 240.0
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -65,6 +69,14 @@ class Service:
         self.kill()
         os.close(self.ready)
         os.close(self.process)
+
+
+@contextmanager
+def no_successor() -> Iterator[None]:
+    """A service that dies right after its answer is not replaced by whoever reads that answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asking, "ensure_service", lambda _: None)
+        yield
 
 
 class Nursery:

@@ -70,7 +70,7 @@ def test_a_library_that_is_moved_away_while_copying_is_offline(estate: Estate) -
 
 
 def test_a_library_that_comes_back_is_gone_on_with_in_the_same_job(estate: Estate) -> None:
-    start_copying(estate, retries=50)
+    start_copying(estate, retries=2000)
     vault, away = estate.oracle.copies[0].root, estate.root / "away"
 
     vault.rename(away)

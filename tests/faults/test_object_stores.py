@@ -231,7 +231,7 @@ def test_a_server_that_comes_and_goes(clouded: Clouded, seed: int) -> None:
     estate.start_ready(**stage)
     estate.add_some(numbers)
     estate.scan()
-    estate.file_run(streams=4)
+    estate.file_run(streams=4, retries=200)
     estate.until(estate.is_settled)
     estate.stop()
     clouded.proxy.faults.clear()

@@ -12,6 +12,7 @@ from engine.control import frontdoor
 from engine.model.states import RequestKind
 from tests.faults.estate import CHUNK_BYTES, Estate
 from tests.faults.oracle import Tree, ledger_of, tree_of
+from tests.faults.services import no_successor
 from tests.faults.test_destinations import mounted_tmpfs
 
 FILES = 12
@@ -36,15 +37,16 @@ def copied(estate: Estate) -> Estate:
 
 def restore(estate: Estate, to: Path, *, overwrite: bool = False) -> int:
     """Starts a restore from the first copy alone."""
-    return frontdoor.run_restore(
-        estate.cell.home,
-        ledger_of(estate.cell.home.path)[0].backup_job_id,
-        to=str(to),
-        copy="offsite",
-        path_globs=(),
-        overwrite=overwrite,
-        by="test",
-    )
+    with no_successor():
+        return frontdoor.run_restore(
+            estate.cell.home,
+            ledger_of(estate.cell.home.path)[0].backup_job_id,
+            to=str(to),
+            copy="offsite",
+            path_globs=(),
+            overwrite=overwrite,
+            by="test",
+        )
 
 
 def assert_restored(estate: Estate, to: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from engine.library.sftp.library import SftpLibrary
 from tests.library.samples import COMMCELL
+from tests.ports import free_port
 
 _PATIENCE_S = 240
 _CONFIG = """
@@ -147,13 +148,6 @@ def sshd_program() -> str:
     if path is None or shutil.which("ssh-keygen") is None:
         pytest.skip("SFTP IS NOT TESTED HERE: install openssh-server and openssh-client")
     return path
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def make_key(path: Path, passphrase: str = "") -> None:

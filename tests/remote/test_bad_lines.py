@@ -48,10 +48,8 @@ def line(sshd: Sshd) -> Iterator[BadLine]:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Retries come at once, a silent peer is noticed soon, and no connection outlives its test."""
+    """Retries come at once, and no connection outlives its test."""
     monkeypatch.setattr(joblife, "RETRY_DELAYS_S", (0.2,))
-    monkeypatch.setattr(connecting, "KEEPALIVE_S", 0.5)
-    monkeypatch.setattr(connecting, "CONNECT_S", 5.0)
     yield
     hang_up()
 
@@ -110,7 +108,7 @@ def test_a_job_goes_on_by_itself_and_the_others_are_not_held_up(
         line.flip_after = line.sent_bytes + 10 * MIB
     with serving(far):
         far.scan()
-        job = far.start()
+        job = far.start(retries=200)
         if fault == "reset":
             far.until(job, lambda one: one.bytes_done > 0 or one.state.is_final)
             line.reset()
@@ -128,7 +126,7 @@ def test_a_host_that_is_away_has_a_reason_and_the_work_goes_on_when_it_is_back(
     hang_up()
     with serving(far):
         far.scan()
-        job = far.start()
+        job = far.start(retries=200)
         waiting = far.until(job, lambda one: one.state == "pending")
         assert "127.0.0.1" in waiting.reason
         assert {one.state for one in far.ledger("second").values()} == {"available"}
@@ -136,7 +134,11 @@ def test_a_host_that_is_away_has_a_reason_and_the_work_goes_on_when_it_is_back(
         assert far.wait(job).state == "completed"
 
 
-def test_a_server_that_is_frozen_is_noticed_and_left(tmp_path: Path, root: Path):
+def test_a_server_that_is_frozen_is_noticed_and_left(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(connecting, "KEEPALIVE_S", 0.5)
+    monkeypatch.setattr(connecting, "CONNECT_S", 5.0)
     job = large_job()
     with running_sshd(tmp_path / "own") as server:
         library = server.library(root)

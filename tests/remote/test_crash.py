@@ -35,8 +35,11 @@ class FarEstate(Estate):
     """Its files have times in whole seconds, as SFTP keeps them."""
 
     def start(self, **stage: Any) -> Service:
-        # a server takes its time to come back on a busy host; three retries must outlast that
-        return super().start(retry_delays_s=[0.3, 2.0, 8.0], **stage)
+        return super().start(retry_delays_s=[0.3, 1.0], **stage)
+
+    def file_run(self, **options: Any) -> None:
+        # a server takes its time to come back on a busy host; retries must outlast that
+        super().file_run(retries=200, **options)
 
     def add_some(self, numbers: random.Random, *, chunks: int = 16) -> None:
         super().add_some(numbers, chunks=chunks)
@@ -72,11 +75,15 @@ class Killer(threading.Thread):
     def run(self) -> None:
         while not self._has_begun() and not self._is_over.wait(0.05):
             continue
-        while self.kills < self._most and not self._is_over.wait(self._numbers.uniform(0.2, 3)):
+        while self.kills < self._most and not self._is_over.wait(self._pause_s()):
             self._server.kill()
             self._is_over.wait(self._numbers.uniform(0, 0.2))
             self._server.start()
             self.kills += 1
+
+    def _pause_s(self) -> float:
+        """Before the next kill; the first one comes at once, so that there is one."""
+        return self._numbers.uniform(0.2, 3) if self.kills else 0
 
     def _has_begun(self) -> bool:
         with suppress(sqlite3.Error):  # before there is a catalog

@@ -142,9 +142,12 @@ def test_a_stop_reaches_a_reader_that_waits_for_a_slow_sink():
     flow = Flow()
     released = threading.Event()
 
+    def stop() -> None:
+        flow.cancel.cancel("killed")
+        released.set()
+
     def slow(*_: object) -> None:
-        threading.Timer(0.01, flow.cancel.cancel, ["killed"]).start()
-        threading.Timer(0.02, released.set).start()
+        threading.Timer(0.01, stop).start()
         released.wait()
 
     with pytest.raises(Cancelled, match="killed"):
