@@ -155,8 +155,10 @@ def error_line(error: JobErrorValue) -> str:
     """An error of a job in one line."""
     where = f"backup job {error.backup_job_id}: " if error.backup_job_id else ""
     copy = f"{error.copy_name}: " if error.copy_name else ""
+    is_named = not error.path or error.path.partition(" [")[0] in error.error  # [from-to)
+    path = "" if is_named else f"{error.path}: "
     hint = f"; {error.hint}" if error.hint else ""
-    return f"{where}{copy}{error.error}{hint}"
+    return f"{where}{copy}{path}{error.error}{hint}"
 
 
 def exit_code_of(job: JobValue) -> int:

@@ -6,11 +6,14 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from auxtui.cli.copies import chosen_copies, show_ledger, standing_line
 from auxtui.cli.times import Times
-from auxtui.cli.waiting import ended_line
+from auxtui.cli.waiting import ended_line, error_line
 from engine.catalog.live import LiveCatalog
 from engine.catalog.live_values import LedgerFilter
+from engine.catalog.running_values import JobErrorValue
 from engine.catalog.watch_values import CopyStanding
 from engine.model.states import JobState
 
@@ -103,3 +106,25 @@ def test_the_long_ledger_says_what_was_verified_and_what_keeps_it(copied):
     assert re.search(r"VERIFIED +VERIFIED AT \(\S+\) +KEPT UNTIL \(\S+\) +KEPT BY", said)
     assert re.search(r" available +never +- ", never)
     assert re.search(r" available +good +[-\d ]*\d\d:\d\d(:\d\d)? +for good +\S+", said)
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "line"),
+    [
+        ("/srv/a", "changed while it was read", "backup job 7: /srv/a: changed while it was read"),
+        ("a [0-9)", "a: bytes 0 to 9 differ", "backup job 7: a: bytes 0 to 9 differ"),
+        ("", "is offline", "backup job 7: is offline"),
+    ],
+)
+def test_an_error_names_its_file_once(path: str, error: str, line: str) -> None:
+    value = JobErrorValue(
+        id=1,
+        job_id=9,
+        at=datetime(2026, 3, 1, tzinfo=UTC),
+        backup_job_id=7,
+        copy_name="",
+        path=path,
+        error=error,
+        hint="",
+    )
+    assert error_line(value) == line
