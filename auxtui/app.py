@@ -19,6 +19,7 @@ from typing import Any, ClassVar, cast
 from textual.app import ScreenStackError
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.signal import Signal
 from textual.worker import Worker, WorkerState
 
 from auxtui import actions, keymap
@@ -119,6 +120,8 @@ class ConsoleApp(DrawnApp):
         self._is_zone_given = zone is not None
         self.look = look if self._is_zone_given else zoned(look, home)
         self.state = State()
+        self.news: Signal[None] = Signal(self, "news")
+        """The state is another one: for dialogs, which the screens below do not tell."""
         self.undo: Undo | None = None
         self._is_starting = True
         self.feed = Feed(
@@ -258,6 +261,7 @@ class ConsoleApp(DrawnApp):
         )
         self.state = replace(state, troubles=found)
         self._tell_screen()
+        self.news.publish(None)
 
     @property
     def _shown(self) -> ConsoleScreen | None:

@@ -134,6 +134,8 @@ class Feed:
         self._wake = threading.Event()
         self._stopping = False
         self._paused = False
+        self._holds = False
+        self._look_once = False
         self._busy = True
         self._live: LiveCatalog | None = None
         self._version = -1
@@ -170,7 +172,7 @@ class Feed:
         self._wake.set()
 
     def refresh(self, then: Callable[[], None] | None = None) -> None:
-        """Looks at everything at once.
+        """Looks at everything at once, also while the views are held still.
 
         Args:
             then: comes to the app as `LookedAnew` when all was looked at, or could not be.
@@ -180,10 +182,11 @@ class Feed:
                 self._then.append(then)
             for followed in self._followed:
                 followed.stale, followed.due_mono_s = True, 0.0
+            self._look_once = True
         self._wake.set()
 
     def set_paused(self, paused: bool) -> None:
-        """Holds back all but single questions, for someone who wants to read."""
+        """Holds back all but single questions and `refresh`, for someone who wants to read."""
         self._paused = paused
         if not paused:
             self.refresh()
@@ -193,6 +196,7 @@ class Feed:
             self._wake.clear()
             with self._lock:
                 then, self._then = self._then, []
+                self._holds, self._look_once = self._paused and not self._look_once, False
             try:
                 self._turn()
             except AuxError as err:
@@ -235,7 +239,7 @@ class Feed:
             followed = list(self._followed)
         for one in followed:
             one.stale = one.stale or changed or one.watch.every_turn
-            if one.stale and (not one.asked or not self._paused):
+            if one.stale and (not one.asked or not self._holds):
                 self._look(live, one)
 
     def _look(self, live: LiveCatalog, one: _Followed) -> None:

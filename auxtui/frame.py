@@ -60,6 +60,8 @@ def title_cells(crumbs: Sequence[str], state: State, look: Look) -> tuple[list[C
         right.append(Cell(f"{look.glyphs.suspended} paused (p)  ", Tone.WARN))
     if state.pulse is None:
         return left, right
+    if state.catalog_error is not None:
+        return left, [*right, Cell(f"as it was at {look.time(state.pulse.at)} ", Tone.BAD)]
     running = sum(job.state is JobState.RUNNING for job in state.pulse.active)
     others = len(state.pulse.active) - running
     if running:

@@ -131,6 +131,7 @@ async def _plan(screen: ConsoleScreen, policy: str) -> None:
             return
         await asyncio.sleep(GUIDE_WAIT_S)
         screen.console.look_anew()
+    screen.flash(f"policy {safe(policy)} is not read yet: r on it opens its first run", Tone.WARN)
 
 
 def _delete(screen: ConsoleScreen, targets: Targets) -> None:

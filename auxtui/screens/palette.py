@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual import events
 from textual.widget import Widget
 from textual.widgets import Input
 
 from auxtui import actions
+from auxtui import format as fmt
 from auxtui.actions import Action, Target, keys_text
 from auxtui.columns import Column
 from auxtui.inert import safe
 from auxtui.present import Cell, Row, Tone
 from auxtui.screens.dialog import TextDialog
 from auxtui.targets import job_target
+from auxtui.tree import REPORT_NAMES
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.text_field import TextField
-from engine.catalog.live_values import Estate
+from engine.catalog.live_values import Estate, LiveClient
 
 if TYPE_CHECKING:
     from auxtui.screens.base import ConsoleScreen
@@ -57,6 +59,7 @@ class PaletteScreen(TextDialog[Action | Target]):
 
     def __init__(self, screen: ConsoleScreen) -> None:
         super().__init__("Find a task or a thing")
+        self._below = screen
         self._all = _tasks(screen) + _things(screen)
         self._found: list[Candidate] = []
         self._text = ""
@@ -72,6 +75,7 @@ class PaletteScreen(TextDialog[Action | Target]):
     def on_mount(self) -> None:
         self._show("")
         self.query_one(Input).focus()
+        self._below.console.news.subscribe(self, self._look_anew)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.value != self._text:
@@ -87,15 +91,27 @@ class PaletteScreen(TextDialog[Action | Target]):
     def entered(self, text: str) -> None:
         if text != self._text:
             self._show(text)
+        chosen = self._chosen()
+        if chosen is not None and not chosen.reason:
+            self.dismiss(chosen.result)
+
+    def _look_anew(self, _: object) -> None:
+        """What there is may become known, or change, while it is looked for."""
+        everything = _tasks(self._below) + _things(self._below)
+        if everything != self._all:
+            self._all = everything
+            self._show(self._text)
+
+    def _chosen(self) -> Candidate | None:
         key = self.query_one(LineTable).cursor_key
-        if isinstance(key, int) and not self._found[key].reason:
-            self.dismiss(self._found[key].result)
+        return self._found[key] if isinstance(key, int) and key < len(self._found) else None
 
     def _show(self, text: str) -> None:
+        before = self._chosen() if text == self._text else None
         self._text = text
         self._found = [*_backup_job(text), *ranked(text, self._all)]
+        same = (i for i, one in enumerate(self._found) if before and one[:2] == before[:2])
         table = self.query_one(LineTable)
-        table.cursor = 0
         table.show_rows(
             Row(
                 place,
@@ -107,6 +123,7 @@ class PaletteScreen(TextDialog[Action | Target]):
             )
             for place, one in enumerate(self._found)
         )
+        table.move_to(next(same, 0))
         table.refresh()
 
 
@@ -149,28 +166,31 @@ def _things(screen: ConsoleScreen) -> list[Candidate]:
 
 
 def _estate_things(estate: Estate) -> list[Candidate]:
-    found = [
-        Candidate("policy", p.name, p.description, Target(kind="policy", id=p.id, name=p.name))
-        for p in estate.policies
+    """Everything in the tree, by what it is called there."""
+    return [
+        *(_thing("policy", p, note=p.description) for p in estate.policies),
+        *(_thing("copy", c, f"{c.policy} / {c.name}", c.kind) for c in estate.copies()),
+        *(_thing("client", c, note=_holds(c)) for c in estate.clients),
+        *(
+            _thing("subclient", s, f"{s.client}/{s.name}", s.state)
+            for client in estate.clients
+            for s in client.subclients
+        ),
+        *(_thing("library", x, note=x.state) for x in estate.libraries),
+        *(_thing("agent", a, what="MediaAgent") for a in estate.media_agents),
+        *(_thing("schedule", s, note=s.spec) for s in estate.schedules),
+        *(_thing("window", w) for w in estate.windows),
+        *(
+            Candidate("report", name, "", Target(kind="report", id=number, name=name))
+            for number, name in enumerate(REPORT_NAMES)
+        ),
     ]
-    found += [
-        Candidate(
-            "copy", f"{c.policy} / {c.name}", c.kind, Target(kind="copy", id=c.id, name=c.name)
-        )
-        for c in estate.copies()
-    ]
-    found += [
-        Candidate("library", x.name, x.state, Target(kind="library", id=x.id, name=x.name))
-        for x in estate.libraries
-    ]
-    found += [
-        Candidate("MediaAgent", a.name, "", Target(kind="agent", id=a.id, name=a.name))
-        for a in estate.media_agents
-    ]
-    found += [
-        Candidate("subclient", f"{s.client}/{s.name}", s.state,
-                  Target(kind="subclient", id=s.id, name=s.name))
-        for client in estate.clients
-        for s in client.subclients
-    ]  # fmt: skip
-    return found
+
+
+def _thing(kind: str, value: Any, name: str = "", note: str = "", *, what: str = "") -> Candidate:
+    target = Target(kind=kind, id=value.id, name=value.name, value=value)
+    return Candidate(what or kind, name or value.name, note, target)
+
+
+def _holds(client: LiveClient) -> str:
+    return fmt.count(len(client.subclients), "subclient")

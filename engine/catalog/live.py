@@ -24,7 +24,7 @@ from engine.catalog.live_rows import at, reading, to_text
 from engine.catalog.live_values import RequestAnswer
 from engine.catalog.revision import HEAD, REVISIONS, VERSION_TABLE
 from engine.catalog.running_values import ServiceValue
-from engine.model.errors import CatalogOutdated, CatalogTooNew, NotFoundError
+from engine.model.errors import CatalogCorrupt, CatalogOutdated, CatalogTooNew, NotFoundError
 from engine.model.names import shown
 from engine.model.states import RequestKind
 
@@ -101,10 +101,17 @@ class LiveCatalog(EstateQueries, JobQueries, LedgerQueries):
         Raises:
             CatalogOutdated: an older auxtui made it, and nothing has brought it up to date.
             CatalogTooNew: a newer auxtui made it.
+            CatalogCorrupt: it does not say which.
         """
         if not self._rows("SELECT 1 FROM sqlite_schema WHERE name = ?", VERSION_TABLE):
             return
-        found = str(self._rows(f"SELECT version_num FROM {VERSION_TABLE}")[0][0])  # noqa: S608 - a constant
+        stated = self._rows(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a constant
+        if len(stated) != 1:
+            raise CatalogCorrupt(
+                f"the catalog is damaged: it states {len(stated)} revisions instead of one: {self._path}",
+                hint="stop the service, keep the file, restore a backup or run `auxtui catalog rebuild`",
+            )
+        found = str(stated[0][0])
         if found == HEAD:
             return
         if found in REVISIONS:

@@ -4,6 +4,7 @@ import pytest
 
 from auxtui.actions import ACTIONS
 from auxtui.screens.dialog import Dialog
+from auxtui.screens.palette import PaletteScreen
 from engine.model.errors import UsageError
 from engine.policy.values import RunOptions
 from tests.console.driving import lacks, screen_text, sees, until
@@ -144,6 +145,45 @@ async def test_palette_finds_things_and_goes_there(home, make_console):
         await pilot.press("enter")
 
         await sees(pilot, "databases / monthly / backup jobs")
+
+
+@pytest.mark.parametrize(
+    ("typed", "what"),
+    [
+        ("db1", "client"),
+        ("db1/", "subclient"),
+        ("nightly", "schedule"),
+        ("office", "window"),
+        ("store2", "MediaAgent"),
+        ("vault", "library"),
+        ("alarms", "report"),
+    ],
+)
+async def test_the_palette_has_everything_that_the_tree_has(home, make_console, typed, what):
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("ctrl+p", *typed)
+        await sees(pilot, f" {what} ", typed)
+        await pilot.press("enter")
+
+        await until(pilot, lambda: not isinstance(app.screen, PaletteScreen))
+        name = {"db1/": "pg", "alarms": "Alarms"}.get(typed, typed)
+        await sees(pilot, name)
+
+
+async def test_what_is_read_while_the_palette_is_open_comes_into_it(home, make_console):
+    app = make_console(home, refresh_s=60.0)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await sees(pilot, "Storage Policies")
+        estate = app.state.estate
+        app._set_state(estate=None)
+        await pilot.press("ctrl+p", *"monthly")
+        await sees(pilot, "nothing with these letters")
+
+        app._set_state(estate=estate)
+
+        await sees(pilot, "databases / monthly")
 
 
 async def test_palette_does_tasks(home, make_console):

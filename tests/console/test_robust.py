@@ -68,11 +68,12 @@ async def test_a_catalog_that_is_gone_is_said_and_recovered_from(home, make_cons
 
         away = home.path / "away.db"
         home.catalog.rename(away)
-        await sees(pilot, "the catalog is gone")
+        await sees(pilot, "the catalog is gone", "as it was at 03:00:00")
+        await lacks(pilot, "service up")
         away.rename(home.catalog)
 
-        await lacks(pilot, "the catalog is gone")
-        await sees(pilot, text)
+        await lacks(pilot, "the catalog is gone", "as it was at")
+        await sees(pilot, text, "service up")
 
 
 def state_revision(home, revision):
@@ -108,6 +109,15 @@ async def test_a_catalog_of_another_form_is_said_until_it_is_right(
 
         await sees(pilot, "Job controller", "905")
         assert door.calls == []
+
+
+async def test_a_catalog_that_states_no_revision_is_said_to_be_damaged(home, make_console):
+    with sqlite3.connect(home.catalog) as db:
+        db.execute("DELETE FROM alembic_version")
+    db.close()
+    app = make_console(home)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await sees(pilot, "the catalog is damaged: it states 0 revisions instead of one")
 
 
 async def test_an_older_catalog_is_brought_up_to_date_from_the_console(tmp_path):
