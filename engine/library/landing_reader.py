@@ -97,8 +97,10 @@ class LandingReader(ReadsWhole):
         if entry.identity is None and not self._has_digests:
             return False
         with on_source("read", entry.path):
-            _, found = self._parents.read_file(entry.path, view)
+            count, found = self._parents.read_file(entry.path, view)
         self._refuse_changed(entry, identity_of(found))
+        if count < len(view):  # whatever its attributes say: what the buffer had before is no content
+            raise SourceChanged(f"{shown(entry.path)} ended at byte {count} of {len(view)}")
         return True
 
     def _refuse_changed(self, entry: FileEntry, found: Identity) -> None:

@@ -541,6 +541,18 @@ def test_a_change_during_a_read_in_one_go_is_noticed(
     reader.close()
 
 
+def test_a_short_read_in_one_go_is_no_content(landing: Path, monkeypatch: pytest.MonkeyPatch):
+    """A file system on which the attributes are behind the content."""
+    (landing / "a.dump").write_bytes(b"content")
+    reader = reader_of(landing)
+    read = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda fd, into, at: 0 if at else read(fd, [into[0][:3]], at))
+
+    with pytest.raises(SourceChanged, match="ended at byte 3 of 7"):
+        reader.read_whole(first_file(reader), memoryview(bytearray(7)))
+    reader.close()
+
+
 def test_what_nothing_proves_is_not_read_in_one_go(landing: Path):
     """Without an identity and without a digest, only a look before the read and one after it can tell."""
     (landing / "a.dump").write_bytes(b"content")
