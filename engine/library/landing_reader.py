@@ -99,7 +99,9 @@ class LandingReader(ReadsWhole):
         with on_source("read", entry.path):
             count, found = self._parents.read_file(entry.path, view)
         self._refuse_changed(entry, identity_of(found))
-        if count < len(view):  # whatever its attributes say: what the buffer had before is no content
+        if count < len(
+            view
+        ):  # whatever its attributes say: what the buffer had before is no content
             raise SourceChanged(f"{shown(entry.path)} ended at byte {count} of {len(view)}")
         return True
 
