@@ -37,8 +37,7 @@ from engine.operations.restore import Restore, RestoreError, scope_of
 from engine.transfer.archive_frames import Archive, CopyOpener, FrameCache
 from engine.transfer.archived import ArchivedJob, metadata_of, restorable
 from engine.transfer.pool import in_thread
-from engine.transfer.reading import READ_STREAMS
-from engine.transfer.restoring import KEPT_AT_MOST, RestoreResult, restore_job
+from engine.transfer.restoring import KEPT_AT_MOST, RESTORE_STREAMS, RestoreResult, restore_job
 from engine.transfer.target import RestoreTarget
 
 MAX_NOTES = 100  # of copies that could not give something
@@ -86,7 +85,7 @@ class ContentRestore(Restore):
             phase=Phase.RESTORE,
             backup_jobs_total=1,
             bytes_total=self._total_bytes,
-            streams=READ_STREAMS,
+            streams=RESTORE_STREAMS,
             streams_limited_by="",
         )
         follower = asyncio.create_task(self._follow())

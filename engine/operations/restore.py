@@ -41,8 +41,7 @@ from engine.operations.probing import probe_libraries
 from engine.operations.progress import INTERVAL_S
 from engine.operations.sources import Source
 from engine.transfer.progress import ReadProgress
-from engine.transfer.reading import READ_STREAMS
-from engine.transfer.restoring import RestoreResult, restore_job
+from engine.transfer.restoring import RESTORE_STREAMS, RestoreResult, restore_job
 
 _DAMAGE = (SourceCorrupt, ManifestError, NotFoundError)
 BEGUN = "begun"
@@ -220,7 +219,7 @@ class Restore:
             phase=Phase.RESTORE,
             backup_jobs_total=1,
             bytes_total=self._total_bytes,
-            streams=READ_STREAMS,
+            streams=RESTORE_STREAMS,
             streams_limited_by="",
         )
         follower = asyncio.create_task(self._follow())

@@ -25,7 +25,6 @@ from engine.transfer.opened import opened_for_reading, spans_of
 from engine.transfer.pool import in_thread, work_off
 from engine.transfer.progress import ReadProgress
 from engine.transfer.reading import (
-    READ_STREAMS,
     ReadBatch,
     ReadChunk,
     ReadFile,
@@ -41,7 +40,8 @@ from engine.transfer.target import RestoredFile, RestoreTarget, SmallFile
 from engine.transfer.throttle import Throttle
 
 KEPT_AT_MOST = 150_000  # entries and chunks between the look and the restore: about 60 MiB
-UNNAMED_AT_ONCE = 1024  # small files that one stream holds open at most, for one sync
+RESTORE_STREAMS = 3  # of small files one makes and names, one is read, and one waits for its sync
+UNNAMED_AT_ONCE = 2048  # small files that one stream holds open at most, for one sync
 DESCRIPTOR_SHARE = 8  # and at most this part of what the process may have open
 
 Only = Callable[[RelPath], bool]
@@ -95,7 +95,7 @@ async def restore_job(
     overwrite: bool = False,
     goes_on: bool = False,
     begin: Callable[[], Awaitable[None]] | None = None,
-    streams: int = READ_STREAMS,
+    streams: int = RESTORE_STREAMS,
     beside: Beside = _nothing,
 ) -> RestoreResult:
     """Restores a backup job, or the paths that `only` wants, below the directory `target`.
