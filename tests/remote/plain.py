@@ -32,7 +32,7 @@ class Boasting(asyncssh.SFTPServer):
     def _refuse(self, *_: object) -> Any:
         raise asyncssh.SFTPOpUnsupported("no such thing")
 
-    statvfs = link = posix_rename = lsetstat = _refuse
+    statvfs = link = posix_rename = lsetstat = symlink = _refuse
 
 
 class ByName(Boasting):

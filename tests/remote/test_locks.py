@@ -14,7 +14,7 @@ from engine.library.sftp import holding
 from engine.library.sftp.holding import LAPSED_S, RENEW_S, Holder
 from engine.library.sftp.library import SftpLibrary
 from engine.library.sftp.link import hang_up
-from engine.model.errors import DestinationWrite
+from engine.model.errors import DestinationExists, DestinationWrite
 from tests.library.samples import IDENTITY, PLACE, copy_job, header, sample_job
 from tests.remote.sshd import Sshd
 
@@ -38,8 +38,30 @@ def library(request: pytest.FixtureRequest, root: Path) -> SftpLibrary:
 @pytest.fixture
 def partials(root: Path) -> Path:
     path = root / PLACE.policy / PLACE.copy / ".partial"
-    path.mkdir(parents=True)
+    path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def test_what_a_lost_line_left_beside_a_published_copy_goes(library: SftpLibrary, partials: Path):
+    copy_job(library, sample_job())
+    left = partials / "7"
+    (left / "data").mkdir(parents=True)
+    (left / "journal").touch()
+
+    with pytest.raises(DestinationExists):
+        copy_job(library, sample_job())
+
+    assert not left.exists()
+
+
+def test_what_is_to_replace_a_published_copy_stays(library: SftpLibrary, partials: Path):
+    copy_job(library, sample_job())
+    library.write_job(PLACE, header(), source_key="source", replace=True).close()
+
+    with pytest.raises(DestinationExists):
+        copy_job(library, sample_job())
+
+    assert (partials / "7").exists()
 
 
 def text_of(holder: Holder) -> str:

@@ -129,7 +129,7 @@ async def _accepts(store: Store, key: str, **wrong: Any) -> bool:
     try:
         await store.call("put_object", Key=key, Body=io.BytesIO(_BODY), tries=1, **wrong)
     except StoreFault as fault:
-        if fault.kind in (Kind.NETWORK, Kind.AUTH, Kind.CONFIG, Kind.FULL) and fault.code != "501":
+        if fault.kind in (Kind.NETWORK, Kind.AUTH, Kind.CONFIG, Kind.FULL):
             raise
         return fault.code in ("NotImplemented", "501")
     return True

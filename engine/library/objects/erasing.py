@@ -51,7 +51,7 @@ async def uploads_below(store: Store, prefix: str) -> list[Upload]:
         try:
             page = await store.call("list_multipart_uploads", Prefix=prefix, **more)
         except StoreFault as fault:
-            if fault.kind is Kind.REFUSED:
+            if fault.kind in (Kind.REFUSED, Kind.MISSING):  # some say "no such upload" for none
                 return found
             raise
         found += [

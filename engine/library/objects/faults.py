@@ -69,6 +69,7 @@ _KINDS = {
     Kind.MISSING: "NoSuchKey NoSuchUpload NoSuchVersion NotFound 404",
     Kind.EXISTS: "PreconditionFailed 412",
     Kind.CONFLICT: "ConditionalRequestConflict 409",
+    Kind.REFUSED: "NotImplemented 501",
     Kind.CORRUPT: (
         "BadDigest InvalidDigest XAmzContentSHA256Mismatch XAmzContentChecksumMismatch "
         "InvalidPart ChecksumMismatch"
@@ -95,6 +96,10 @@ _TEXTS = {
         "allow these credentials to list, read, write and delete below the prefix",
     ),
     "SlowDown": ("the server is overloaded and asks to slow down", "it goes on by itself later"),
+    "NotImplemented": (
+        "the server has not implemented what it was asked for",
+        "a newer version of it may have; else use another server",
+    ),
     "BadDigest": (
         "what arrived there is not what was sent",
         "the way there damages data: look at network and server",

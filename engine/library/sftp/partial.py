@@ -380,7 +380,15 @@ class FarPartial:
         await self._sync_parents()  # its rename may have come without this, before a crash
         if took_place:
             await self._drop_replaced()
+        if not self._replace:
+            await self._remove_left()
         raise self.taken()
+
+    async def _remove_left(self) -> None:
+        """What a line that was lost left beside the published one, unless it is to replace that."""
+        inside = await self.far.names(self.job)
+        if inside is not None and layout.REPLACES not in inside:
+            await self.remove()
 
     async def _sync_parents(self) -> None:
         await gathered([self.far.sync_directory(one) for one in (self._copy, self._partials)])

@@ -7,7 +7,6 @@ as it shall be is touched.
 from __future__ import annotations
 
 import asyncio
-import errno
 import io
 import stat
 from collections import defaultdict
@@ -29,6 +28,7 @@ from engine.library.sftp.keeping import (
 )
 from engine.library.sftp.kept import require_kept
 from engine.library.sftp.partial import FarPartial, Parents
+from engine.library.sftp.session import is_refused
 from engine.library.sftp.together import bounded, gathered
 from engine.library.sftp.tree import Directories
 from engine.library.sftp.wire import Attributes
@@ -235,7 +235,7 @@ class Publication:
         try:
             await session.status(wire.SYMLINK, b"".join(map(wire.text, names)))
         except OSError as err:
-            if not _is_refused(err):
+            if not is_refused(err):
                 raise await self._far.explained(err) from err
             self._lacking["symbolic links are in the manifest alone: the server makes none"] += 1
             return
@@ -276,8 +276,3 @@ def _as_published(entry: Entry) -> Entry:
     if isinstance(entry, FileEntry) and entry.identity is not None:
         return replace(entry, identity=None)
     return entry
-
-
-def _is_refused(err: OSError) -> bool:
-    """True where the server does not make such a thing at all."""
-    return isinstance(err, PermissionError) or err.errno == errno.EOPNOTSUPP

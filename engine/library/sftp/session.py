@@ -17,6 +17,11 @@ _NAMES_IN_A_LIST = 100  # in each part of a list; OpenSSH, which others follow
 _FIRST_LISTS, _MOST_LISTS = 2, 16  # parts, asked for together: the last one says only that it is
 
 
+def is_refused(err: OSError) -> bool:
+    """True where the server does not do such a thing at all."""
+    return isinstance(err, PermissionError) or err.errno == errno.EOPNOTSUPP
+
+
 class SftpSession(SftpChannel):
     """The requests of SFTP version 3, and the extensions that are used where there are any."""
 
@@ -229,6 +234,15 @@ class SftpSession(SftpChannel):
             return await self.tried(wire.HARDLINK, nothing + nothing)
         except OSError:
             return True  # it has looked for the file
+
+    async def makes_symlinks(self) -> bool:
+        """True where the server does: asked for one in a directory that is not there."""
+        nothing = wire.text(b".auxtui-probe.none/none")
+        try:
+            await self.status(wire.SYMLINK, nothing + nothing)
+        except OSError as err:
+            return not is_refused(err)  # else it has looked for the directory
+        return True
 
     async def free_space(self, path: bytes) -> tuple[int, int] | None:
         """Bytes free for this account, and bytes in all; None where the server cannot tell."""

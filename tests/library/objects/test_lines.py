@@ -219,6 +219,7 @@ def test_what_passes_is_tried_again(bucket: Bucket, what: str):
         ("reset", LibraryOffline, "does not answer", "network"),
         ("507 InsufficientStorage", DestinationFull, "no space left", "make room"),
         ("403 QuotaExceeded", DestinationFull, "no space left", "make room"),
+        ("501 NotImplemented", DestinationWrite, "has not implemented", "another server"),
         ("400 BadDigest", DestinationWrite, "not what was sent", "network"),
         ("400 OddThing", DestinationWrite, "refused the request (OddThing)", "log of the server"),
     ],
@@ -238,6 +239,18 @@ def test_each_failure_says_what_it_is(
     assert caught.value.retryable
     assert SECRET_KEY not in repr(caught.getrepr(style="native"))
     assert library.published(PLACE) == []
+
+
+def test_a_store_that_says_that_no_upload_is_there_has_none(bucket: Bucket):
+    """There are some that say so when they are asked for all of them."""
+    library = bucket.library()
+    bucket.proxy.fault(
+        "404 NoSuchUpload", lambda one: one.method == "GET" and "uploads" in one.path
+    )
+
+    copy_job(library, sample_job())
+
+    check_copy(library, sample_job())
 
 
 def test_an_error_behind_a_good_status_is_one(bucket: Bucket):
