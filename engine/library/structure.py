@@ -1,4 +1,4 @@
-"""Looks whether directories and links of a job copy are there as its manifest says."""
+"""Looks whether directories and links of a job copy are there as its manifest says, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,3 +29,26 @@ def check_structure(reader: JobReader, entry: Entry) -> None:
     """
     if not isinstance(entry, FileEntry) and isinstance(reader, StructureReader):
         reader.check_structure(entry)
+
+
+@runtime_checkable
+class StrangersReader(Protocol):
+    """A reader of a place whose listing costs little."""
+
+    def strangers(self) -> list[bytes]:
+        """What lies in the directory of the job copy and no manifest lists, sorted.
+
+        Raises:
+            ManifestError: the manifest is damaged.
+            SourceRead: it cannot be listed.
+        """
+        ...
+
+
+def strangers_in(reader: JobReader) -> list[bytes]:
+    """What lies beside the files of a job copy; nothing where the place does not tell.
+
+    Raises:
+        ManifestError, SourceRead: as `StrangersReader.strangers`.
+    """
+    return reader.strangers() if isinstance(reader, StrangersReader) else []

@@ -31,7 +31,8 @@ from engine.model.errors import (
     SourceError,
     UsageError,
 )
-from engine.model.states import JobState, Phase, StreamState
+from engine.model.names import shown
+from engine.model.states import JobState, Phase, Severity, StreamState
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.damage import record_damage
 from engine.operations.jobcopies import Located, check_manifest
@@ -46,6 +47,7 @@ from engine.transfer.reading import READ_STREAMS
 from engine.transfer.verifying import DamagedChunk, Verifier
 
 ERRORS_PER_JOB_COPY = 100  # a job copy that is all garbage must not fill the catalog
+STRANGERS_NAMED = 3  # of one job copy
 GOOD, FAILED, SKIPPED = "good", "failed", "skipped"
 
 
@@ -65,6 +67,8 @@ class DataVerification:
         """Verified by an earlier attempt of this job."""
         self._mark: Callable[[], dict[str, Any]] = dict
         self._found: list[DamagedChunk] = []
+        self._strangers = ""
+        """The first job copy that has something beside its files, and what."""
 
     async def attempt(self) -> AttemptEnd:
         """Verifies whatever this job has not verified yet."""
@@ -196,9 +200,32 @@ class DataVerification:
                 raise UsageError("it was never copied: there are no digests to compare it with")
             self._mark = lambda: {key: {"units": verifier.verified, "manifest": digest}}
             await verifier.run(streams)
+            if verifier.strangers:
+                await self._tell_strangers(one, verifier.strangers)
         finally:
             self._reused_bytes += verifier.skipped_bytes
             reader.close()
+
+    async def _tell_strangers(self, one: Located, strangers: list[bytes]) -> None:
+        """What somebody put beside the files of a job copy: a restore by hand would take it."""
+        count = len(strangers)
+        what = (
+            f"{count} entries that no manifest lists"
+            if count > 1
+            else "an entry that no manifest lists"
+        )
+        text = (
+            f"backup job {one.line.backup_job_id} on copy {one.copy.name} has {what}: "
+            f"{', '.join(shown(path) for path in strangers[:STRANGERS_NAMED])}"
+        )
+        self._strangers = self._strangers or text
+        await self.context.event(
+            "verification.strangers",
+            text,
+            Severity.WARNING,
+            about=f"{one.place.policy}/{one.place.copy}",
+            hint="auxtui leaves it out of a restore, one by hand takes it: look at it, move it away",
+        )
 
     async def _is_online(self, one: Located, libraries: dict[int, Library]) -> bool:
         """A library that went away under a reader looks like damage everywhere: asks its marker."""
@@ -333,4 +360,6 @@ class DataVerification:
                 exit_code=EXIT_FAILED if self.done else EXIT_TRY_LATER,
                 bytes_done=done,
             )
-        return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=done)
+        return AttemptEnd(
+            kind="ended", state=JobState.COMPLETED, reason=self._strangers, bytes_done=done
+        )

@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from engine.library.digesting import DigestsThere, Piece
 from engine.library.interface import JobReader, ReadHandle
-from engine.library.structure import check_structure
+from engine.library.structure import check_structure, strangers_in
 from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader
 from engine.model.errors import AuxError, SourceError
 from engine.model.names import RelPath
@@ -127,6 +127,8 @@ class Verifier:
         self._done = start
         self.skipped_bytes = 0
         """Verified before, and not read again."""
+        self.strangers: list[bytes] = []
+        """What lies beside its files and no manifest lists; harms nothing that is read by the manifest."""
         self._ahead: dict[int, int] = {}
         """Pieces that were verified before one that is under way: first unit -> number of units."""
 
@@ -154,6 +156,7 @@ class Verifier:
                 check_structure(self._plain, entry)
             except SourceError as err:
                 self._found(DamagedChunk(entry.path, NO_CHUNK, err))
+        self.strangers = strangers_in(self._plain)
 
     def _pieces(self) -> Iterator[tuple[int, ReadChunk | ReadBatch]]:
         files = (entry for entry in self._plain.entries() if isinstance(entry, FileEntry))

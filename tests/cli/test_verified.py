@@ -1,4 +1,4 @@
-"""What *verified* proves and what not, as the guide says it: bytes and manifest, not what lies beside them."""
+"""What *verified* proves and what not, as the guide says it: what lies beside the bytes is told, and never restored."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def test_planted_files_and_altered_modes_pass_verification_and_reach_no_restore(
     )
 
     assert (verified.code, restored.code) == (0, 0), verified.err + restored.err
+    assert "has an entry that no manifest lists: data/planted" in verified.out
     assert [path.name for path in back.iterdir()] == ["a.dump"]
     assert stat.S_IMODE((back / "a.dump").stat().st_mode) == 0o640
     assert "user.note" not in os.listxattr(back / "a.dump")

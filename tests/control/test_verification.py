@@ -111,6 +111,28 @@ def test_damage_is_found_and_named(cell: Cell, damage: str) -> None:
     assert len(events_of(cell, "verification.failed")) == 1
 
 
+def test_what_somebody_put_beside_the_files_is_told_and_harms_nothing(cell: Cell) -> None:
+    jobs = copied(cell)
+    there = cell.on_media()[jobs["two"]]
+    (there / "data/two/\x1bplanted").write_bytes(b"")
+    (there / "beside").symlink_to("/")
+    with serving(cell):
+        told = verify(cell)
+        (there / "data/two/\x1bplanted").unlink()
+        (there / "beside").unlink()
+        well = verify(cell, "all")
+
+    text = (
+        f"backup job {jobs['two']} on copy offsite has 2 entries that no manifest lists: "
+        "beside, data/two/\\x1bplanted"
+    )
+    assert (told.state, told.reason, told.backup_jobs_done) == ("completed", text, 2)
+    (event,) = events_of(cell, "verification.strangers")
+    assert (event.message, event.severity) == (text, "warning")
+    assert verified(cell)
+    assert (well.state, well.reason) == ("completed", "")
+
+
 def test_a_manifest_that_was_changed_is_found(cell: Cell) -> None:
     jobs = copied(cell)
     media = cell.on_media()

@@ -17,6 +17,7 @@ from engine.model.errors import (
     StorageError,
     UnsafeName,
 )
+from engine.model.names import MAX_DEPTH
 from tests.library.local import copy_path, partial_data
 from tests.library.samples import (
     PLACE,
@@ -303,3 +304,27 @@ def test_damaged_lines_of_a_journal_are_counted(root: Path, library: LocalLibrar
     assert [len(chunks) for chunks in writer.resumed.values()] == [2]
     assert "1 lines of the journal were damaged" in writer.warnings[0]
     writer.close()
+
+
+def test_strangers_are_listed_and_links_and_endless_trees_not_entered(
+    root: Path, library: LocalLibrary
+):
+    copy_job(library, sample_job())
+    published = next(copy_path(root).glob("[0-9]*"))
+    reader = library.read_job(PLACE, header().backup_job_id)
+    assert reader.strangers() == []
+    outside = root.parent / "outside"
+    (outside / "secret").mkdir(parents=True)
+    (published / "data/zlink").symlink_to(outside)
+    deep = published / "data/deep"
+    for _ in range(MAX_DEPTH + 5):
+        deep.mkdir()
+        deep = deep / "d"
+    (published / b"data/\xff".decode("utf-8", "surrogateescape")).touch()
+
+    found = reader.strangers()
+    reader.close()
+
+    assert found[0] == b"data/deep"
+    assert found[-2:] == [b"data/zlink", b"data/\xff"]
+    assert MAX_DEPTH <= len(found) <= MAX_DEPTH + 3
