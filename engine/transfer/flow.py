@@ -1,7 +1,9 @@
 """One range of one file on its way: read once, hashed once, taken by every sink, all at the same time.
 
 The caller's thread reads; the hash and each sink have a thread of their own, with queues of
-buffers between. A slow sink holds up the reading once the stream's buffers are full.
+buffers between. A slow sink holds up the reading once the stream's buffers are full. What is in the
+page cache is hashed by the reader: it does not wait for a device, and the bytes are still in the
+processor's cache.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ Sink = Callable[[memoryview, int], None]
 """Takes the bytes of one piece and their offset in the file; pieces come in order."""
 SLOW_PIECE_S = 0.1  # a piece that takes longer makes the next ones smaller
 QUICK_PIECE_S = 0.03
+HASHED_AT_ONCE_BYTES = 1024 * 1024  # of what is cached: a part of the processor's cache
 LEAST_PIECE_BYTES = 256 * 1024  # below that, small pieces are what is slow
 
 PieceQueue = queue.SimpleQueue[Piece | None]
@@ -114,6 +117,8 @@ class FileRead(NamedTuple):
     handle: ReadHandle
     direct: DirectFile | None = None
     """Past the page cache, for cold data."""
+    is_cached: bool = False
+    """The range that is read is in the page cache."""
 
     def for_range(self, span: Span) -> FileRead:
         """The better way to read this range: through the page cache when it is there already."""
@@ -122,7 +127,7 @@ class FileRead(NamedTuple):
             return self
         if cached_ratio(fd, span.offset, span.length) < CACHED_RATIO:
             return self
-        return self._replace(direct=None)
+        return self._replace(direct=None, is_cached=True)
 
     def fill(self, view: memoryview, offset: int) -> None:
         """Reads all of `view`.
@@ -139,6 +144,13 @@ class FileRead(NamedTuple):
                 f"{shown(self.path)} ends at byte {offset + count}: it became shorter",
                 hint="scan again when nothing writes to it any more",
             )
+
+    def fill_and_hash(self, hasher: blake3, view: memoryview, offset: int) -> None:
+        """As `fill`, hashing on the way."""
+        for at in range(0, len(view), HASHED_AT_ONCE_BYTES):
+            part = view[at : at + HASHED_AT_ONCE_BYTES]
+            self.fill(part, offset + at)
+            hasher.update(part)
 
     def close(self) -> None:
         """Closes the file."""
@@ -157,14 +169,19 @@ def flow_range(
         Cancelled: at a piece boundary.
     """
     hasher = blake3()
-    consumers: list[Sink] = [lambda view, _: _discard(hasher.update(view)), *sinks]
+    source = source.for_range(span)
+    fill, consumers = source.fill, list(sinks)
+    if source.is_cached:
+        fill = partial(source.fill_and_hash, hasher)
+    else:
+        consumers.insert(0, lambda view, _: _discard(hasher.update(view)))
     queues: list[PieceQueue] = [queue.SimpleQueue() for _ in consumers]
     pumps = [
         lane.threads.submit(_pump, pieces, consume, pace.cancel)
         for pieces, consume in zip(queues, consumers, strict=True)
     ]
     try:
-        _read_pieces(lane, pace, source.for_range(span), span, queues)
+        _read_pieces(lane, pace, fill, span, queues)
     finally:
         for pieces in queues:
             pieces.put(None)
@@ -180,7 +197,7 @@ def _discard(_: object) -> None:
 
 
 def _read_pieces(
-    lane: Lane, pace: Pace, source: FileRead, span: Span, queues: Sequence[PieceQueue]
+    lane: Lane, pace: Pace, fill: Sink, span: Span, queues: Sequence[PieceQueue]
 ) -> None:
     at, end = span.offset, span.offset + span.length
     while at < end:
@@ -191,14 +208,15 @@ def _read_pieces(
         view = buffer[:count]
         is_filled = False
         try:
-            source.fill(view, at)
+            fill(view, at)
             is_filled = True
         finally:
             if not is_filled:
                 lane.buffers.put(buffer)
-        piece = Piece(view, at, len(queues), partial(_free, lane, pace, buffer, count))
+        piece = Piece(view, at, 1 + len(queues), partial(_free, lane, pace, buffer, count))
         for pieces in queues:
             pieces.put(piece)
+        piece.release()  # there may be no sink
         at += count
         lane.piece_size.took(lane.clock() - began_s)
 

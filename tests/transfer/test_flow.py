@@ -10,6 +10,7 @@ from blake3 import blake3
 
 from engine.model.errors import Cancelled, SourceRead
 from engine.model.names import rel_path
+from engine.transfer import flow as flow_module
 from engine.transfer.buffers import BUFFERS_PER_STREAM, Buffers
 from engine.transfer.cancel import CancelToken
 from engine.transfer.flow import FileRead, Lane, Pace, Sink, Span, flow_range
@@ -25,7 +26,8 @@ WHOLE = Span(0, len(CONTENT))
 class Flow:
     """A flow over a file of eleven pieces, with three buffers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_cached: bool = False) -> None:
+        self.is_cached = is_cached
         self.cancel = CancelToken()
         self.moved: list[int] = []
         self.source = FakeSource({b"f": CONTENT})
@@ -34,10 +36,9 @@ class Flow:
     def run(self, sinks: Sequence[Sink], span: Span = WHOLE) -> bytes:
         pace = Pace(throttles=(), cancel=self.cancel, moved=self.moved.append)
         path = rel_path(b"f")
+        source = FileRead(path, FakeReadHandle(self.source, path), is_cached=self.is_cached)
         try:
-            return flow_range(
-                self.lane, pace, FileRead(path, FakeReadHandle(self.source, path)), span, sinks
-            )
+            return flow_range(self.lane, pace, source, span, sinks)
         finally:
             self.lane.threads.shutdown()
 
@@ -52,9 +53,26 @@ def collecting(into: list[tuple[int, bytes]], then: Callable[[], None] = nothing
     return take
 
 
+@pytest.fixture(params=[False, True], ids=["by a thread of its own", "by the reader"])
+def is_cached(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Who hashes; what is cached in several steps for a piece."""
+    monkeypatch.setattr(flow_module, "HASHED_AT_ONCE_BYTES", 1000)
+    return bool(request.param)
+
+
 @pytest.mark.parametrize("span", [WHOLE, Span(PIECE, 3 * PIECE), Span(PIECE, 7)])
-def test_every_sink_gets_every_piece_in_order(span):
-    flow = Flow()
+def test_what_nobody_takes_is_hashed_all_the_same(span, is_cached):
+    flow = Flow(is_cached=is_cached)
+
+    digest = flow.run([], span)
+
+    assert digest == blake3(CONTENT[span.offset : span.offset + span.length]).digest()
+    assert sum(flow.moved) == span.length
+
+
+@pytest.mark.parametrize("span", [WHOLE, Span(PIECE, 3 * PIECE), Span(PIECE, 7)])
+def test_every_sink_gets_every_piece_in_order(span, is_cached):
+    flow = Flow(is_cached=is_cached)
     one: list[tuple[int, bytes]] = []
     other: list[tuple[int, bytes]] = []
 
@@ -106,11 +124,11 @@ def test_a_sink_that_stalls_holds_the_other_up_only_once_the_buffers_are_full():
     assert len(quick) == 11
 
 
-def test_a_source_that_fails_ends_the_flow():
-    flow = Flow()
+def test_a_source_that_fails_ends_the_flow(is_cached):
+    flow = Flow(is_cached=is_cached)
 
     def fail(_: bytes, offset: int, __: int) -> None:
-        if offset == 5 * PIECE:
+        if offset >= 5 * PIECE:
             raise SourceRead("input/output error")
 
     flow.source.on_read = fail
@@ -138,8 +156,8 @@ def test_a_stop_after_the_last_read_is_a_stop_and_never_a_digest_of_less():
     assert len(taken) == 1
 
 
-def test_a_stop_reaches_a_reader_that_waits_for_a_slow_sink():
-    flow = Flow()
+def test_a_stop_reaches_a_reader_that_waits_for_a_slow_sink(is_cached):
+    flow = Flow(is_cached=is_cached)
     released = threading.Event()
 
     def stop() -> None:
@@ -153,4 +171,4 @@ def test_a_stop_reaches_a_reader_that_waits_for_a_slow_sink():
     with pytest.raises(Cancelled, match="killed"):
         flow.run([slow])
 
-    assert len(flow.source.reads) <= 4
+    assert max(offset for _, offset, _ in flow.source.reads) < 4 * PIECE
