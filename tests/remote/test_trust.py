@@ -194,6 +194,22 @@ def test_a_login_asks_nothing_that_it_need_not(
     assert MSG_IGNORE not in sent
 
 
+def test_a_login_without_key_and_agent_says_so(
+    sshd: Sshd, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+
+    with pytest.raises(LibraryOffline, match="the service has no agent"):
+        sshd.library(root, key="").initialise(IDENTITY)
+
+
+def test_an_address_of_ipv6_and_its_port_are_told_apart():
+    given = parse_address("vault", "sftp://backup@[::1]:2222/srv/auxtui")
+
+    assert (given.host, given.port, given.label) == ("::1", 2222, "[::1]:2222")
+
+
 def test_a_key_with_a_passphrase_belongs_into_an_agent(sshd: Sshd, root: Path, tmp_path: Path):
     make_key(tmp_path / "key", "correct horse")
 

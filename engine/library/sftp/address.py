@@ -45,7 +45,14 @@ class SftpAddress:
     @property
     def label(self) -> str:
         """Host and port, for messages."""
-        return self.host if self.port in (None, DEFAULT_PORT) else f"{self.host}:{self.port}"
+        return label_of(self.host, self.port)
+
+
+def label_of(host: str, port: int | None) -> str:
+    """A host and its port, for messages; an address of IPv6 in brackets where a port follows."""
+    if port in (None, DEFAULT_PORT):
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def parse_address(name: str, url: str) -> SftpAddress:

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncssh
 
-from engine.library.sftp.address import DEFAULT_PORT, SftpAddress
+from engine.library.sftp.address import DEFAULT_PORT, SftpAddress, label_of
 from engine.library.sftp.trust import (
     OfferedKey,
     UntrustedKey,
@@ -120,7 +120,7 @@ async def _hop(
     more: dict[str, Any] = {"tunnel": tunnel} if tunnel is not None else {}
     if user is not None:
         more["username"] = user
-    label = host if port in (None, DEFAULT_PORT) else f"{host}:{port}"
+    label = label_of(host, port)
     try:
         return await asyncssh.connect(
             host,
@@ -131,7 +131,7 @@ async def _hop(
             **more,
         )
     except asyncssh.PermissionDenied as err:
-        how = f"the key {shown(address.key)}" if address.key else "the keys of the agent"
+        how = f"the key {shown(address.key)}" if address.key else _usual_keys()
         raise LibraryOffline(
             f"library {name} is offline: {shown(label)} refused the login with {how}",
             hint="add the public key to authorized_keys of that account, or correct user and key "
@@ -145,6 +145,13 @@ async def _hop(
         if refused is not None:
             raise refusal(name, label, refused) from err
         raise _unreachable(name, label, err) from err
+
+
+def _usual_keys() -> str:
+    """What a login was tried with where the URL names no key."""
+    if os.environ.get("SSH_AUTH_SOCK"):
+        return "the keys of the agent and of ~/.ssh"
+    return "the keys of ~/.ssh; the service has no agent (SSH_AUTH_SOCK is not set)"
 
 
 async def _other_kind(
