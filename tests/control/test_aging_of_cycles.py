@@ -14,7 +14,7 @@ from engine.model.errors import DestinationWrite
 from engine.operations.indexes import described_jobs
 from tests.control import backups
 from tests.control.backups import BackupCell
-from tests.control.upkeep import age, errors_of, serving
+from tests.control.upkeep import age, errors_of, quiet, serving
 
 BRIEF = 'retain = "1d"\nretain_cycles = 1'
 
@@ -35,6 +35,7 @@ def two_cycles(cell: BackupCell) -> list[int]:
             (cell.source / f"file{number}").write_bytes(bytes([number]) * 1000)
             ids.append(cell.back_up(level).id)
         assert cell.copy_all().state == "completed"
+    quiet(cell)
     return ids
 
 
