@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -333,11 +334,32 @@ def _translated(address: S3Address) -> Any:
             text=f"there is no profile {shown(address.profile)}",
             hint="add it to ~/.aws/credentials of the account of the service",
         ) from err
-    except (SSLError, aiohttp.ClientSSLError) as err:
+    except (SSLError, aiohttp.ClientConnectorCertificateError) as err:
         raise StoreFault(
             Kind.CONFIG,
             text=f"the certificate of {server} cannot be trusted",
             hint="correct the endpoint, or set AWS_CA_BUNDLE for the service",
+        ) from err
+    except aiohttp.ClientConnectorSSLError as err:
+        raise StoreFault(
+            Kind.CONFIG,
+            text=f"{server} makes no encrypted connection",
+            hint="write http:// into the endpoint if it has none, and know that nothing is hidden then",
+        ) from err
+    except aiohttp.ClientConnectorDNSError as err:
+        raise StoreFault(
+            Kind.NETWORK,
+            text=f"the name of {server} is not known",
+            hint="correct the endpoint, or the name service of this host",
+        ) from err
+    except aiohttp.ClientConnectorError as err:
+        why = (
+            "refuses connections" if err.os_error.errno == errno.ECONNREFUSED else "is not reached"
+        )
+        raise StoreFault(
+            Kind.NETWORK,
+            text=f"{server} {why}",
+            hint="start it, or correct the endpoint; it goes on by itself when it is there",
         ) from err
     except (IncompleteReadError, ResponseStreamingError, aiohttp.ClientPayloadError) as err:
         raise StoreFault(Kind.NETWORK, text="the answer ended early") from err

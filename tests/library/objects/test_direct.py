@@ -159,6 +159,26 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     assert "AWS_CA_BUNDLE" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("scheme", "where", "says", "do"),
+    [
+        ("https", "", "makes no encrypted connection", "http://"),
+        ("http", "127.0.0.1:1", "refuses connections", "start it"),
+        ("http", "none.invalid", "is not known", "name service"),
+    ],
+)
+def test_a_server_that_is_not_reached_is_told_apart(
+    bucket: Bucket, tmp_path: Path, scheme: str, where: str, says: str, do: str
+):
+    where = where or bucket.proxy.endpoint.removeprefix("http://")
+    library = library_at(bucket, f"{scheme}://{where}", tmp_path)
+
+    with pytest.raises(LibraryOffline, match=says) as caught:
+        library.probe()
+
+    assert do in caught.value.hint
+
+
 def library_at(bucket: Bucket, endpoint: str, tmp_path: Path) -> ObjectLibrary:
     url = bucket.server.url(bucket.name, endpoint=endpoint)
     return ObjectLibrary.of_url("vault", url, home=tmp_path, uuid="", commcell_id=COMMCELL)
