@@ -74,9 +74,10 @@ soak: $(VENV)/.dev
 screenshots: $(VENV)/.runtime
 	@$(BIN)/python docs/make_pictures.py
 
-# What the tests of the console compare its screens with. Whoever takes it over has looked at it.
+# What the tests of the console compare its screens with; in one process, as several would drop each other's.
+# Whoever takes it over has looked at it.
 snapshots: $(VENV)/.dev
-	@$(PYTEST) -n 2 -q tests/console/test_every_screen.py --snapshot-update
+	@$(PYTEST) -n 0 -q tests/console/test_every_screen.py --snapshot-update
 	@git diff --stat -- tests/console/__snapshots__
 
 lock:

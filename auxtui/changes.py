@@ -8,7 +8,26 @@ from rich.cells import cell_len
 
 from auxtui.columns import Column, Place
 from auxtui.fitting import fit
-from auxtui.present import Cell, Row
+from auxtui.present import JOINED, Cell, Row
+
+
+def places_of(row: Row, laid: Sequence[Place]) -> list[Place]:
+    """Where the cells of a row are; one that is joined gives its room to the one before."""
+    places: list[Place] = []
+    for place in laid:
+        if places and place.column < len(row.cells) and row.cells[place.column] is JOINED:
+            first = places[-1]
+            cells = first.cells + first.gap + place.cells
+            places[-1] = Place(first.column, cells, place.gap)
+        else:
+            places.append(place)
+    return places
+
+
+def is_right(place: Place, columns: Sequence[Column]) -> bool:
+    """A number stands right in its column; what has the room of several is a text."""
+    column = columns[place.column]
+    return column.right and place.cells <= max(column.width, column.wish)
 
 
 def changed_cells(
@@ -23,13 +42,17 @@ def changed_cells(
         laid: the columns that are shown.
     """
     first, end, x = -1, 0, 0
-    for index, width, gap in laid:
+    places = places_of(after, laid)
+    if places != places_of(before, laid):
+        return 0, sum(place.cells + place.gap for place in laid)
+    for place in places:
+        index, width, gap = place
         old = before.cells[index] if index < len(before.cells) else Cell("")
         new = after.cells[index] if index < len(after.cells) else Cell("")
         if old != new:
             start, stop = x, x + width
             if old.tone == new.tone:
-                right = columns[index].right
+                right = is_right(place, columns)
                 left, length = _differing(
                     fit(old.text, width, right=right), fit(new.text, width, right=right)
                 )

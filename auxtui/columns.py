@@ -51,8 +51,15 @@ def lay_out(columns: Sequence[Column], width: int) -> list[Place]:
     def needed() -> int:
         return sum(cells[i] for i in chosen) + sum(_gaps(columns, chosen))
 
+    left_out: list[int] = []
     while needed() > width and any(columns[i].rank for i in chosen):
-        chosen.remove(max(chosen, key=lambda i: (columns[i].rank, i)))
+        left_out.append(max(chosen, key=lambda i: (columns[i].rank, i)))
+        chosen.remove(left_out[-1])
+    if left_out:  # the next one may fit with the least that it needs; one more would come and go
+        index, before = left_out[-1], chosen
+        cells[index], chosen = columns[index].width, sorted([*chosen, index])
+        if needed() > width:
+            chosen = before
     if needed() > width:
         cells = [column.width for column in columns]
     flexible = [i for i in chosen if columns[i].flex]
@@ -86,9 +93,9 @@ JOBS = (
     Column(title="Operation", width=14, rank=7),
     _TARGET,
     Column(title="Progress", width=13),
+    Column(title="Err", width=3, right=True, rank=3),
     Column(title="Rate", width=10, right=True, rank=1),
     Column(title="Left", width=7, right=True, rank=2),
-    Column(title="Err", width=3, right=True, rank=3),
     Column(title="Phase or reason", width=16, wish=26, flex=3, rank=4),
     Column(title="Bytes", width=20, right=True, rank=5),
     Column(title="Pri", width=3, right=True, rank=8),
@@ -176,7 +183,7 @@ SCHEDULES = (
     Column(title="State", width=10),
     Column(title="Next run", width=16),
     Column(title="When", width=16, wish=26, flex=2),
-    Column(title="Policy", width=12, flex=1, rank=1),
+    Column(title="Policy", width=12, wish=16, flex=1, rank=1),
     Column(title="Operation", width=14, rank=3),
     Column(title="Last run", width=16, rank=2),
     Column(title="Zone", width=14, rank=5),

@@ -27,6 +27,7 @@ from auxtui.present import (
     job_sign,
     library_row,
     library_state,
+    short_word,
     word,
 )
 from auxtui.reports import Contents as Contents
@@ -139,7 +140,7 @@ def _commcell(estate: Estate, look: Look) -> Contents:
             if copy.kind != CopyKind.PRIMARY
         ],
         facts=[("Secondary copies", Cell("what each still owes, and since when", Tone.MUTED))],
-        empty="no secondary copies yet: write them into the site file, then `auxtui apply FILE.toml`",
+        empty="no secondary copies yet: m on a policy has New Copy; or `auxtui apply FILE.toml`",
     )
 
 
@@ -147,7 +148,7 @@ def _policies(estate: Estate, look: Look) -> Contents:
     return Contents(
         columns=col.POLICIES,
         rows=[_policy_row(policy, look) for policy in estate.policies],
-        empty="no storage policies yet: `auxtui apply FILE.toml`",
+        empty="no storage policies yet: n makes one; or `auxtui apply FILE.toml`",
     )
 
 
@@ -176,7 +177,7 @@ def last_run(policy: LivePolicy, look: Look) -> Cell:
         return Cell("never ran", Tone.MUTED)
     job_id, state, _ = policy.last_run
     tone = {JobState.COMPLETED: Tone.OK, JobState.FAILED: Tone.BAD}.get(JobState(state), Tone.WARN)
-    return Cell(f"{job_sign(state, look.glyphs)} {job_id} {word(state)}", tone)
+    return Cell(f"{job_sign(state, look.glyphs)} {job_id} {short_word(state)}", tone)
 
 
 def _policy(policy: LivePolicy, look: Look) -> Contents:
@@ -249,7 +250,7 @@ def _clients(estate: Estate, look: Look) -> Contents:
     return Contents(
         columns=col.CLIENTS,
         rows=[_client_row(client, look) for client in estate.clients],
-        empty="no clients yet: `auxtui apply FILE.toml`",
+        empty="no clients yet: n makes one; or `auxtui apply FILE.toml`",
     )
 
 
@@ -316,7 +317,7 @@ def _libraries(estate: Estate, look: Look) -> Contents:
     return Contents(
         columns=col.LIBRARIES,
         rows=[library_row(library, look) for library in estate.libraries],
-        empty="no libraries yet: `auxtui apply FILE.toml`",
+        empty="no libraries yet: n makes one; or `auxtui apply FILE.toml`",
     )
 
 
@@ -378,7 +379,7 @@ def _agents(estate: Estate, look: Look, now: Moment) -> Contents:
         rows=[
             agent_row(agent, now.gates, now.streams_in_use, look) for agent in estate.media_agents
         ],
-        empty="no MediaAgents yet: `auxtui apply FILE.toml`",
+        empty="no MediaAgents yet: n makes one; or `auxtui apply FILE.toml`",
     )
 
 

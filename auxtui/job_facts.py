@@ -20,6 +20,7 @@ from auxtui.present import (
     library_state,
     sparkline,
     target_of,
+    why,
 )
 from engine.catalog.live_values import Estate, LiveItem
 from engine.catalog.running_values import AttemptValue, JobErrorValue, JobValue, RateSampleValue
@@ -36,6 +37,8 @@ def _throttle(job: JobValue) -> str:
 def general_facts(job: JobValue, look: Look) -> list[Fact]:
     """What a job is, how it is, why."""
     state = job_state(job, look)
+    if job.state is JobState.RUNNING and job.phase:
+        state = Cell(f"{state.text}: {safe(job.phase)}", state.tone)
     until = f", until {look.time(job.until)}" if job.until else ""
     facts: list[Fact] = [
         ("State", state),
@@ -54,6 +57,24 @@ def general_facts(job: JobValue, look: Look) -> list[Fact]:
         facts.insert(-8, ("Description", Cell(safe(job.description))))
     options = _option_words(job)
     return [*facts, ("Options", Cell(options, Tone.MUTED))] if options else facts
+
+
+def line_facts(job: JobValue | None, look: Look) -> list[Fact]:
+    """A job in two lines below a list, which may be too narrow for most of it."""
+    if job is None:
+        return [("This one", Cell("-")), (" ", Cell(""))]
+    target = target_of(job, look)
+    operation = OPERATIONS[job.operation]
+    said = why(job, look)
+    if job.state is JobState.RUNNING:
+        said = f"phase {said}" if said else ""
+    done = f"{_backup_jobs(job)}; {fmt.size(job.bytes_total)}" if job.bytes_total else ""
+    order = "" if job.state.is_final else f"priority {job.priority}"
+    parts = (said, done, order, safe(job.initiated_by))
+    return [
+        ("This one", Cell(f"{job.id}: {operation}{' of ' if target else ''}{target}")),
+        (" ", Cell("; ".join(filter(None, parts)), Tone.MUTED)),
+    ]
 
 
 def _backup_jobs(job: JobValue) -> str:

@@ -37,6 +37,8 @@ class Cell(NamedTuple):
     tone: Tone = Tone.PLAIN
 
 
+JOINED = Cell("")
+"""In place of a cell: its room belongs to the one before. Known by identity."""
 Fact = tuple[str, Cell]
 """A label, and what it is. A label of spaces continues the one above, an empty one takes the whole line."""
 
@@ -122,9 +124,14 @@ def job_sign(state: str, glyphs: Glyphs) -> str:
 _SHORT_STATES = {JobState.COMPLETED_WITH_ERRORS: "with errors"}
 
 
+def short_word(state: str) -> str:
+    """A state of a job as words for a column."""
+    return _SHORT_STATES.get(JobState(state), word(state))
+
+
 def job_state(job: JobValue, look: Look) -> Cell:
     """Sign and word of a job's state; what was asked for and not done yet is said."""
-    text = f"{job_sign(job.state, look.glyphs)} {_SHORT_STATES.get(job.state, word(job.state))}"
+    text = f"{job_sign(job.state, look.glyphs)} {short_word(job.state)}"
     if not job.state.is_final:
         if job.desired == "kill":
             text = f"{look.glyphs.killed} kill asked"
@@ -166,6 +173,11 @@ def target_of(job: JobValue, look: Look) -> str:
     return safe(f"{job.policy} {look.glyphs.arrow} {copies}" if copies else job.policy)
 
 
+def hindered(job: JobValue, look: Look) -> bool:
+    """A job of which the reason says more than its rate does."""
+    return job.state is not JobState.RUNNING and bool(why(job, look))
+
+
 def errors_cell(job: JobValue) -> Cell:
     """Number of errors of a job."""
     return Cell(str(job.errors), Tone.BAD if job.errors else Tone.MUTED)
@@ -183,6 +195,13 @@ def job_row(job: JobValue, look: Look) -> Row:
     """A job for the job controller; the order is that of `columns.JOBS`."""
     final = job.state.is_final
     left = "-" if final or job.seconds_left is None else fmt.duration(job.seconds_left)
+    flow = (
+        Cell(fmt.rate(None if final else job.bytes_per_second)),
+        Cell(left),
+        Cell(why(job, look), Tone.MUTED),
+    )
+    if hindered(job, look):
+        flow = (Cell(f" {why(job, look)}"), JOINED, JOINED)
     return Row(
         job.id,
         (
@@ -191,10 +210,8 @@ def job_row(job: JobValue, look: Look) -> Row:
             Cell(OPERATIONS[job.operation], Tone.MUTED),
             Cell(target_of(job, look)),
             progress(job, look),
-            Cell(fmt.rate(None if final else job.bytes_per_second)),
-            Cell(left),
             errors_cell(job),
-            Cell(why(job, look), Tone.MUTED if job.state is JobState.RUNNING else Tone.PLAIN),
+            *flow,
             Cell(f"{fmt.size(job.bytes_done)} of {fmt.size(job.bytes_total)}"),
             Cell(str(job.priority), Tone.MUTED),
             Cell(safe(job.initiated_by), Tone.MUTED),
@@ -331,19 +348,21 @@ def library_state(state: str, look: Look) -> Cell:
 def library_row(library: LiveLibrary, look: Look) -> Row:
     """A library; the order is that of `columns.LIBRARIES`."""
     total, free = library.total_bytes, library.free_bytes
-    space = Cell(" " * 10 + "   - ", Tone.MUTED)
+    reason = Cell(safe(library.state_reason))
+    room = (Cell(" " * 10 + "   - ", Tone.MUTED), Cell(fmt.size(free)), reason)
     if total and free is not None:
         used = fmt.percent(total - free, total)
         tone = Tone.BAD if used >= 98 else Tone.WARN if used >= 90 else Tone.PLAIN
-        space = Cell(f"{bar(total - free, total, 10, look.glyphs)} {used:3d}%", tone)
+        shape = bar(total - free, total, 10, look.glyphs)
+        room = (Cell(f"{shape} {used:3d}%", tone), *room[1:])
+    elif reason.text:
+        room = (reason, JOINED, JOINED)
     return Row(
         ("library", library.id),
         (
             Cell(safe(library.name)),
             library_state(library.state, look),
-            space,
-            Cell(fmt.size(free)),
-            Cell(safe(library.state_reason)),
+            *room,
             Cell(safe(library.url), Tone.MUTED),
             Cell(safe(", ".join(library.media_agents)), Tone.MUTED),
         ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from auxtui.glyphs import Glyphs
 from auxtui.health import Grade, Trouble
 from auxtui.inert import safe
@@ -56,6 +58,11 @@ def visible(all_nodes: tuple[Node, ...], unfolded: frozenset[Key]) -> tuple[Node
             if node.key in unfolded:
                 open_keys.add(node.key)
     return tuple(shown)
+
+
+def label_width(node: Node) -> int:
+    """Cells that a node takes with its depth and its sign."""
+    return 2 * node.depth + 2 + cell_len(node.label)
 
 
 def row(

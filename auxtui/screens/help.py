@@ -25,6 +25,7 @@ _MOVES: tuple[Fact, ...] = (
     ("home end g G", Cell("first, last")),
     ("tab shift+tab", Cell("next pane or field, previous one")),
 )
+BESIDE_TEXT = 3  # lines: the frame and the keys
 
 
 class TextScreen(Dialog[None]):
@@ -39,8 +40,10 @@ class TextScreen(Dialog[None]):
         Binding("pageup", "scroll(-10)", show=False, priority=True),
     ]
     DEFAULT_CSS = """
-    TextScreen > #box { width: 96; height: 90%; }
-    TextScreen VerticalScroll { height: 1fr; background: $surface; scrollbar-size-vertical: 1; }
+    TextScreen > #box { width: 96; }
+    TextScreen.-long > #box { height: 90%; }
+    TextScreen.-long VerticalScroll { height: 1fr; }
+    TextScreen VerticalScroll { height: auto; background: $surface; scrollbar-size-vertical: 1; }
     TextScreen Facts { background: $surface; padding: 0; }
     """
 
@@ -54,6 +57,13 @@ class TextScreen(Dialog[None]):
 
     def on_mount(self) -> None:
         self.query_one(Facts).show(self._facts)
+
+    def on_resize(self) -> None:
+        """As high as the text, or as there is room."""
+        facts, box = self.query_one(Facts), self.query_one("#box")
+        width = min(96, int(self.size.width * 0.96)) - box.gutter.width
+        lines = facts.get_content_height(self.size, self.size, width) + BESIDE_TEXT
+        self.set_class(lines > int(self.size.height * 0.9), "-long")
 
     def action_scroll(self, lines: int) -> None:
         """Scrolls by lines."""

@@ -6,14 +6,18 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
+from textual import on
+
 from auxtui import columns as col
 from auxtui import format as fmt
 from auxtui.actions import Target
 from auxtui.feed import Answer, Fresh, Watch
+from auxtui.job_facts import line_facts
 from auxtui.present import OPERATIONS, Cell, Tone, word
 from auxtui.screens.list_screen import ListScreen
 from auxtui.screens.lists import history_pager
 from auxtui.targets import job_target
+from auxtui.widgets.line_table import LineTable
 from engine.catalog.live_values import HistoryFilter
 from engine.model.states import JobState, Operation
 
@@ -79,6 +83,10 @@ class HistoryScreen(ListScreen):
         super().take(message)
         self._say()
 
+    @on(LineTable.Highlighted)
+    def _other_row(self) -> None:
+        self._say()
+
     def filter_changed(self) -> None:
         self._begin()
 
@@ -107,4 +115,7 @@ class HistoryScreen(ListScreen):
         what = OPERATIONS[operation].lower() if operation else "every operation"
         number = len(self.pager.ids) if self.pager and self.pager.ids is not None else 0
         text = f"{fmt.count(number, 'job')}; {states} (f), {_SINCE[self._since][0]} (d), {what} (v)"
-        self.facts.show([("Shown", Cell(text, Tone.MUTED))])
+        key = self.table.cursor_key
+        job = self.pager.values.get(key) if self.pager and isinstance(key, int) else None
+        shown = [("Shown", Cell(text, Tone.MUTED)), *line_facts(job, self.look)]
+        self.facts.show(shown)

@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from textual import on
+
 from auxtui import columns as col
 from auxtui import format as fmt
 from auxtui.actions import Target
+from auxtui.job_facts import line_facts
 from auxtui.present import Cell, Fact, Tone, job_row, word
 from auxtui.screens.list_screen import ListScreen
 from auxtui.targets import job_targets
+from auxtui.widgets.line_table import LineTable
 from engine.catalog.running_values import JobValue
 from engine.model.states import JobState
 
@@ -94,6 +98,12 @@ class JobsScreen(ListScreen):
         self.pulse_changed()
         return went
 
+    @on(LineTable.Highlighted)
+    def _other_row(self) -> None:
+        pulse = self.console.state.pulse
+        if pulse is not None:
+            self.facts.show(self._totals((*pulse.active, *pulse.recent)))
+
     def pulse_changed(self) -> None:
         pulse = self.console.state.pulse
         if pulse is None:
@@ -114,7 +124,7 @@ class JobsScreen(ListScreen):
         return f"{none}; f shows others" if none and known else self.EMPTY
 
     def _totals(self, known: Sequence[JobValue]) -> list[Fact]:
-        """How many jobs are in each state, how fast they are together, what is shown."""
+        """How many jobs are in each state, how fast they are together, what is shown, which one the cursor is on."""
         counts = Counter(word(job.state) for job in known)
         totals = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
         rate = sum(job.bytes_per_second for job in known if not job.state.is_final)
@@ -124,6 +134,7 @@ class JobsScreen(ListScreen):
         return [
             ("Jobs", Cell(f"{totals}; {fmt.rate(rate)} together" if rate else totals)),
             ("Shown", Cell(shown, Tone.MUTED)),
+            *line_facts(next((j for j in known if j.id == self.table.cursor_key), None), self.look),
         ]
 
     def _matches(self, job: JobValue) -> bool:

@@ -18,7 +18,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from auxtui.changes import changed_cells
+from auxtui.changes import changed_cells, is_right, places_of
 from auxtui.columns import Column, Place, lay_out
 from auxtui.fitting import fit as fit
 from auxtui.glyphs import UNICODE, Glyphs
@@ -319,22 +319,23 @@ class LineTable(Toned, ScrollView, can_focus=True):
         )
         return Strip([Segment(fit(f" {titles}", width), style)], width)
 
-    def _row_line(self, place: int, width: int) -> Strip:
-        row = self.source.row_at(place)
-        key = self.source.key_at(place)
-        over = self._cursor_style() if place == self.cursor else None
+    def _row_line(self, number: int, width: int) -> Strip:
+        row = self.source.row_at(number)
+        key = self.source.key_at(number)
+        over = self._cursor_style() if number == self.cursor else None
         mark = self._glyphs.mark if key in self.marked else " "
         segments = [Segment(mark, over or self.tone(Tone.WARN))]
         base = over or self.plain
         if row is None:
-            self._want(place)
+            self._want(number)
             segments.append(Segment(fit(f"{key} {self._glyphs.ellipsis}", width - 1), base))
             return Strip(segments, width)
         used = 1
-        for index, cells, gap in self._laid():
+        for place in places_of(row, self._laid()):
+            index, cells, gap = place
             cell = row.cells[index] if index < len(row.cells) else Cell("")
-            column = self._columns[index]
-            text = fit(cell.text, cells, right=column.right, ellipsis=self._glyphs.ellipsis)
+            right = is_right(place, self._columns)
+            text = fit(cell.text, cells, right=right, ellipsis=self._glyphs.ellipsis)
             segments.append(Segment(text + " " * gap, self._cell_style(cell.tone, over)))
             used += cells + gap
         if used < width:

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from auxtui.columns import Column
 from auxtui.glyphs import Glyphs
 from auxtui.health import Trouble
-from auxtui.tree import UNFOLDED_AT_START, Key, Node, row, spread, visible
+from auxtui.tree import UNFOLDED_AT_START, Key, Node, label_width, row, spread, visible
 from auxtui.widgets.line_table import LineTable
 
 _COLUMNS = (
@@ -91,8 +91,21 @@ class TreeTable(LineTable):
         """A wide tree says what is wrong, a narrow one has the sign."""
         self._draw()
 
+    def _make_room(self, in_words: bool) -> None:
+        """Labels get what they need, what is wrong the rest: it is said at length."""
+        columns = _COLUMNS
+        if in_words:
+            longest = max((label_width(node) for node in self._tree_nodes), default=0)
+            width = min(max(longest + 1, _COLUMNS[0].width), self.line_width // 2)
+            columns = (Column(title="", width=width), _COLUMNS[1])
+        if columns != self._columns:
+            self._columns = columns
+            self._layout_for = (-1, [])
+            self.refresh()
+
     def _draw(self) -> None:
         in_words = self.line_width >= WORDS_FROM
+        self._make_room(in_words)
         self.show_rows(
             row(
                 node,

@@ -183,7 +183,8 @@ async def test_what_is_read_while_the_palette_is_open_comes_into_it(home, make_c
 
         app._set_state(estate=estate)
 
-        await sees(pilot, "databases / monthly")
+        await lacks(pilot, "nothing with these letters")
+        await sees(pilot, " copy ", "databases / monthly")
 
 
 async def test_palette_does_tasks(home, make_console):

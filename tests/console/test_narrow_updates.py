@@ -11,10 +11,10 @@ from rich.cells import cell_len
 from textual._compositor import ChopsUpdate, CompositorUpdate
 
 from auxtui.app import ConsoleApp
-from auxtui.changes import changed_cells
+from auxtui.changes import changed_cells, is_right, places_of
 from auxtui.columns import JOBS, lay_out
 from auxtui.narrow_updates import NarrowUpdate
-from auxtui.present import Cell, Row, Tone
+from auxtui.present import JOINED, Cell, Row, Tone
 from auxtui.profile import Profile
 from tests.console.driving import screen_text, sees, still
 from tests.console.sample_catalog import NOW
@@ -115,12 +115,29 @@ def _row(**changes: Cell) -> Row:
         "operation": Cell("Auxiliary copy"),
         "target": Cell("databases → offsite"),
         "progress": Cell("███▎░░░░  41%", Tone.RUN),
+        "errors": Cell("1"),
         "rate": Cell("180 MiB/s"),
         "left": Cell("0:33"),
-        "errors": Cell("1"),
         **changes,
     }
     return Row(905, tuple(cells.values()))
+
+
+def test_a_reason_has_the_room_of_the_cells_that_are_joined_to_it():
+    laid = lay_out(JOBS, 79)
+    held = _row(rate=Cell(" held by root"), left=JOINED)
+
+    places = {JOBS[place.column].title: place.cells for place in places_of(held, laid)}
+
+    assert "Left" not in places
+    assert places["Rate"] == 10 + 1 + 7
+    assert not is_right(places_of(held, laid)[-1], JOBS)
+    everything = sum(place.cells + place.gap for place in laid)
+    assert changed_cells(_row(), held, JOBS, laid) == (0, everything)
+    assert changed_cells(held, _row(), JOBS, laid) == (0, everything)
+    other = held._replace(cells=(*held.cells[:6], Cell(" held by anna"), JOINED))
+    first, end = changed_cells(held, other, JOBS, laid)
+    assert end - first == len("root")
 
 
 def test_only_the_digits_that_changed_are_sent():
