@@ -22,6 +22,7 @@ from engine.library.beneath import (
     directory,
     exists,
     is_at,
+    make_directory,
     make_durable_directory,
     names_in,
     open_directory,
@@ -66,6 +67,8 @@ class PartialJob:
         """Directory of the job copy."""
         self.data_fd = -1
         """Directory of its files."""
+        self.is_new = False
+        """Its directory was made by this claim: nothing is in it."""
 
     @classmethod
     def claim(
@@ -237,8 +240,9 @@ class PartialJob:
         raise self.taken()
 
     def _open_job(self) -> None:
-        self.job_fd = make_durable_directory(self._name, parent=self._partials_fd)
+        self.job_fd, self.is_new = make_directory(self._name, parent=self._partials_fd)
         self._job_held.callback(os.close, self.job_fd)
+        os.fsync(self._partials_fd)
         self._mark()
         self.data_fd = make_durable_directory(layout.DATA, parent=self.job_fd)
         self._job_held.callback(os.close, self.data_fd)

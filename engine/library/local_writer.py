@@ -287,9 +287,10 @@ def start_writer(
         backup_job_id=header.backup_job_id, source_key=source_key, boot_id=boot_id
     )
     with on_destination("resume", partial.where):
-        content = read_journal(partial.job_fd)
+        content = None if partial.is_new else read_journal(partial.job_fd)
         if content is None or not content.header.is_for_same_source(wanted):
-            partial.wipe()
+            if not partial.is_new:
+                partial.wipe()
             return LocalJobWriter(partial, Journal.begin(partial.job_fd, wanted), AFRESH)
         proven = proven_chunks(partial.data_fd, content, boot_id=boot_id, checkpoint=checkpoint)
         if says_the_same(content, proven, wanted):

@@ -35,6 +35,16 @@ def started(library: LocalLibrary, job: Job) -> None:
     writer.close()
 
 
+def test_a_new_job_copy_is_begun_with_nothing_but_its_directories(library: LocalLibrary):
+    """Each sync is a wait for the disk, and there may be 100,000 small backup jobs."""
+    with watched(lambda *_: None) as calls:
+        library.write_job(PLACE, header(), source_key="source").close()
+
+    assert "rmdir" not in calls.log
+    assert calls.log.count("mkdir") == 5
+    assert calls.log.count("fsync") == 7  # those five, the journal and its name
+
+
 def test_in_the_same_boot_nothing_is_read_again(root: Path, library: LocalLibrary):
     job = sample_job()
     started(library, job)
