@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from engine.model.states import CopyKind, JobCopyState
+from engine.operations.planning import few_collections
 from engine.policy.allocation import Free, QueuedOrder, WorkQueue, static_map
 from engine.policy.plan import build_plan
 from engine.policy.streams import StreamLimits, number_of_streams
@@ -72,7 +73,8 @@ def planning() -> None:
 def _planned(lines: list[LedgerLine], zone: str) -> str:
     start = time.process_time()
     seen = {2: lines, 3: lines, 4: lines}
-    plan = build_plan(COPIES, seen, now=NOW, options=RunOptions(), zone=zone)
+    with few_collections():  # as every plan is made
+        plan = build_plan(COPIES, seen, now=NOW, options=RunOptions(), zone=zone)
     planned = time.process_time()
     orders = plan.orders()
     ordered = time.process_time()

@@ -201,7 +201,7 @@ class Ledgers(Mapping[int, Sequence[LedgerLine]]):
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
+def few_collections() -> Iterator[None]:
     """A plan makes millions of small tuples and no cycles: looking for these costs a third of it."""
     before = gc.get_threshold()
     gc.set_threshold(200_000, 50, 100)
@@ -234,7 +234,7 @@ def plan_run(
     identities = load_identities(scope.identity_files)
     is_fixed = scope.not_pick_new_backups and not options.scalable
     compared = _compared(rules, options)
-    with _few_collections():
+    with few_collections():
         return build_plan(
             rules,
             Ledgers(

@@ -105,6 +105,32 @@ class Judge:
                 if best is None or line.completed_at >= best.completed_at:
                     newest[line.subclient] = line
 
+    def verdicts(self, lines: Sequence[LedgerLine]) -> list[PlanLine]:
+        """`verdict` of each line.
+
+        What is there already is by far the commonest, and written out: 300,000 in half a second
+        only without a call and without the named constructor for each.
+        """
+        copy_id, skipped, available = self.rules.copy_id, Verdict.SKIPPED, _AVAILABLE
+        found: list[PlanLine] = []
+        add, new = found.append, _new_line
+        for line in lines:
+            if line.state != available or line.decision:
+                add(self.verdict(line))
+                continue
+            at, lack = line.available_at, line.reason
+            if lack or at is None or not self._day_from <= at < self._day_until:
+                reason = self._already(at, lack)
+            else:
+                reason = self._since_day
+            add(
+                new(
+                    PlanLine,
+                    (line.backup_job_id, copy_id, skipped, reason, available, line.size_bytes, ""),
+                )
+            )
+        return found
+
     def verdict(self, line: LedgerLine) -> PlanLine:
         """Whether this run takes a backup job, and why."""
         is_forced = _is_forced(line)
@@ -127,30 +153,15 @@ class Judge:
     def _not_yet(self) -> str:
         return f"source {self.source_name!r} does not have it yet"
 
-    def there(self, line: LedgerLine) -> PlanLine:
-        """The verdict on what the copy has already."""
-        at = line.available_at
+    def _already(self, at: float | None, lack: str) -> str:
+        """Why what the copy has is skipped, and what it is without."""
         if at is None:
             reason = "already there"
         elif self._day_from <= at < self._day_until:
             reason = self._since_day
         else:
             reason = self._new_day(at)
-        if line.reason and line.reason.startswith(INCOMPLETE):
-            reason = f"{reason}; {line.reason}"
-        # The commonest verdict by far: 300,000 in a second only without the named constructor.
-        return _new_line(
-            PlanLine,
-            (
-                line.backup_job_id,
-                self.rules.copy_id,
-                Verdict.SKIPPED,
-                reason,
-                _AVAILABLE,
-                line.size_bytes,
-                "",
-            ),
-        )
+        return f"{reason}; {lack}" if lack.startswith(INCOMPLETE) else reason
 
     def _new_day(self, at: float) -> str:
         """The sentence for a day, kept for the lines that follow: they come about in order of time."""
@@ -192,7 +203,7 @@ class Judge:
         """What the copy has or had, and what was decided for this backup job on it."""
         state, decision = line.state, line.decision
         if not is_forced and state == _AVAILABLE and decision != "bad":
-            return self.there(line)
+            return self._skip(line, self._already(line.available_at, line.reason), _AVAILABLE)
         if not is_forced and state == _AGED:
             return self._skip(line, "aged off this copy: not copied again", _AGED)
         if not self.rules.active:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.model.encoding import PLAIN, Encoding
-from engine.model.states import JobCopyState, Level
+from engine.model.states import Level
 from engine.policy.judgement import Judge
 from engine.policy.periods import Calendar
 from engine.policy.sources import chosen_copies, resolve_sources, source_order
@@ -152,11 +152,7 @@ def plan_copy(
         source_encoding=source_encoding,
     )
     judge.look_at(lines)
-    available, there, verdict = JobCopyState.AVAILABLE, judge.there, judge.verdict
-    return [
-        there(line) if line.state == available and not line.decision else verdict(line)
-        for line in lines
-    ]
+    return judge.verdicts(lines)
 
 
 def build_plan(
