@@ -34,8 +34,18 @@ def schedule(s: Session, name: str) -> ScheduleValue:
     return found
 
 
+def move_system_schedules(s: Session, time_zone: str) -> None:
+    """The system schedules follow the zone of the CommCell; the next run of one that moves is reckoned anew."""
+    connection_of(s).execute(
+        update(SCHEDULE)
+        .where(SCHEDULE.c.name.in_(SYSTEM_SCHEDULES), SCHEDULE.c.time_zone != time_zone)
+        .values(time_zone=time_zone, next_run_at=None)
+    )
+
+
 def ensure_system_schedules(s: Session, time_zone: str) -> None:
     """Makes the system schedules unless they are there; one that was disabled stays so."""
+    move_system_schedules(s, time_zone)
     for name, (operation, spec) in SYSTEM_SCHEDULES.items():
         if read_one(s, ScheduleValue, select(SCHEDULE).where(SCHEDULE.c.name == name)):
             continue

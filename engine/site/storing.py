@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session, SQLModel, col, delete, select, update
 
+from engine.catalog.schedules import move_system_schedules
 from engine.catalog.tables import (
     Alert,
     Client,
@@ -114,6 +115,7 @@ def _write(session: Session, item: Item) -> None:
 def _write_commcell(session: Session, item: CommCellItem) -> None:
     cell = session.exec(select(CommCell)).one()
     cell.name, cell.time_zone = item.name, item.time_zone
+    move_system_schedules(session, item.time_zone)
     cell.queue_conflicting_auxcopy_jobs = item.queue_conflicting_auxcopy_jobs
     cell.auxcopy_not_pick_new_backups = item.auxcopy_not_pick_new_backups
     cell.day_start_s, cell.week_start = item.day_start_s, item.week_start

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from engine.catalog import config, jobs, ledger
+from engine.catalog import config, jobs, ledger, schedules
 from engine.catalog.home import Home
 from engine.catalog.opening import Catalog, open_catalog
 from engine.catalog.tables import PolicyCopy
@@ -560,3 +560,29 @@ def test_a_schedule_that_has_run_meanwhile_is_no_reason_to_refuse_the_file(
     apply_site(catalog, text, "site.toml", dry_run=False, now=NOW)
 
     assert not apply_site(catalog, text, "site.toml", dry_run=False, now=NOW + timedelta(days=9))
+
+
+def test_the_system_schedules_follow_the_zone_of_the_commcell(apply: Apply, catalog: Catalog):
+    """Made with the first start of the service, they stood in the zone of that day for good."""
+    apply(BASE)
+    with catalog.write() as session:
+        schedules.ensure_system_schedules(session, "UTC")
+        schedules.set_enabled(session, "system-aging", enabled=False)
+        before = schedules.schedule(session, "system")
+        schedules.claim_run(session, before, next_run_at=NOW)
+
+    apply(f'[commcell]\ntime_zone = "Europe/Berlin"\n{BASE}')
+
+    with catalog.read() as session:
+        found = {value.name: value for value in config.schedules(session)}
+    assert {value.time_zone for value in found.values()} == {"Europe/Berlin"}
+    assert found["system"].next_run_at is None
+    assert not found["system-aging"].enabled
+
+    apply(f'[commcell]\ntime_zone = "Europe/Berlin"\nname = "hq"\n{BASE}')
+    with catalog.write() as session:
+        schedules.claim_run(session, found["system"], next_run_at=NOW)
+        schedules.ensure_system_schedules(session, "Europe/Berlin")
+        assert schedules.schedule(session, "system").next_run_at is not None
+        schedules.ensure_system_schedules(session, "Asia/Tokyo")
+        assert schedules.schedule(session, "system").time_zone == "Asia/Tokyo"
