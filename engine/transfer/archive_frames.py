@@ -28,6 +28,7 @@ from engine.model.errors import (
 from engine.transfer.volumes import volume_name
 
 KEPT_FRAMES = 8  # unpacked, of all archives together: 32 MiB
+FRAME_LOCKS = 8  # so many neighbouring frames are unpacked at once at most
 _CANNOT_GIVE = (SourceError, ManifestError, LibraryOffline, NotFoundError)
 
 PassedOver = Callable[[str, int, AuxError], None]
@@ -95,7 +96,7 @@ class Archive:
         self._frames = index.frames()
         self._cache = cache
         self._passed_over = passed_over
-        self._lock = threading.Lock()
+        self._locks = tuple(threading.Lock() for _ in range(FRAME_LOCKS))
         self._copies = [_OpenCopy(one) for one in copies]
 
     def read_into(self, view: memoryview, at: int) -> None:
@@ -137,7 +138,7 @@ class Archive:
         key = (self.job_id, number)
         found = self._cache.get(key)
         if found is None:
-            with self._lock:  # two streams of a restore are mostly in the same frame
+            with self._locks[number % FRAME_LOCKS]:  # two streams are often in the same frame
                 found = self._cache.get(key)
                 if found is None:
                     found = memoryview(self._unpacked(number))  # a part of it is no copy
@@ -174,7 +175,7 @@ class Archive:
 
 
 class _OpenCopy:
-    """One copy of the archive: opened when it is first asked, given up when that fails."""
+    """One copy of the archive: opened when it is first asked, given up when that fails; thread-safe."""
 
     def __init__(self, opener: CopyOpener) -> None:
         self.opener = opener
@@ -183,11 +184,19 @@ class _OpenCopy:
         self._files: dict[bytes, FileEntry] = {}
         self._handle: ReadHandle | None = None
         self._volume = 0
+        self._lock = threading.Lock()
 
     def read(self, frame: ArchiveFrame, volume_bytes: int) -> bytearray:
-        if self._reader is None:
-            self._open()
         packed = bytearray(frame.length)
+        with self._lock:
+            if self.why_lost is not None:  # found out by another stream meanwhile
+                raise self.why_lost
+            if self._reader is None:
+                self._open()
+            self._fill(packed, frame, volume_bytes)
+        return packed
+
+    def _fill(self, packed: bytearray, frame: ArchiveFrame, volume_bytes: int) -> None:
         done = 0
         while done < frame.length:
             volume, at = divmod(frame.offset + done, volume_bytes)
@@ -197,14 +206,14 @@ class _OpenCopy:
             if got != some:
                 raise SourceRead(f"volume {volume + 1} ends too early")
             done += some
-        return packed
 
     def tried(self) -> AuxError | None:
         """Why it cannot be opened; None: it is open."""
-        if self._reader is None and self.why_lost is None:
-            with contextlib.suppress(*_CANNOT_GIVE):  # kept in `why_lost`
-                self._open()
-        return self.why_lost
+        with self._lock:
+            if self._reader is None and self.why_lost is None:
+                with contextlib.suppress(*_CANNOT_GIVE):  # kept in `why_lost`
+                    self._open()
+            return self.why_lost
 
     def close(self) -> None:
         if self._handle is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,10 +45,29 @@ class Volumes:
             yield FileEntry(path=path, size=len(content), meta=meta)
 
     def open_file(self, entry):
-        return MemoryReadHandle(bytearray(self.files[entry.path]), lambda: None)
+        return OneAtATime(bytearray(self.files[entry.path]), lambda: None)
 
     def close(self):
         return
+
+
+class OneAtATime(MemoryReadHandle):
+    """A handle that is read by one thread at a time, and never after it was closed."""
+
+    is_busy = is_closed = False
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        assert not (self.is_busy or self.is_closed)
+        self.is_busy = True
+        time.sleep(0)  # lets another thread come between
+        count = super().read_into(buffer, offset)
+        assert not self.is_closed
+        self.is_busy = False
+        return count
+
+    def close(self) -> None:
+        self.is_closed = True
+        super().close()
 
 
 def archived(source: Path) -> tuple[bytes, bytes]:
@@ -175,3 +196,28 @@ def test_a_restore_reads_an_index_once_while_that_is_little_enough_to_keep(
     again = ArchivedJob(None, read, {}, survey.listed)
     monkeypatch.setattr(read, "entries", lambda: iter(()))
     assert tuple(again.entries()) == (every if most == 4 else ())
+
+
+@pytest.mark.parametrize("first", ["whole", "bad", "unreadable"])
+def test_several_streams_read_one_archive_at_once(made: tuple[Path, bytes, bytes], first: str):
+    source, archive, index = made
+    bad = bytearray(archive)
+    bad[len(bad) // 2] ^= 1
+    archives = {"whole": [archive], "bad": [bytes(bad), archive], "unreadable": [b"", archive]}
+    said: list[str] = []
+    job = job_of(index, *archives[first], said=said)
+    found = files(job)
+    content = {name: (source / name).read_bytes() for name in found}
+
+    def is_right(step: int) -> bool:
+        name = ("large", "sparse", "small")[step % 3]
+        at = step * 7919 % len(content[name])
+        buffer = bytearray(min(len(content[name]) - at, 2 * FRAME))
+        job.open_file(found[name]).read_into(memoryview(buffer), at)
+        return bytes(buffer) == content[name][at : at + len(buffer)]
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(is_right, range(120)))
+    job.close()
+    assert all(note.startswith("a: ") for note in said)
+    assert bool(said) == (first != "whole")
