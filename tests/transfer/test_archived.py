@@ -57,7 +57,7 @@ class OneAtATime(MemoryReadHandle):
     is_busy = is_closed = False
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
-        assert not (self.is_busy or self.is_closed)
+        assert (self.is_busy, self.is_closed) == (False, False)
         self.is_busy = True
         time.sleep(0)  # lets another thread come between
         count = super().read_into(buffer, offset)
