@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "auxcopy": ("auxcopy", "Run an auxiliary copy, or show its plan."),
     "jobs": ("jobs", "The job controller and the job history."),
     "job": ("job", "One job: show, wait, suspend, resume, kill ..."),
-    "watch": ("watch", "Follow a job, one line per change."),
+    "watch": ("watch", "Follow jobs, one line per event."),
     "copies": ("copies", "The ledger: backup jobs on a copy, and why."),
     "why": ("why", "Why a backup job is or is not on a copy."),
     "pick": ("pick", "Copy these backup jobs, whatever the rules say."),

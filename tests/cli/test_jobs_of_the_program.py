@@ -86,6 +86,7 @@ def test_a_killed_job_is_exit_code_3_and_cannot_be_resubmitted_before(ready):
 
     assert ready.as_process("job", "wait", number).code == 3
     assert ready("watch", number).code == 3
+    assert ready.within("watch", "--plain").out == "no job is active\n"
 
 
 def test_ctrl_c_leaves_the_job_and_says_so(ready):
