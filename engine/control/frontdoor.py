@@ -51,7 +51,7 @@ from engine.model.states import JobState, Operation, RequestKind
 from engine.operations.options import check_options, options_to_json, refuse_unknown_alert
 from engine.operations.plandocument import plan_document, verdict_document
 from engine.operations.planning import load_scope, plan_run
-from engine.operations.restore import BEGUN
+from engine.operations.restore_request import BEGUN
 from engine.policy.values import RunOptions
 
 STOP_ANSWER_S = 5.0  # then the service is stopped by a signal

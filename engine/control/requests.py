@@ -32,7 +32,7 @@ from engine.operations.deciding import decide, prioritise, settle_policy
 from engine.operations.options import options_from_json, options_to_json, refuse_unknown_alert
 from engine.operations.planning import chosen_copies, load_scope
 from engine.operations.promotion import promote
-from engine.operations.restore import check_restore
+from engine.operations.restore_request import check_restore
 from engine.operations.scan import scan_policy_landings
 from engine.policy.values import RunOptions
 

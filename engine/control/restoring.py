@@ -15,7 +15,7 @@ from engine.control.asking import request
 from engine.model.errors import UsageError
 from engine.model.names import path_to_json, refuse_unwritable
 from engine.model.states import Operation, RequestKind
-from engine.operations.restore import check_restore
+from engine.operations.restore_request import check_restore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

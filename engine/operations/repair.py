@@ -7,21 +7,18 @@ them right, the primary or another. Nothing is edited in place: until the exchan
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 import aiofiles.os
-from blake3 import blake3
 from sqlmodel import Session
 
 from engine.catalog import jobs, ledger
 from engine.catalog.values import JobItem, JobValue, StreamValue
-from engine.library.interface import JobReader, JobWriter, Library
+from engine.library.interface import JobWriter, Library
 from engine.library.locking import locked_until
-from engine.model.encoding import Encoding
-from engine.model.entries import Entry, FileEntry, encoded_header
+from engine.model.entries import encoded_header
 from engine.model.errors import (
     EXIT_FAILED,
     EXIT_TRY_LATER,
@@ -29,15 +26,11 @@ from engine.model.errors import (
     Cancelled,
     DestinationExists,
     LibraryOffline,
-    ManifestError,
-    NotFoundError,
     SourceCorrupt,
     SourceError,
     UsageError,
 )
-from engine.model.names import shown
 from engine.model.states import (
-    CopyKind,
     JobCopyState,
     JobState,
     Phase,
@@ -51,8 +44,15 @@ from engine.operations.planning import Scope, load_scope
 from engine.operations.probing import probe_libraries
 from engine.operations.progress import INTERVAL_S, seconds_left
 from engine.operations.reencoding import Reencoding
+from engine.operations.repair_sources import (
+    Candidate,
+    Case,
+    best_first,
+    entries_of,
+    key_of,
+    opened_candidate,
+)
 from engine.operations.seating import seated
-from engine.operations.sources import Source
 from engine.policy.retention import RetentionRules, lock_end
 from engine.policy.zones import zone_of
 from engine.transfer.progress import ReadProgress
@@ -62,31 +62,6 @@ from engine.transfer.repairing import Rebuild, Rebuilt
 
 REPAIRED = "repaired"
 _THERE = (JobCopyState.AVAILABLE, JobCopyState.BAD)
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A job copy that chunks may come from, opened."""
-
-    name: str
-    reader: JobReader
-    is_trusted: bool
-    """Its manifest is the one that the ledger knows."""
-    source: Source
-    """Opens it again."""
-
-    @property
-    def encoding(self) -> Encoding:
-        """Of its files."""
-        return self.reader.header.encoding
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One job copy to repair, and the others of the same backup job, best first."""
-
-    bad: Located
-    others: tuple[Located, ...]
 
 
 class Repair:
@@ -168,7 +143,7 @@ class Repair:
                     for line in lines
                     if line.copy_id != bad_copy.id and line.state in _THERE
                 ]
-                others.sort(key=_best_first)
+                others.sort(key=best_first)
                 cases.append(Case(locator.find(bad_copy.id, backup_job_id), tuple(others)))
         return scope, cases
 
@@ -206,7 +181,7 @@ class Repair:
         candidates: list[Candidate] = []
         try:
             for one in (case.bad, *case.others):
-                found = await self._open(one, libraries)
+                found = await opened_candidate(self.context, one, libraries)
                 if found is not None:
                     candidates.append(found)
             try:
@@ -231,8 +206,8 @@ class Repair:
         encoding = bad.source.encoding
         alike = [one for one in candidates if one.encoding == encoding]
         header = encoded_header(bad.source.header, encoding)
-        entries = await aiofiles.os.wrap(_entries_of)(alike, bad)
-        key = _key_of(bad, encoding, entries)
+        entries = await aiofiles.os.wrap(entries_of)(alike, bad)
+        key = key_of(bad, encoding, entries)
         writer = await aiofiles.os.wrap(partial(self._open_writer, bad, libraries, key))()
         try:
             rebuild = Rebuild(
@@ -279,26 +254,6 @@ class Repair:
             finally:
                 self._reencoding = None
         raise why
-
-    async def _open(self, one: Located, libraries: dict[int, Library]) -> Candidate | None:
-        """Opens a job copy; None when nothing can be read from it."""
-        source = one.opened_from(libraries)
-        try:
-            reader: JobReader = await aiofiles.os.wrap(source.open)()
-        except (SourceError, ManifestError, LibraryOffline, NotFoundError) as err:
-            what = f"nothing is taken from copy {one.copy.name}: {err.message}"
-            await self.context.event("repair.source", what, Severity.WARNING)
-            return None
-        if not reader.has_digests:
-            reader.close()
-            return None
-        is_trusted = True
-        if source.library is not None and not one.is_landing:
-            digest = await aiofiles.os.wrap(source.library.manifest_digest)(
-                one.place, one.line.backup_job_id
-            )
-            is_trusted = one.line.manifest_digest in (None, digest)
-        return Candidate(one.copy.name, reader, is_trusted, source)
 
     def _open_writer(self, bad: Located, libraries: dict[int, Library], key: str) -> JobWriter:
         """Starts or resumes the new job copy, read back before it is published. Blocking.
@@ -424,36 +379,3 @@ class Repair:
             exit_code=EXIT_TRY_LATER if offline and not self.done else EXIT_FAILED,
             bytes_done=done,
         )
-
-
-def _key_of(bad: Located, encoding: Encoding, entries: list[Entry]) -> str:
-    """Binds the journal to the files that it is made of: encoded ones differ from copy to copy."""
-    if encoding.is_plain:
-        return bad.source.key
-    digest = blake3()
-    for entry in entries:
-        for chunk in entry.chunks if isinstance(entry, FileEntry) else ():
-            digest.update(chunk.digest)
-    return f"{bad.source.key}:of:{digest.hexdigest(length=16)}"
-
-
-def _best_first(one: Located) -> tuple[bool, bool, int, int]:
-    """Good ones first, then as a restore would choose."""
-    is_bad = one.line.state is not JobCopyState.AVAILABLE
-    return is_bad, one.copy.kind != CopyKind.PRIMARY, one.copy.precedence, one.copy.id
-
-
-def _entries_of(candidates: list[Candidate], bad: Located) -> list[Entry]:
-    """What the backup job consists of, by the first manifest that can be trusted.
-
-    Raises:
-        SourceCorrupt: there is none.
-    """
-    for candidate in sorted(candidates, key=lambda one: not one.is_trusted):
-        if not candidate.is_trusted:
-            break
-        return list(candidate.reader.entries())
-    raise SourceCorrupt(
-        f"no copy of backup job {bad.line.backup_job_id} has a manifest that can be trusted",
-        hint=f"look at copy {shown(bad.copy.name)} and the others before you do anything",
-    )

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine.control import frontdoor
+from engine.library.interface import Place
+from engine.library.local import LocalLibrary
 from engine.model.errors import NotFoundError, UsageError
 from engine.model.states import RequestKind
 from tests.cell import SECOND, Cell, tree
@@ -63,6 +65,30 @@ def test_only_the_damaged_chunks_come_from_elsewhere(cell: Cell) -> None:
 
     (event,) = events_of(cell, "repair.done")
     assert "3 chunks from offsite, 1 chunks from primary" in event.message
+    cell.assert_copied()
+
+
+def test_a_copy_that_vanishes_while_it_is_opened_is_passed_over(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = copied(cell, SECOND)
+    flip(cell.on_media()[jobs["two"]] / "data/two/a", 9)
+    with serving(cell):
+        verify(cell)
+        with monkeypatch.context() as patched:
+            digest_of = LocalLibrary.manifest_digest
+
+            def gone(library: LocalLibrary, place: Place, job_id: int) -> bytes:
+                if place.copy == "second":
+                    raise NotFoundError("it has gone")
+                return digest_of(library, place, job_id)
+
+            patched.setattr(LocalLibrary, "manifest_digest", gone)
+            job = repair(cell, jobs["two"])
+
+    assert (job.state, job.backup_jobs_done) == ("completed", 1)  # from the landing directory
+    (event,) = events_of(cell, "repair.source")
+    assert event.message == "nothing is taken from copy second: it has gone"
     cell.assert_copied()
 
 
