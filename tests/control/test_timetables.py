@@ -96,7 +96,7 @@ def test_a_window_that_opens_stops_a_running_job_which_resumes_by_itself(cell: C
 
 
 def test_a_window_may_let_running_jobs_finish(cell: Cell) -> None:
-    cell.dump("big.dump", BIG)
+    cell.dump("big.dump", BIG // 2)  # two seconds: running jobs are looked at once a second
     cell.apply(OFFICE + "let_running_jobs_finish = true\n")
     with at(cell, MONDAY) as clock:
         cell.scan()
