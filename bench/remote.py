@@ -6,7 +6,9 @@ python -m bench.remote --loss 0.1    the long line loses so many per cent of its
 python -m bench.remote --short       the same in small: only shows that it runs
 
 A server of its own on loopback; the long line is a proxy that delays every byte, so that only the
-ratios within a round say something. What is over there is synced at the end of every run.
+ratios within a round say something. What is over there is synced at the end of every run. The engine
+also hashes what it reads, makes every file durable before it is recorded, and publishes all or nothing;
+nearest to that is `rsync --fsync`, the others promise nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,6 +105,7 @@ class Far:
             Program(name="auxtui", needs=sys.executable, run=self._engine),
             *(serial if one_by_one else ()),
             Program(name="rsync -e ssh", needs="rsync", run=self._rsync),
+            Program(name="rsync --fsync", needs="rsync", run=partial(self._rsync, syncs=True)),
             Program(name="rclone sftp", needs="rclone", run=self._rclone),
         ]
 
@@ -124,11 +128,12 @@ class Far:
         command = ["scp", "-q", "-r", *self.options, "-P", str(self.port), str(source), there]
         return timed(command, _sync(target))
 
-    def _rsync(self, source: Path, target: Path) -> Sample:
+    def _rsync(self, source: Path, target: Path, *, syncs: bool = False) -> Sample:
+        """With `syncs` each file is durable before the next one is begun, as the engine's are when it says so."""
         shell = " ".join(["ssh", *self.options, "-p", str(self.port)])
         there = f"127.0.0.1:{target}/"
         command = ["rsync", "-a", "--whole-file", "-e", shell, str(source), there]
-        return timed(command, _sync(target))
+        return timed([*command, *(["--fsync"] if syncs else [])], _sync(target))
 
     def _rclone(self, source: Path, target: Path) -> Sample:
         there = (
