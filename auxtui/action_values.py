@@ -40,7 +40,7 @@ class World:
     outdated: bool = False
     """The catalog is of an older form, and can be brought up to date."""
     configured: bool = False
-    """There is a storage policy."""
+    """There is a storage policy, a library or a client."""
     undo: str = ""
     """What can be taken back; empty: nothing."""
     switched_off: frozenset[str] = frozenset()

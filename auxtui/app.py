@@ -30,7 +30,7 @@ from auxtui.asking import Undo
 from auxtui.door import Door, FrontDoor
 from auxtui.drawn import DrawnApp
 from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, LookedAnew, Watch
-from auxtui.frame import State
+from auxtui.frame import State, is_configured
 from auxtui.gates import gates
 from auxtui.glyphs import SETS, UNICODE, GlyphName
 from auxtui.health import troubles
@@ -193,7 +193,7 @@ class ConsoleApp(DrawnApp):
             catalog_ok=self.state.catalog_error is None,
             outdated=isinstance(self.state.catalog_error, CatalogOutdated),
             undo=self.undo.what if self.undo else "",
-            configured=self.state.estate is not None and bool(self.state.estate.policies),
+            configured=is_configured(self.state.estate),
             switched_off=frozenset(gate.node for gate in self.state.gates if gate.is_off_here),
             active_jobs=len(pulse.active) if pulse else 0,
         )

@@ -140,7 +140,7 @@ def _commcell(estate: Estate, look: Look) -> Contents:
             if copy.kind != CopyKind.PRIMARY
         ],
         facts=[("Secondary copies", Cell("what each still owes, and since when", Tone.MUTED))],
-        empty="no secondary copies yet: m on a policy has New Copy; or `auxtui apply FILE.toml`",
+        empty="no secondary copies yet: m on a storage policy has New Copy",
     )
 
 

@@ -66,29 +66,27 @@ def host_name(host: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", host.split(".")[0]).strip("-")[:64] or "client1"
 
 
-def document_of(values: Values) -> dict[str, Any]:
-    """The site file that the fields say."""
+def document_of(values: Values, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The site file that the fields say, beside what it has already.
+
+    Args:
+        values: the fields.
+        before: the configuration so far; it keeps its settings, MediaAgents, windows and alerts.
+    """
     text = {name: str(value).strip() for name, value in values.items()}
+    subclient = {
+        "policy": text[POLICY],
+        "landing": text[LANDING],
+        "pattern": text[PATTERN] or "*",
+        "settle": text[SETTLE] or "5m",
+    }
+    copy = {"kind": "synchronous", "library": _LIBRARY_NAME}
     return {
-        "commcell": {"name": text["client"] or "commcell"},
+        **before,
+        "commcell": {"name": text["client"] or "commcell", **before.get("commcell", {})},
         "libraries": {_LIBRARY_NAME: {"url": text[LIBRARY]}},
-        "clients": {
-            text["client"]: {
-                "subclients": {
-                    _SUBCLIENT: {
-                        "policy": text[POLICY],
-                        "landing": text[LANDING],
-                        "pattern": text[PATTERN] or "*",
-                        "settle": text[SETTLE] or "5m",
-                    }
-                }
-            }
-        },
-        "policies": {
-            text[POLICY]: {
-                "copies": {text[COPY]: {"kind": "synchronous", "library": _LIBRARY_NAME}}
-            }
-        },
+        "clients": {text["client"]: {"subclients": {_SUBCLIENT: subclient}}},
+        "policies": {text[POLICY]: {"copies": {text[COPY]: copy}}},
     }
 
 

@@ -40,6 +40,11 @@ class State:
     paused: bool = False
 
 
+def is_configured(estate: Estate | None) -> bool:
+    """Something stands in it that First Steps would not know of."""
+    return estate is not None and bool(estate.policies or estate.libraries or estate.clients)
+
+
 def moment_of(state: State) -> Moment:
     """What of the moment the contents of a node show."""
     used = state.pulse.streams_in_use if state.pulse else {}
@@ -100,13 +105,11 @@ def _worst(state: State, look: Look) -> list[Cell]:
         return [Cell(f" {sign} {worst.text}{hint}", tone)]
     if state.estate is None:
         return [Cell(" reading the catalog", Tone.MUTED)]
+    if not is_configured(state.estate):
+        text = "nothing is configured yet: ctrl+p First Steps, or `auxtui apply FILE.toml`"
+        return [Cell(f" {text}", Tone.WARN)]
     if not state.estate.policies:
-        return [
-            Cell(
-                " nothing is configured yet: `auxtui apply FILE.toml`, or try `auxtui demo`",
-                Tone.WARN,
-            )
-        ]
+        return [Cell(" no storage policy yet: n on Storage Policies makes one", Tone.WARN)]
     return [Cell(f" {look.glyphs.done} all is well", Tone.OK)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from auxtui import format as fmt
 from auxtui.asking import error_text
@@ -38,7 +37,7 @@ class FirstRunScreen(FormScreen[str]):
             said = Cell("keeps a second copy of your backups; esc leaves, nothing is changed")
             return Judgement(wrong=missing if started else {}, said=said, facts=steps(values))
         try:
-            await self._apply(document_of(values), dry_run=True)
+            await self._apply(values, dry_run=True)
         except SiteError as err:
             return Judgement(wrong={wrong_field(err.path, values): error_text(err)})
         return Judgement(said=Cell("all is right: f2 goes on", Tone.OK), facts=steps(values))
@@ -51,7 +50,7 @@ class FirstRunScreen(FormScreen[str]):
             return None
         self.say(Cell("writing the configuration"))
         try:
-            await self._apply(document_of(values), dry_run=False)
+            await self._apply(values, dry_run=False)
         except SiteError as err:
             self._show_wrong({wrong_field(err.path, values): error_text(err)})
             return None
@@ -67,6 +66,10 @@ class FirstRunScreen(FormScreen[str]):
         self.console.flash(Cell(text, Tone.OK if adopted else Tone.WARN))
         return policy
 
-    async def _apply(self, document: dict[str, Any], *, dry_run: bool) -> None:
+    async def _apply(self, values: Values, *, dry_run: bool) -> None:
         door = self.console.door
-        await in_thread(lambda: door.apply_site(document, dry_run=dry_run))
+
+        def apply() -> None:
+            door.apply_site(document_of(values, door.site()), dry_run=dry_run)
+
+        await in_thread(apply)

@@ -50,7 +50,7 @@ class JobsScreen(ListScreen):
         {"menu", "filter", "mark", "mark-all", "sort", "state", "all-jobs"}
     )
     COLUMNS = col.JOBS
-    EMPTY = "no job is running; 1 and r on a policy runs an auxiliary copy, 3 shows what has ended"
+    EMPTY = "no job is running; r on a policy (1) runs one, 3 shows what has ended"
     ABOUT = (
         "Every job that has not ended, and those that ended in the last five minutes. Mark several"
         " with space, or all with *, and suspend, resume or kill them together. The comma goes round"

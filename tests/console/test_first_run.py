@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 from auxtui.first_run import document_of, fields_for, host_name
+from auxtui.frame import is_configured
 from engine.catalog.home import Home
+from engine.catalog.live import LiveCatalog
 from engine.control import frontdoor
 from engine.site.editing import text_of
 from engine.site.reading import read_site
@@ -17,9 +20,27 @@ def test_the_site_file_of_the_guide_is_right_for_any_host_name():
         assert host_name(host)
         values = {field.name: field.value for field in fields_for(host)}
         values |= {"landing": "/land", "library": "/vault"}
-        text = text_of(document_of(values))
+        text = text_of(document_of(values, {}))
         assert tomllib.loads(text)
         assert len(read_site(text, "a", implied_media_agent="x").copies) == 2
+
+
+def test_the_guide_drops_nothing_that_is_configured(home):
+    before = {
+        "commcell": {"name": "hq", "time_zone": "Europe/Berlin"},
+        "media_agents": {"store1": {}},
+        "alerts": {"oncall": {"on": ["failed"], "to": "file:/var/log/oncall"}},
+    }
+    values = {field.name: field.value for field in fields_for("vm")}
+
+    after = document_of(values | {"landing": "/land", "library": "/vault"}, before)
+
+    assert before.items() <= after.items()
+    with LiveCatalog(home.catalog) as live:
+        estate = live.estate()
+    assert is_configured(replace(estate, policies=(), clients=()))
+    assert is_configured(replace(estate, policies=(), libraries=()))
+    assert not is_configured(replace(estate, policies=(), clients=(), libraries=()))
 
 
 async def test_from_nothing_to_the_plan_of_the_first_run(tmp_path, make_console, door):

@@ -242,9 +242,7 @@ async def test_empty_catalog_says_what_to_do_first(home, make_console):
     db.close()
     app = make_console(home, alive=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        await sees(
-            pilot, "nothing is configured yet: `auxtui apply FILE.toml`", "no job is running"
-        )
+        await sees(pilot, "nothing is configured yet: ctrl+p First Steps", "no job is running")
 
 
 async def test_too_small_terminal_says_what_it_needs(home, make_console):
