@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.catalog import config, schedules
-from engine.catalog.opening import open_catalog
 from engine.control import frontdoor
 from engine.model.errors import NotFoundError, UsageError
 from tests.cell import Cell
@@ -18,6 +16,7 @@ from tests.control.upkeep import (
     events_of,
     pass_by,
     plan_of,
+    quiet,
     repair,
     serving,
     verify,
@@ -63,14 +62,7 @@ def filled(cell: Cell, count: int, *, offsite: str, extra: str = "") -> None:
     with serving(cell, later(count)):
         cell.scan()
         assert cell.run().state == "completed"
-    _quiet(cell)
-
-
-def _quiet(cell: Cell) -> None:
-    """No run comes by itself, such as one for those that were missed since the last service."""
-    with open_catalog(cell.home) as catalog, catalog.write() as session:
-        for schedule in config.schedules(session):
-            schedules.set_enabled(session, schedule.name, enabled=False)
+    quiet(cell)
 
 
 def test_what_is_over_goes_and_the_ledger_remembers(cell: Cell) -> None:

@@ -13,7 +13,7 @@ from engine.model.clock import system_clock
 from tests.cell import Cell
 from tests.control.test_aging import START, dumps, states
 from tests.control.upkeep import age, serving
-from tests.faults.services import Nursery
+from tests.faults.services import Nursery, no_successor
 
 PATIENCE_S = 240.0
 LATER = START + timedelta(days=30)
@@ -42,7 +42,8 @@ def test_killed_at_a_manifest_the_next_aging_takes_away_what_is_left(
         clock_offset=str(offset),
     )
     assert dying.wait_ready() == "ready"
-    frontdoor.run_aging(cell.home, dry_run=False, confirm=True, by="test")
+    with no_successor():
+        frontdoor.run_aging(cell.home, dry_run=False, confirm=True, by="test")
     is_killed = bool(select.select([dying.process], [], [], PATIENCE_S)[0])
     dying.close()
 
