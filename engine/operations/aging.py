@@ -30,6 +30,7 @@ from engine.operations.aging_decision import (
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.holders import HolderLook, find_holders
 from engine.operations.indexes import described_jobs, forget_described
+from engine.operations.job_errors import JobFault, write_faults
 from engine.operations.jobcopies import Located, Locator
 from engine.operations.planning import load_scope
 from engine.operations.probing import probe_one
@@ -113,23 +114,12 @@ class DataAging:
 
     async def conclude(self) -> None:
         """Writes what could not be taken away, and why."""
-        now = self.context.clock()
-
-        def write(session: Session) -> None:
-            failed = [(*key, error) for key, error in sorted(self.failures.items())]
-            for copy, backup_job_id, error in (*((copy, 0, e) for copy, e in self._stops), *failed):
-                jobs.add_error(
-                    session,
-                    self.context.job_id,
-                    backup_job_id=backup_job_id,
-                    copy_name=copy,
-                    path="",
-                    error=error.message,
-                    hint=error.hint,
-                    now=now,
-                )
-
-        await self.context.store.write(write)
+        stops = [JobFault(0, copy, error) for copy, error in self._stops]
+        failed = [
+            JobFault(backup_job_id, copy, error)
+            for (copy, backup_job_id), error in sorted(self.failures.items())
+        ]
+        await write_faults(self.context, [*stops, *failed])
 
     async def _decide(self, *, record: bool) -> list[Decision]:
         context, now = self.context, self.context.clock()

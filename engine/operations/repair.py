@@ -39,6 +39,7 @@ from engine.model.states import (
     Verification,
 )
 from engine.operations.context import AttemptEnd, JobContext
+from engine.operations.job_errors import JobFault, write_faults
 from engine.operations.jobcopies import Located, Locator, copy_named
 from engine.operations.planning import Scope, load_scope
 from engine.operations.probing import probe_libraries
@@ -111,22 +112,9 @@ class Repair:
 
     async def conclude(self) -> None:
         """Writes why some could not be repaired."""
-        now, copy = self.context.clock(), self.job.copies[0]
-
-        def write(session: Session) -> None:
-            for backup_job_id, error in sorted(self.failures.items()):
-                jobs.add_error(
-                    session,
-                    self.context.job_id,
-                    backup_job_id=backup_job_id,
-                    copy_name=copy,
-                    path="",
-                    error=error.message,
-                    hint=error.hint,
-                    now=now,
-                )
-
-        await self.context.store.write(write)
+        copy = self.job.copies[0]
+        failed = sorted(self.failures.items())
+        await write_faults(self.context, [JobFault(number, copy, why) for number, why in failed])
 
     def _cases(self, session: Session) -> tuple[Scope, list[Case]]:
         scope = load_scope(session, self.job.policy)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import aiofiles.os
 from sqlmodel import Session
 
-from engine.catalog import jobs, ledger
+from engine.catalog import ledger
 from engine.catalog.values import CopyValue, JobValue
 from engine.library.interface import Library
 from engine.model.errors import (
@@ -29,6 +29,7 @@ from engine.model.states import JobCopyState, JobState, Phase, Severity
 from engine.operations.asked_paths import asked, once_more, wanted_of
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.damage import record_damage
+from engine.operations.job_errors import JobFault, write_faults
 from engine.operations.jobcopies import Located, Locator, check_manifest
 from engine.operations.planning import Scope, load_scope
 from engine.operations.probing import probe_libraries
@@ -192,22 +193,14 @@ class Restore:
 
     async def conclude(self) -> None:
         """Writes why copies were not used, when none was good."""
-        now = self.context.clock()
-
-        def write(session: Session) -> None:
-            for failed in self.errors:
-                jobs.add_error(
-                    session,
-                    self.context.job_id,
-                    backup_job_id=int(self.job.options["backup_job_id"]),
-                    copy_name=failed.copy_name,
-                    path=shown(failed.path),
-                    error=failed.error.message,
-                    hint=failed.error.hint,
-                    now=now,
-                )
-
-        await self.context.store.write(write)
+        backup_job_id = int(self.job.options["backup_job_id"])
+        await write_faults(
+            self.context,
+            [
+                JobFault(backup_job_id, one.copy_name, one.error, shown(one.path))
+                for one in self.errors
+            ],
+        )
 
     def _candidates(self, session: Session) -> tuple[Scope, list[Candidate]]:
         options = self.job.options

@@ -35,6 +35,7 @@ from engine.model.names import shown
 from engine.model.states import JobState, Phase, Severity, StreamState
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.damage import record_damage
+from engine.operations.job_errors import JobFault, write_faults
 from engine.operations.jobcopies import Located, check_manifest
 from engine.operations.planning import Scope, load_scope
 from engine.operations.probing import probe_libraries
@@ -99,24 +100,15 @@ class DataVerification:
 
     async def conclude(self) -> None:
         """Names the job copies that could not be looked at; damage was written as it was found."""
-        now, names = self.context.clock(), {}
         scope = await self.context.store.read(lambda s: load_scope(s, self.job.policy))
         names = {copy.id: copy.name for copy in scope.copies.values()}
-
-        def write(session: Session) -> None:
-            for (copy_id, backup_job_id), error in sorted(self.offline.items()):
-                jobs.add_error(
-                    session,
-                    self.context.job_id,
-                    backup_job_id=backup_job_id,
-                    copy_name=names.get(copy_id, ""),
-                    path="",
-                    error=error.message,
-                    hint=error.hint,
-                    now=now,
-                )
-
-        await self.context.store.write(write)
+        await write_faults(
+            self.context,
+            [
+                JobFault(backup_job_id, names.get(copy_id, ""), error)
+                for (copy_id, backup_job_id), error in sorted(self.offline.items())
+            ],
+        )
 
     def _choose(self, session: Session) -> tuple[Scope, list[Located], dict[str, Any]]:
         """What is left to verify, and how far an earlier attempt was."""
