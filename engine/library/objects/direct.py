@@ -56,6 +56,8 @@ _NOTHING = hashlib.sha256(b"").hexdigest()
 _CODE = re.compile(rb"<Code>([A-Za-z0-9._-]{1,100})</Code>")
 _BLOCK_BYTES = 256 * 1024
 _SAMPLE = "sample-key"
+_INSIDE = ("_get_session", "_proxy_config")
+"""Of the HTTP session of aiobotocore, and no part of what it promises."""
 
 
 class ElsewhereError(Exception):
@@ -152,8 +154,14 @@ class Direct:
         self._proxy_headers: dict[str, str] = proxies.proxy_headers_for(base)
 
     @classmethod
-    async def of(cls, client: Any, bucket: str) -> Direct:
-        """Asks botocore where the bucket is; sends nothing."""
+    async def of(cls, client: Any, bucket: str) -> Direct | None:
+        """Asks botocore where the bucket is; sends nothing.
+
+        None where the client looks different inside than is known here: botocore does it all then.
+        """
+        http = client._endpoint.http_session
+        if not all(hasattr(http, name) for name in _INSIDE):
+            return None
         found = await client.generate_presigned_url(
             "get_object", Params={"Bucket": bucket, "Key": _SAMPLE}
         )

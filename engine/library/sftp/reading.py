@@ -244,10 +244,12 @@ class SftpJobReader:
                 return True  # it is in the manifest alone
         if isinstance(entry, HardlinkEntry):
             first = await session.lstat(self._data + b"/" + entry.to)
-            if not await session.makes_hard_links():
+            try:
+                return await session.lstat(path) == first  # version 3 tells no inode
+            except FileNotFoundError:
+                if await session.makes_hard_links():
+                    raise
                 return first.is_file  # this name is in the manifest alone
-            found = await session.lstat(path)
-            return found == first  # version 3 tells no inode
         return True
 
     def _stream(self) -> BinaryIO:

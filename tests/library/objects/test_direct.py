@@ -106,6 +106,20 @@ async def _nothing() -> bytes:
     return b""
 
 
+def test_a_client_that_looks_different_inside_is_left_to_botocore(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(direct, "_INSIDE", ("_get_session", "_is_another_version"))
+    library = bucket.library()
+    copy_job(library, sample_job())
+    check_copy(library, sample_job())
+
+    assert library._connection.store._direct is None
+    assert all(
+        "amz-sdk-invocation-id" in map(str.lower, one.headers) for one in bucket.proxy.requests
+    )
+
+
 def test_data_goes_by_hand_and_with_checksums(bucket: Bucket):
     library = bucket.library()
     copy_job(library, sample_job())
