@@ -209,7 +209,7 @@ class JobLife:
                 operation = OPERATIONS[Operation(job.operation)](context, job)
                 continue
             if end.kind == "held":
-                await self._wait_for(JobState.QUEUED, end.reason, end.until)
+                await self._wait_for(end)
                 continue
             late = deadline is not None and context.clock() >= deadline
             if end.kind == "ended" or tries >= int(job.options.get("retries", 0)) or late:
@@ -327,20 +327,18 @@ class JobLife:
         else:
             await self.journal.still(job.id, JobState.WAITING, reason)
 
-    async def _wait_for(self, state: JobState, reason: str, until: datetime | None) -> None:
-        """Waits until a time has come, windows or activity are others, or somebody wakes the job.
+    async def _wait_for(self, held: AttemptEnd) -> None:
+        """Waits until its time has come, somebody wakes the job, or windows or activity are others.
 
-        Args:
-            until: aware; None: nobody knows, so it looks again from time to time.
+        Others than the attempt saw: what has changed since then must not be slept over.
         """
         context = self.context
         self.entry.wake.clear()
-        await self.journal.still(context.job_id, state, reason, until)
-        until = until or context.clock() + timedelta(seconds=LOOK_ANEW_S)
-        before = await self._gates()
+        await self.journal.still(context.job_id, JobState.QUEUED, held.reason, held.until)
+        until = held.until or context.clock() + timedelta(seconds=LOOK_ANEW_S)
         while not context.cancel.is_cancelled:
             is_woken = await self._nap()
-            if is_woken or context.clock() >= until or await self._gates() != before:
+            if is_woken or context.clock() >= until or await self._gates() != held.gates:
                 return
 
     async def _gates(self) -> Gates:

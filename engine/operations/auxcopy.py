@@ -22,7 +22,7 @@ from engine.model.names import shown
 from engine.model.states import JobCopyState, JobState, Phase
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.copying import LOOK_AGAIN_S, Copying
-from engine.operations.gates import Closed
+from engine.operations.gates import Closed, Gates
 from engine.operations.handout import HandOut, ScalableWork, StaticWork
 from engine.operations.options import options_from_json
 from engine.operations.ordering import OrderQueue
@@ -129,7 +129,7 @@ class AuxCopy:
         await self._copy(scope, queue, work)
         if context.is_stopping:
             return AttemptEnd(kind="cancelled", reason=context.stop_reason)
-        return self._end(queue.held())
+        return self._end(queue.held(), queue.gates)
 
     def _work(self, routes: Routes, orders: Sequence[PlannedOrder]) -> HandOut:
         """What hands the orders out: a queue that lanes pull from, or lists that are made now."""
@@ -338,14 +338,14 @@ class AuxCopy:
                 self._limits[copy.id] = Throttle(rate_bps)
         return self._limits
 
-    def _end(self, held: list[Closed]) -> AttemptEnd:
+    def _end(self, held: list[Closed], gates: Gates) -> AttemptEnd:
         """The end of an attempt that was not cancelled."""
         done = sum(self.done.values())
         if held:
             times = [closed.until for closed in held if closed.until is not None]
             reason = f"{len(held)} backup jobs wait: {held[0].reason}"
             until = min(times) if len(times) == len(held) else None
-            return AttemptEnd(kind="held", reason=reason, until=until, bytes_done=done)
+            return AttemptEnd(kind="held", reason=reason, until=until, bytes_done=done, gates=gates)
         if not self.failures and not self.blocked:
             return AttemptEnd(kind="ended", state=JobState.COMPLETED, bytes_done=done)
         errors = [failure.error for failure in self.failures.values()]

@@ -14,12 +14,16 @@ from engine.catalog.jobs import update_job
 from engine.model.clock import Clock
 from engine.model.states import JobState, Severity
 from engine.operations.courtesy import Courtesy
+from engine.operations.gates import Gates
 from engine.operations.store import Store
 from engine.operations.streampool import StreamPool
 from engine.transfer.cancel import CancelToken
 from engine.transfer.throttle import Throttle
 
 WIND_DOWN_S = 5.0  # a chunk in flight that takes longer is cut, and read again by the next try
+
+
+_NOTHING_CLOSED = Gates((), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,8 @@ class AttemptEnd:
     bytes_done: int = 0
     until: datetime | None = None
     """Of kind `held`: when what is left may be copied."""
+    gates: Gates = _NOTHING_CLOSED
+    """Of kind `held`: as they stood when they held it."""
 
 
 StopKind = Literal["", "request", "hold", "preempted", "service"]

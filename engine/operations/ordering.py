@@ -157,6 +157,11 @@ class OrderQueue:
                 del self._aside[key]
                 self._give_back(flight.queued, flight.lane)
 
+    @property
+    def gates(self) -> Gates:
+        """Windows and activity as they were when they were last looked at."""
+        return self._gates
+
     def held(self) -> list[Closed]:
         """Why backup jobs were not taken, though nothing is wrong with them."""
         held = [closed for _, closed in self._aside.values()]

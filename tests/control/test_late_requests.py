@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from engine.catalog import jobs
 from engine.catalog.opening import open_catalog
-from engine.catalog.values import JobValue
+from engine.catalog.values import ActivityValue, JobValue
 from engine.control.controller import Controller
 from engine.control.joblife import JobLife, RunningJob
 from engine.model.clock import system_clock
 from engine.model.errors import JobStateError
 from engine.model.states import JobState, Operation
 from engine.operations.context import AttemptEnd, JobContext
+from engine.operations.gates import Gates
 from engine.operations.store import Store
 from tests.cell import Cell
 
@@ -66,16 +67,19 @@ async def test_a_job_that_ends_while_it_is_asked_stays_ended(cell: Cell, asked: 
     assert (job.state, job.desired) == ("completed", "run")
 
 
+def entry_of(controller: Controller, job: JobValue) -> RunningJob:
+    return RunningJob(JobContext(
+        job_id=job.id,
+        home=controller.home,
+        store=controller.store,
+        clock=system_clock,
+        pool=controller.pool,
+    ))  # fmt: skip
+
+
 async def test_a_pending_job_that_is_resumed_at_once_does_not_wait(cell: Cell) -> None:
     async def act(controller: Controller, seen: JobValue) -> None:
-        entry = RunningJob(JobContext(
-            job_id=seen.id,
-            home=cell.home,
-            store=controller.store,
-            clock=system_clock,
-            pool=controller.pool,
-        ))  # fmt: skip
-        controller.running[seen.id] = entry
+        entry = controller.running[seen.id] = entry_of(controller, seen)
         still = controller.journal.still
 
         async def still_and_resumed(*told: Any) -> None:
@@ -91,3 +95,19 @@ async def test_a_pending_job_that_is_resumed_at_once_does_not_wait(cell: Cell) -
     job = await with_a_job(cell, act)
 
     assert job.state == "pending"
+
+
+async def test_what_held_a_job_and_is_gone_before_it_waits_is_not_waited_for(cell: Cell) -> None:
+    async def act(controller: Controller, seen: JobValue) -> None:
+        now = system_clock()
+        off = ActivityValue(node="commcell", off_until=None, by="test", at=now)
+        end = AttemptEnd(
+            kind="held", reason="off", until=now + timedelta(days=1), gates=Gates((), (off,))
+        )
+        life = JobLife(entry_of(controller, seen), controller.journal, 1)
+        async with asyncio.timeout(240):
+            await life._wait_for(end)  # it is switched on since
+
+    job = await with_a_job(cell, act)
+
+    assert job.state == "queued"
