@@ -77,7 +77,10 @@ class ConsoleApp(DrawnApp):
 
     ENABLE_COMMAND_PALETTE = False
     TITLE = "auxtui"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "leave_now", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "leave_now", show=False),
+        Binding("ctrl+z", "suspend_process", show=False),
+    ]
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "home": HomeScreen,
         "jobs": _screen("jobs", "JobsScreen"),

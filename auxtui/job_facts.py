@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from auxtui import format as fmt
+from auxtui.fitting import fit
 from auxtui.inert import safe
 from auxtui.plots import Chart, Series
 from auxtui.present import (
@@ -27,6 +28,7 @@ from engine.catalog.running_values import AttemptValue, JobErrorValue, JobValue,
 from engine.model.states import JobState, Operation
 
 PLOT_CELLS = 40
+BESIDE_LINE = 13  # cells: the label, and what is kept free around
 
 
 def _throttle(job: JobValue) -> str:
@@ -59,8 +61,14 @@ def general_facts(job: JobValue, look: Look) -> list[Fact]:
     return [*facts, ("Options", Cell(options, Tone.MUTED))] if options else facts
 
 
-def line_facts(job: JobValue | None, look: Look) -> list[Fact]:
-    """A job in two lines below a list, which may be too narrow for most of it."""
+def line_facts(job: JobValue | None, look: Look, width: int) -> list[Fact]:
+    """A job in two lines above a list, which may be too narrow for most of it.
+
+    Args:
+        job: None while it is not known.
+        look: how this console shows things.
+        width: cells of the screen; what is longer is cut, so that the list stays where it is.
+    """
     if job is None:
         return [("This one", Cell("-")), (" ", Cell(""))]
     target = target_of(job, look)
@@ -71,10 +79,14 @@ def line_facts(job: JobValue | None, look: Look) -> list[Fact]:
     done = f"{_backup_jobs(job)}; {fmt.size(job.bytes_total)}" if job.bytes_total else ""
     order = "" if job.state.is_final else f"priority {job.priority}"
     parts = (said, done, order, safe(job.initiated_by))
-    return [
-        ("This one", Cell(f"{job.id}: {operation}{' of ' if target else ''}{target}")),
-        (" ", Cell("; ".join(filter(None, parts)), Tone.MUTED)),
-    ]
+    what = f"{job.id}: {operation}{' of ' if target else ''}{target}"
+    lines = (what, "; ".join(filter(None, parts)))
+    first, second = (_cut(line, width - BESIDE_LINE, look) for line in lines)
+    return [("This one", Cell(first)), (" ", Cell(second, Tone.MUTED))]
+
+
+def _cut(text: str, width: int, look: Look) -> str:
+    return fit(text, max(1, width), ellipsis=look.glyphs.ellipsis).rstrip()
 
 
 def _backup_jobs(job: JobValue) -> str:

@@ -108,7 +108,16 @@ def _glyphs(environ: Mapping[str, str], configured: str) -> str:
                 f"there is no glyph set {chosen!r}", hint=f"one of {', '.join(_GLYPHS)}"
             )
         return chosen
+    if not _has_unicode(environ):
+        return "ascii"
     return "block" if environ.get("TERM") in ("linux", "console") else "unicode"
+
+
+def _has_unicode(environ: Mapping[str, str]) -> bool:
+    """Unless the locale names another coding: then the terminal is taken for one that has only that."""
+    names = (environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    locale = next(filter(None, names), "UTF-8")
+    return "utf8" in locale.lower().replace("-", "")
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -81,6 +81,11 @@ def open_console(home: Home, settings: Mapping[str, str | None]) -> int:
             "the console needs a terminal",
             hint="auxtui --help lists the commands, auxtui jobs --json suits programs",
         )
+    if os.environ.get("TERM") == "dumb":
+        raise UsageError(
+            "the console cannot draw on this terminal (TERM=dumb)",
+            hint="auxtui jobs and auxtui watch print lines; where TERM is wrong, set it",
+        )
     # Nothing of a start is garbage; the collector would walk through all of it several times.
     gc.disable()
     sys.setswitchinterval(SWITCH_S)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from textual.await_complete import AwaitComplete
+from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -18,6 +19,8 @@ R = TypeVar("R")
 class ModalOnce(ModalScreen[R]):
     """Closes once: over a slow line keys arrive together, and the second one finds it closing."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "cancel", show=False)]
+    """Leaves the dialog as escape does; below it, it leaves the console."""
     _has_answered = False
 
     def dismiss(self, result: R | None = None) -> AwaitComplete:

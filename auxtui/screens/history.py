@@ -117,5 +117,5 @@ class HistoryScreen(ListScreen):
         text = f"{fmt.count(number, 'job')}; {states} (f), {_SINCE[self._since][0]} (d), {what} (v)"
         key = self.table.cursor_key
         job = self.pager.values.get(key) if self.pager and isinstance(key, int) else None
-        shown = [("Shown", Cell(text, Tone.MUTED)), *line_facts(job, self.look)]
+        shown = [("Shown", Cell(text, Tone.MUTED)), *line_facts(job, self.look, self.size.width)]
         self.facts.show(shown)

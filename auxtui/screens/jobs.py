@@ -134,7 +134,11 @@ class JobsScreen(ListScreen):
         return [
             ("Jobs", Cell(f"{totals}; {fmt.rate(rate)} together" if rate else totals)),
             ("Shown", Cell(shown, Tone.MUTED)),
-            *line_facts(next((j for j in known if j.id == self.table.cursor_key), None), self.look),
+            *line_facts(
+                next((j for j in known if j.id == self.table.cursor_key), None),
+                self.look,
+                self.size.width,
+            ),
         ]
 
     def _matches(self, job: JobValue) -> bool:

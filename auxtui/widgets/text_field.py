@@ -28,6 +28,8 @@ class TextField(Input):
     async def on_key(self, event: events.Key) -> None:
         """Acts on an editing key at once."""
         bound = self._bindings.key_to_bindings.get(event.key, [])
+        if event.key == "ctrl+c" and not self.selected_text:
+            return  # nothing to copy: it leaves what the field is in
         if bound and event.key not in LEFT_TO_TEXTUAL:
             event.stop()
             event.prevent_default()

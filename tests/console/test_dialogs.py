@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from auxtui.actions import ACTIONS
+from auxtui.screens.closing import ModalOnce
 from auxtui.screens.dialog import Dialog
 from auxtui.screens.palette import PaletteScreen
+from auxtui.widgets.text_field import TextField
 from engine.model.errors import UsageError
 from engine.policy.values import RunOptions
 from tests.console.driving import lacks, screen_text, sees, until
@@ -229,3 +231,22 @@ async def test_dialogs_too_are_ascii_where_the_glyphs_are(home, make_console, ke
         await sees(pilot, "esc")
 
         assert screen_text(app).isascii()
+
+
+@pytest.mark.parametrize("keys", [("m",), ("colon",), ("2", "o"), (*["down"] * 4, "r")])
+async def test_ctrl_c_leaves_a_dialog_and_then_the_console(home, make_console, door, keys):
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "905", "Storage Policies")
+        await pilot.press(*keys)
+        await until(pilot, lambda: isinstance(app.screen, ModalOnce) and app.screen.is_mounted)
+        for field in app.screen.query(TextField):  # else it is what is selected that is copied
+            field.selection = type(field.selection).cursor(0)
+
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: not isinstance(app.screen, ModalOnce))
+        assert app.is_running
+
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: app.return_code == 0)
+    assert all(call[0] == "preview" for call in door.calls)

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 
+from auxtui.cli.console import open_console
+from auxtui.profile import terminal_profile
 from auxtui.seeing import contrast
 from auxtui.themes import (
     NO_COLOR,
@@ -11,6 +15,7 @@ from auxtui.themes import (
     theme_from_toml,
     weak_pairs,
 )
+from engine.catalog.home import Home
 from engine.model.errors import UsageError
 from tests.console.driving import sees
 
@@ -100,3 +105,32 @@ async def test_no_color_of_the_environment_leaves_the_terminal_its_colours(
 
     assert {style.color.name for style in styles if style.color} <= {"default"}
     assert {style.bgcolor.name for style in styles if style.bgcolor} <= {"default"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "glyphs"),
+    [
+        ({}, "unicode"),
+        ({"LANG": "de_DE.UTF-8"}, "unicode"),
+        ({"LANG": "C", "LC_CTYPE": "C.utf8"}, "unicode"),
+        ({"LANG": "de_DE.UTF-8", "LC_ALL": "C"}, "ascii"),
+        ({"LANG": "de_DE.ISO-8859-15"}, "ascii"),
+        ({"LANG": "de_DE.UTF-8", "TERM": "linux"}, "block"),
+        ({"LC_ALL": "C", "AUXTUI_GLYPHS": "block"}, "block"),
+    ],
+)
+def test_signs_are_those_that_the_terminal_can_show(tmp_path, environ, glyphs):
+    assert terminal_profile({"XDG_CONFIG_HOME": str(tmp_path), **environ}).glyphs == glyphs
+
+
+def test_a_terminal_on_which_nothing_can_be_drawn_is_refused(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    with pytest.raises(UsageError, match="TERM=dumb") as refused:
+        open_console(Home(tmp_path), {})
+    assert "auxtui watch" in refused.value.hint
