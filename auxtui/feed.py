@@ -138,7 +138,7 @@ class Feed:
         self._look_once = False
         self._busy = True
         self._live: LiveCatalog | None = None
-        self._version = -1
+        self._version = (-1, False)
         self._trouble: AuxError | None = None
         self._clock_watch, self._silence = ClockWatch(), Silence()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
@@ -219,7 +219,7 @@ class Feed:
         if error is not None and self._live is not None:
             self._live.close()
             self._live = None
-            self._version = -1
+            self._version = (-1, False)
         if error and isinstance(self._trouble, NotFoundError) and not self._path.is_file():
             return  # gone, and still gone: what opening it again says is no news
         if type(error) is not type(self._trouble):
@@ -228,12 +228,12 @@ class Feed:
 
     def _turn(self) -> None:
         if self._live is None:
-            self._live = _opened(self._path)
+            self._live = _opened(self._path, self._is_alive)
         live = self._live
         while not self._questions.empty():
             question = self._questions.get()
             question.target.post_message(Answer(question.token, question.query(live)))
-        version = live.data_version()
+        version = live.data_version(), self._is_alive()  # a service that dies writes nothing
         changed, self._version = version != self._version, version
         with self._lock:
             followed = list(self._followed)
@@ -275,8 +275,8 @@ class Feed:
         )
 
 
-def _opened(path: Path) -> LiveCatalog:
-    live = LiveCatalog(path)
+def _opened(path: Path, is_alive: Callable[[], bool]) -> LiveCatalog:
+    live = LiveCatalog(path, is_alive=is_alive)
     try:
         live.refuse_other_form()
     except AuxError:

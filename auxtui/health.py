@@ -112,7 +112,7 @@ def _of_service(pulse: Pulse, log: str) -> Iterator[Trouble]:
         text = "the service has died" if died else "the service is not running"
         yield Trouble(
             grade=Grade.ERROR,
-            text=f"{text}; {fmt.count(waiting, 'job')} stand still",
+            text=f"{text}; {fmt.count(waiting, 'job')} {'stands' if waiting == 1 else 'stand'} still",
             hint="press S to start it; the jobs go on where they were",
         )
     elif died:

@@ -46,8 +46,9 @@ class Terms:
             NotFoundError: there is none yet.
         """
         from engine.catalog.live import LiveCatalog
+        from engine.control.lock import is_held
 
-        return LiveCatalog(self.home.catalog)
+        return LiveCatalog(self.home.catalog, is_alive=lambda: is_held(self.home.service_lock))
 
     def times(self) -> Times:
         """How times are told to a person: in the zone of the CommCell."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -36,13 +36,16 @@ class LiveCatalog(EstateQueries, JobQueries, LedgerQueries):
 
     Args:
         path: the catalog file.
+        is_alive: whether a service holds it; while none does, a job that is recorded as running
+            is told as interrupted. None: as recorded, for those who are the service.
 
     Raises:
         NotFoundError: there is no such file.
         CatalogCorrupt: it is not a catalog, or was lost.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_alive: Callable[[], bool] | None = None) -> None:
+        self._is_alive = is_alive
         if not path.is_file():
             # Late: it brings SQLAlchemy, which quick commands must not pay for.
             from engine.catalog.home import Home

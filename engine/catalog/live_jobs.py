@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +31,7 @@ from engine.model.states import (
     StreamState,
 )
 
+SERVICE_DOWN = "the service is down; started again, it goes on where it was"
 RECENT_JOBS = 1000  # newest ids that are looked through for what has just ended
 
 _COLUMNS = (
@@ -66,8 +68,44 @@ def _job(row: sqlite3.Row) -> JobValue:
     return JobValue(**values)
 
 
+def _interrupted(job: JobValue) -> JobValue:
+    """A job that was running when its service died: it stands still, and is fast at nothing."""
+    if job.state is not JobState.RUNNING:
+        return job
+    return replace(
+        job,
+        state=JobState.INTERRUPTED,
+        phase=Phase.NONE,
+        reason=SERVICE_DOWN,
+        bytes_per_second=0,
+        seconds_left=None,
+        streams=0,
+        streams_limited_by="",
+    )
+
+
+def _recorded_as(states: Sequence[JobState]) -> tuple[JobState, ...]:
+    """Which recorded states to look for while no service is alive: `running` means interrupted."""
+    asked = set(states) - {JobState.RUNNING}
+    if JobState.INTERRUPTED in asked:
+        asked.add(JobState.RUNNING)
+    return tuple(sorted(asked))
+
+
 class JobQueries(LiveQueries):
-    """Queries of jobs."""
+    """Queries of jobs; what was at work in a service that has died is told as interrupted."""
+
+    _is_alive: Callable[[], bool] | None = None
+    """Whether a service holds the catalog; None: jobs are told as they are recorded."""
+
+    def _is_down(self) -> bool:
+        return self._is_alive is not None and not self._is_alive()
+
+    def _as_they_are(self, found: tuple[JobValue, ...]) -> tuple[JobValue, ...]:
+        """A service that was killed cannot write that its jobs stand still."""
+        if any(job.state is JobState.RUNNING for job in found) and self._is_down():
+            return tuple(_interrupted(job) for job in found)
+        return found
 
     def active_jobs(self) -> tuple[JobValue, ...]:
         """Jobs that are not final, oldest first."""
@@ -75,7 +113,7 @@ class JobQueries(LiveQueries):
             f"SELECT {_COLUMNS} FROM job WHERE state IN ({marks(len(_ACTIVE))}) ORDER BY id",  # noqa: S608 - constants
             *_ACTIVE,
         )
-        return tuple(_job(row) for row in rows)
+        return self._as_they_are(tuple(_job(row) for row in rows))
 
     def recent_jobs(self, since: datetime) -> tuple[JobValue, ...]:
         """Jobs that ended after `since`, the last one first."""
@@ -100,6 +138,10 @@ class JobQueries(LiveQueries):
 
     def history_ids(self, where: HistoryFilter) -> array[int]:
         """Ids of the jobs that match, newest first; the rows are read when they are looked at."""
+        if where.states and self._is_down():
+            where = replace(where, states=_recorded_as(where.states))
+            if not where.states:
+                return array("q")
         text, parameters = _history_where(where)
         sql = f"SELECT id FROM job WHERE {text} ORDER BY id DESC"  # noqa: S608 - fixed conditions
         return array("q", (row[0] for row in self._rows(sql, *parameters)))
@@ -107,7 +149,8 @@ class JobQueries(LiveQueries):
     def jobs_by_id(self, ids: Sequence[int]) -> dict[int, JobValue]:
         """The jobs of these ids; what is gone is missing."""
         sql = f"SELECT {_COLUMNS} FROM job WHERE id IN ({{ids}})"  # noqa: S608 - constants
-        return {job_id: _job(row) for job_id, row in self._rows_by_id(sql, ids).items()}
+        found = tuple(_job(row) for row in self._rows_by_id(sql, ids).values())
+        return {job.id: job for job in self._as_they_are(found)}
 
     def history(self, where: HistoryFilter, *, limit: int | None = None) -> tuple[JobValue, ...]:
         """Jobs that match, newest first.
@@ -122,6 +165,8 @@ class JobQueries(LiveQueries):
 
     def streams(self, job_id: int) -> tuple[StreamValue, ...]:
         """The streams of a running job, by number."""
+        if self._is_down():
+            return ()
         rows = self._rows(
             "SELECT job_id, number, state, backup_job_id, media_agent, copies, path, file_bytes,"
             " file_bytes_done, bytes_done, bytes_per_second FROM stream WHERE job_id = ?"

@@ -87,3 +87,22 @@ def test_documents_have_the_keys_of_the_contract(live):
     assert document["errors"][0]["backup_job_id"] == 127
     line = job_copy_document(live.job_copies_page(2, limit=1)[0])
     assert {"bytes", "next_step", "retain_until", "chunks_done", "verified_at"} <= set(line)
+
+
+def test_what_ran_in_a_service_that_died_is_interrupted_and_has_no_rate(path):
+    with LiveCatalog(path, is_alive=lambda: True) as at_work:
+        running = at_work.job(905)
+        assert (running.state, len(at_work.streams(905)) > 0) == (JobState.RUNNING, True)
+    with LiveCatalog(path, is_alive=lambda: False) as left:
+        job = left.job(905)
+        assert (job.state, job.bytes_per_second, job.seconds_left, job.streams) == (
+            JobState.INTERRUPTED,
+            0,
+            None,
+            0,
+        )
+        assert "the service is down" in job.reason
+        assert (left.active_jobs()[0], left.streams(905)) == (job, ())
+        assert left.history(HistoryFilter(states=(JobState.RUNNING,))) == ()
+        assert job in left.history(HistoryFilter(states=(JobState.INTERRUPTED,)))
+        assert job.bytes_done == running.bytes_done

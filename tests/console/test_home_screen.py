@@ -207,7 +207,7 @@ async def test_scan_of_a_subclient_names_it(home, make_console, door):
 async def test_dead_service_with_a_running_job_is_the_worst_thing(home, make_console, door):
     app = make_console(home, alive=False)
     async with app.run_test(size=(120, 30)) as pilot:
-        await sees(pilot, "service down", "the service has died; 2 jobs stand still")
+        await sees(pilot, "service down", "the service has died; 2 jobs stand still", "interrupted")
 
         await pilot.press("S")
         await until(pilot, lambda: door.calls == [("ensure_service",)])
