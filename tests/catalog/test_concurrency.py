@@ -38,7 +38,7 @@ def note(session, text):
 TAKE_MANY = """
 print("ready", flush=True)
 sys.stdin.readline()
-for _ in range(60):
+for _ in range(25):
     with catalog.write() as session:
         events.events(session, limit=1)
         taken = jobs.next_id(session)
@@ -101,7 +101,7 @@ def test_two_processes_write_at_once(empty):
 
     assert [process.returncode for process in processes] == [0, 0], ends
     taken = [int(word) for out, _ in ends for word in out.split()]
-    assert sorted(taken) == list(range(1, 121))
+    assert sorted(taken) == list(range(1, 51))
 
 
 def test_who_reads_to_write_keeps_other_writers_out(catalog, home):
