@@ -31,6 +31,7 @@ _COLUMNS = (
     Column(title="", width=14, flex=1, rank=1),
 )
 LINES = 12
+_STEPS = {"up": -1, "down": 1, "pageup": -LINES, "pagedown": LINES}
 
 
 class Candidate(NamedTuple):
@@ -52,6 +53,17 @@ def ranked(text: str, candidates: list[Candidate]) -> list[Candidate]:
     return sorted(found, key=lambda c: (bool(c.reason), not c.name.lower().startswith(start)))
 
 
+class _WordsField(TextField):
+    """The field above the list: keys that move in the list stay in order among the letters."""
+
+    def on_key(self, event: events.Key) -> None:
+        """Moves in the list; an input would scroll its one line."""
+        if event.key in _STEPS and isinstance(self.screen, PaletteScreen):
+            event.stop()
+            event.prevent_default()
+            self.screen.step(_STEPS[event.key])
+
+
 class PaletteScreen(TextDialog[Action | Target]):
     """The palette."""
 
@@ -65,7 +77,7 @@ class PaletteScreen(TextDialog[Action | Target]):
         self._text = ""
 
     def compose_box(self) -> Iterator[Widget]:
-        yield TextField()
+        yield _WordsField()
         nothing = "nothing with these letters"
         table = LineTable(_COLUMNS, header=False, empty=nothing, glyphs=self.glyphs)
         table.styles.height = LINES
@@ -81,12 +93,12 @@ class PaletteScreen(TextDialog[Action | Target]):
         if event.value != self._text:
             self._show(event.value)
 
-    def on_key(self, event: events.Key) -> None:
-        table = self.query_one(LineTable)
-        steps = {"up": -1, "down": 1, "pageup": -LINES, "pagedown": LINES}
-        if event.key in steps:
-            event.stop()
-            table.action_move(steps[event.key])
+    def step(self, rows: int) -> None:
+        """Moves the cursor among what is found for the text as it stands."""
+        text = self.query_one(Input).value
+        if text != self._text:
+            self._show(text)
+        self.query_one(LineTable).action_move(rows)
 
     def entered(self, text: str) -> None:
         if text != self._text:

@@ -9,7 +9,7 @@ from auxtui.screens.palette import PaletteScreen
 from auxtui.widgets.text_field import TextField
 from engine.model.errors import UsageError
 from engine.policy.values import RunOptions
-from tests.console.driving import lacks, screen_text, sees, until
+from tests.console.driving import lacks, screen_text, sees, type_ahead, until
 
 POLICY = ["j", "j", "j", "j"]
 
@@ -147,6 +147,17 @@ async def test_palette_finds_things_and_goes_there(home, make_console):
         await pilot.press("enter")
 
         await sees(pilot, "databases / monthly / backup jobs")
+
+
+async def test_arrows_choose_among_what_the_palette_has_found(home, make_console):
+    app = make_console(home)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("ctrl+p")
+        await sees(pilot, "Find a task")
+        type_ahead(app, *"databases", "down", "pagedown", "up", "up", "enter")
+
+        await sees(pilot, "databases / offsite / backup jobs")
 
 
 @pytest.mark.parametrize(
