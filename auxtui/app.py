@@ -311,10 +311,9 @@ class ConsoleApp(DrawnApp):
         self._tell_frame()
 
     def go(self, mode: str) -> None:
-        """Shows one of the views as it was left; its first screen when it is shown already."""
+        """Shows the list of one of the views, as it was left: the key of a view never leads into one job."""
         if mode != self.current_mode:
             self.switch_mode(mode)
-            return
         while len(self.screen_stack) > 1:
             self.pop_screen()
 
@@ -378,7 +377,6 @@ class ConsoleApp(DrawnApp):
 
     def open_node(self, key: tuple[str, int]) -> None:
         """Shows a node of the tree on the first screen."""
-        self.go("home")
         self.go("home")
         if isinstance(self.screen, HomeScreen):
             self.screen.select(key)

@@ -91,6 +91,7 @@ class BackupJobScreen(ListScreen):
             self.facts.show(
                 [("Backup job", Cell(f"there is no backup job {self._backup_job_id}", Tone.BAD))]
             )
+            self.table.show_rows(())
             return
         known = {line.copy_id for line in lines}
         rows = [self._row(line) for line in lines]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual import events
@@ -13,14 +13,18 @@ from auxtui import actions
 from auxtui import format as fmt
 from auxtui.actions import Action, Target, keys_text
 from auxtui.columns import Column
+from auxtui.feed import Answer
 from auxtui.inert import safe
 from auxtui.present import Cell, Row, Tone
+from auxtui.screens.base import HOLD_S
 from auxtui.screens.dialog import TextDialog
-from auxtui.targets import job_target
+from auxtui.targets import backup_job_target, job_target
 from auxtui.tree import REPORT_NAMES
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.text_field import TextField
+from engine.catalog.live import LiveCatalog
 from engine.catalog.live_values import Estate, LiveClient
+from engine.catalog.running_values import JobValue
 
 if TYPE_CHECKING:
     from auxtui.screens.base import ConsoleScreen
@@ -56,7 +60,7 @@ def ranked(text: str, candidates: list[Candidate]) -> list[Candidate]:
 class _WordsField(TextField):
     """The field above the list: keys that move in the list stay in order among the letters."""
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         """Moves in the list; an input would scroll its one line."""
         if event.key in _STEPS and isinstance(self.screen, PaletteScreen):
             event.stop()
@@ -75,6 +79,12 @@ class PaletteScreen(TextDialog[Action | Target]):
         self._all = _tasks(screen) + _things(screen)
         self._found: list[Candidate] = []
         self._text = ""
+        self._of_number: list[Candidate] = []
+        """What the number that is typed is."""
+        self._asked: int | None = None
+        """The number that the catalog is asked about."""
+        self._release: Callable[[], None] | None = None
+        """Lets go the keys behind an enter that waits for the answer."""
 
     def compose_box(self) -> Iterator[Widget]:
         yield _WordsField()
@@ -103,25 +113,67 @@ class PaletteScreen(TextDialog[Action | Target]):
     def entered(self, text: str) -> None:
         if text != self._text:
             self._show(text)
+        if self._asked is not None:
+            self._wait_for_number()
+            return
         chosen = self._chosen()
         if chosen is not None and not chosen.reason:
             self.dismiss(chosen.result)
+
+    def on_answer(self, message: Answer) -> None:
+        """What a number is has been read."""
+        message.stop()
+        if message.token == self._asked:
+            self._of_number = message.value
+            self._number_known()
+
+    def on_unmount(self) -> None:
+        self._let_keys_go()
+
+    def _wait_for_number(self) -> None:
+        """Enter came before the answer: it is for what the number is, and so are the keys behind it."""
+        if self._release is None:
+            self._release = self._below.console.hold_keys()
+            self.set_timer(
+                HOLD_S, self._number_known
+            )  # a catalog that cannot be read never answers
+
+    def _number_known(self) -> None:
+        self._asked = None
+        self._draw()
+        if self._release is not None and self.is_current:
+            self.entered(self.query_one(Input).value)
+        self._let_keys_go()
+
+    def _let_keys_go(self) -> None:
+        if self._release is not None:
+            self._release()
+            self._release = None
 
     def _look_anew(self, _: object) -> None:
         """What there is may become known, or change, while it is looked for."""
         everything = _tasks(self._below) + _things(self._below)
         if everything != self._all:
             self._all = everything
-            self._show(self._text)
+            self._draw(self._chosen())
 
     def _chosen(self) -> Candidate | None:
         key = self.query_one(LineTable).cursor_key
         return self._found[key] if isinstance(key, int) and key < len(self._found) else None
 
     def _show(self, text: str) -> None:
-        before = self._chosen() if text == self._text else None
         self._text = text
-        self._found = [*_backup_job(text), *ranked(text, self._all)]
+        self._of_number = []
+        self._asked = number = _number(text)
+        if number is not None:
+            self._below.console.feed.ask(self, number, lambda live: _numbered(live, number))
+        self._draw()
+
+    def _draw(self, before: Candidate | None = None) -> None:
+        """Shows what is found; the cursor stays on what it was on before, or is on the first."""
+        known = {one[:2] for one in self._of_number}
+        others = ranked(self._text, self._all)
+        self._found = [*self._of_number, *(one for one in others if one[:2] not in known)]
         same = (i for i, one in enumerate(self._found) if before and one[:2] == before[:2])
         table = self.query_one(LineTable)
         table.show_rows(
@@ -139,13 +191,25 @@ class PaletteScreen(TextDialog[Action | Target]):
         table.refresh()
 
 
-def _backup_job(text: str) -> list[Candidate]:
-    """A number may be a backup job: where it is, and why not elsewhere."""
+def _number(text: str) -> int | None:
+    """The number of a job that a text may be."""
     number = text.strip()
-    if not (number.isascii() and number.isdigit() and 0 < int(number) < 2**63):
-        return []
-    target = Target(kind="backup-job", id=int(number), name=f"backup job {number}")
-    return [Candidate("backup job", number, "on every copy", target)]
+    is_one = number.isascii() and number.isdigit() and 0 < int(number) < 2**63
+    return int(number) if is_one else None
+
+
+def _numbered(live: LiveCatalog, number: int) -> list[Candidate]:
+    """The job and the backup job of a number, as far as there are such."""
+    jobs = [_job(job) for job in live.jobs_by_id((number,)).values()]
+    backup_jobs = [
+        Candidate("backup job", str(number), "on every copy", backup_job_target(job))
+        for job in live.backup_jobs_by_id((number,)).values()
+    ]
+    return jobs + backup_jobs
+
+
+def _job(job: JobValue) -> Candidate:
+    return Candidate("job", f"{job.id} {job.policy}", job.state, job_target(job.id, job))
 
 
 def _tasks(screen: ConsoleScreen) -> list[Candidate]:
@@ -170,10 +234,7 @@ def _things(screen: ConsoleScreen) -> list[Candidate]:
     if state.estate is not None:
         found += _estate_things(state.estate)
     if state.pulse is not None:
-        found += [
-            Candidate("job", f"{job.id} {job.policy}", job.state, job_target(job.id, job))
-            for job in (*state.pulse.active, *state.pulse.recent)
-        ]
+        found += [_job(job) for job in (*state.pulse.active, *state.pulse.recent)]
     return found
 
 

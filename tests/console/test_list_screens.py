@@ -9,7 +9,7 @@ import pytest
 from auxtui.widgets.line_table import LineTable
 from engine.catalog.home import Home
 from engine.model.states import RequestKind
-from tests.console.driving import lacks, screen_text, sees, until
+from tests.console.driving import lacks, screen_text, sees, type_ahead, until
 from tests.console.sample_catalog import grow_ledger
 
 LEDGER = ["j", "j", "j", "j", "l", "j", "j", "b"]  # to the synchronous copy, then its backup jobs
@@ -215,20 +215,22 @@ async def test_job_details_follow_the_job_and_suspend_it(home, make_console, doo
         await until(pilot, lambda: door.calls == [(RequestKind.SUSPEND, 905, {})])
 
 
-async def test_modes_keep_where_one_was(home, make_console):
+async def test_the_key_of_a_view_leads_to_its_list_as_it_was_left(home, make_console):
     app = make_console(home)
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("2")
-        await sees(pilot, "905")
-        await pilot.press("enter")
-        await sees(pilot, "job 905")
+        await sees(pilot, "905", "906")
+        await pilot.press("down", "enter")
+        await sees(pilot, "Jobs / job 906")
         await pilot.press("3")
         await sees(pilot, "Job history")
         await pilot.press("2")
-        await sees(pilot, "Jobs / job 905")
+        await sees(pilot, "Job controller")
+        assert "Jobs / job 906" not in screen_text(app)
+        await pilot.press("enter")
+        await sees(pilot, "Jobs / job 906")
         await pilot.press("2")
         await sees(pilot, "Job controller")
-        assert "Jobs / job 905" not in screen_text(app)
 
 
 async def test_a_number_in_the_palette_is_a_backup_job_and_why_it_is_not_there(home, make_console):
@@ -239,6 +241,34 @@ async def test_a_number_in_the_palette_is_a_backup_job_and_why_it_is_not_there(h
         await sees(pilot, "backup job   101", "on every copy")
         await pilot.press("enter")
         await sees(pilot, "backup job 101", "on every copy", "Available on")
+
+
+async def test_a_number_in_the_palette_is_a_job_that_ended_long_ago(home, make_console):
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("ctrl+p")
+        await sees(pilot, "Find a task")
+        type_ahead(app, *"901", "enter")  # before the catalog has said what 901 is
+        await sees(pilot, "Jobs / job 901")
+        await pilot.press("1")
+        await pilot.press("ctrl+p", *"901")
+        await sees(pilot, "job          901 databases", "completed")
+        await lacks(pilot, "backup job   901")
+        await pilot.press("enter")
+        await sees(pilot, "Jobs / job 901")
+
+
+async def test_a_number_that_nothing_has_is_not_offered(home, make_console):
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("ctrl+p", *"424242")
+        await sees(pilot, "nothing with these letters")
+        await pilot.press("enter", "escape")
+        app.open_backup_job(424242)
+        await sees(pilot, "there is no backup job 424242")
+        await lacks(pilot, "reading the catalog")
 
 
 async def test_100_000_marked_rows_cost_no_key_a_pause(large_home, make_console, door):
