@@ -11,7 +11,7 @@ import typer
 from auxtui.cli.running import WaitOption, run_job
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, Terms, terms_of, whoami
 from auxtui.cli.words import name_of
-from auxtui.moments import moment_of
+from auxtui.moments import past_moment_of
 from engine.model.errors import UsageError
 from engine.model.names import shown
 
@@ -45,7 +45,7 @@ def restore(
         typer.Option(
             "--as-of",
             metavar="TIME",
-            help="Of a subclient: as it was then, e.g. 2026-03-02 or 2026-03-02T21:00.",
+            help="Of a subclient: as it was then, e.g. 2026-03-02, 2026-03-02T21:00; 18:00: the last.",
             show_default=False,
         ),
     ] = None,
@@ -117,11 +117,5 @@ def _job_of(what: str) -> int | None:
 def _time_of(terms: Terms, text: str) -> datetime:
     from engine.model.clock import system_clock
 
-    now = system_clock()
     with terms.live() as live:
-        moment = moment_of(text, live.estate().time_zone, now)
-    if moment > now:
-        raise UsageError(
-            f"{moment.isoformat()} is to come", hint="give a date and a time that are past"
-        )
-    return moment
+        return past_moment_of(text, live.estate().time_zone, system_clock())

@@ -11,7 +11,7 @@ from auxtui.asking import error_text
 from auxtui.feed import in_thread
 from auxtui.form import FormField, Judgement, Values, words
 from auxtui.inert import safe
-from auxtui.moments import HINT, moment_of
+from auxtui.moments import HINT, past_moment_of
 from auxtui.present import Cell, Fact, Tone
 from auxtui.restoring import Wanted, marked_words
 from auxtui.screens.form import FormScreen
@@ -90,7 +90,7 @@ class RestoreScreen(FormScreen[int]):
         if text:
             estate, now = self.console.state.estate, self.console.look.clock()
             try:
-                as_of = moment_of(text, estate.time_zone if estate else "UTC", now)
+                as_of = past_moment_of(text, estate.time_zone if estate else "UTC", now)
             except UsageError as err:
                 wrong["as_of"] = error_text(err)
         return replace(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from auxtui.moments import moment_of
+from auxtui.moments import moment_of, past_moment_of
 from engine.model.errors import UsageError
 from tests.cell import Cell
 from tests.cli.conftest import Program
@@ -208,6 +208,29 @@ def test_times_are_those_of_the_zone(text, meant):
     now = datetime(2026, 3, 28, 9, 0, tzinfo=UTC)
 
     assert moment_of(text, "Europe/Berlin", now) == datetime.fromisoformat(meant)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("09:59", "2026-03-28T08:59+00:00"),
+        ("10:00", "2026-03-28T09:00+00:00"),  # now
+        ("18:00", "2026-03-27T17:00+00:00"),  # yesterday: it has not come today
+        ("2026-03-27", "2026-03-26T23:00+00:00"),
+    ],
+)
+def test_a_time_of_day_that_was_is_the_last_one(text, meant):
+    now = datetime(2026, 3, 28, 9, 0, tzinfo=UTC)
+
+    assert past_moment_of(text, "Europe/Berlin", now) == datetime.fromisoformat(meant)
+
+
+@pytest.mark.parametrize("text", ["2026-03-28 10:01", "2027-01-01"])
+def test_what_is_to_come_is_refused_where_it_must_be_past(text):
+    now = datetime(2026, 3, 28, 9, 0, tzinfo=UTC)
+
+    with pytest.raises(UsageError, match="Europe/Berlin is to come"):
+        past_moment_of(text, "Europe/Berlin", now)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from auxtui.restoring import PathTree, Wanted
+from auxtui.screens.restore import RestoreScreen
 from engine.model.errors import UsageError
 from tests.console.conftest import TREE
 from tests.console.driving import lacks, screen_text, sees, until
+from tests.console.sample_catalog import NOW
 from tests.console.test_list_screens import LEDGER
 
 
@@ -113,3 +117,19 @@ async def test_a_landing_subclient_is_restored_by_its_backup_jobs(home, make_con
         await sees(pilot, "Browse: it adopts what others write")
         assert "browse" not in screen_text(app)
         assert _restores(door) == []
+
+
+async def test_a_time_of_day_is_the_last_one_and_one_to_come_is_refused(home, make_console, door):
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "Storage Policies")
+        app.push_screen(RestoreScreen(Wanted(subclient="web1/content"), ("primary",)))
+        await sees(pilot, "As of")
+        await pilot.press(*"2027-01-01", "f2")
+        await sees(pilot, "2027-01-01 00:00 Europe/Berlin is to come")
+        assert app.screen.focused.id == "field-as_of"
+        await pilot.press(
+            "ctrl+u", *"05:00", "f2"
+        )  # in the zone of the CommCell, where it is 04:00
+        await until(pilot, lambda: bool(_restores(door)))
+    assert _restores(door)[0][0].as_of == NOW - timedelta(hours=23)
