@@ -8,6 +8,7 @@ import pytest
 from engine.control import asking, frontdoor, starting
 from tests.cell import Cell
 from tests.faults.services import Nursery
+from tests.halfhours import keep_quiet
 from tests.stores import StoreServer, moto_server
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jobs inherit it
@@ -54,6 +55,7 @@ def _services_are_forked(nursery: Nursery) -> Iterator[None]:
     It is waited for as long as a busy host needs.
     """
     with pytest.MonkeyPatch.context() as patch:
+        keep_quiet(patch)
         patch.setattr(asking, "start_detached", nursery.start_as_asked)
         patch.setattr(starting, "READY_TIMEOUT_S", PATIENCE_S)
         for call in (asking.request, frontdoor.stop_service):

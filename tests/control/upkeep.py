@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from engine.catalog import config, events, jobs, schedules
@@ -20,7 +20,7 @@ from tests.clock import SettableClock
 @contextmanager
 def serving(cell: Cell, moment: datetime | None = None) -> Iterator[SettableClock]:
     """A service of this process, by a clock that can be set."""
-    clock = SettableClock(moment or datetime.now(UTC))
+    clock = SettableClock(moment)
     with service_here(cell.home, clock=clock):
         yield clock
 

@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pytest
+
 from engine.catalog.home import Home
 from engine.control.service import run_service
 from engine.library.objects import library as _stores  # noqa: F401 - imported once for all
@@ -28,6 +30,7 @@ from engine.model.clock import Clock
 from engine.model.errors import AuxError
 from engine.operations import restore
 from tests.faults import staging
+from tests.halfhours import keep_quiet
 
 PACKET_BYTES = 65536
 _PR_SET_PDEATHSIG = 1
@@ -111,4 +114,5 @@ def _wait_for_tracer() -> None:
 
 if __name__ == "__main__":
     assert restore  # imported with the rest, so that no service imports it later
+    keep_quiet(pytest.MonkeyPatch())
     serve(socket.socket(fileno=int(sys.argv[1])))
