@@ -7,8 +7,7 @@ from typing import Any
 
 from auxtui import format as fmt
 from auxtui.action_values import Action, Confirm, Target, World, named
-from auxtui.aging import going, held, size_of
-from auxtui.inert import safe
+from auxtui.aging import fuse_words, going, held, size_of, stopped
 
 AGING = frozenset({"aging"})
 
@@ -19,7 +18,8 @@ def _found(target: Target | None) -> tuple[str | None, Mapping[str, Any]]:
 
 
 def _nothing_goes(target: Target | None, world: World) -> str:
-    return "" if going(_found(target)[1]) else "retention keeps everything"
+    document = _found(target)[1]
+    return "" if going(document) or stopped(document) else "retention keeps everything"
 
 
 def _nothing_held(target: Target | None, world: World) -> str:
@@ -31,13 +31,13 @@ def _nothing_held(target: Target | None, world: World) -> str:
 
 def _aged(targets: Sequence[Target]) -> str:
     document = _found(targets[0])[1] if targets else {}
-    lines = going(document)
+    lines = going(document) + stopped(document)
     first = ", ".join(str(one["backup_job_id"]) for one in lines[:5])
     more = f" and {len(lines) - 5} more" if len(lines) > 5 else ""
-    fuses = "".join(
-        f" The deletion fuse says: {safe(str(fuse['reason']))}."
-        for fuse in document.get("fuses", ())
-    )
+    many = len(stopped(document))
+    fuses = "".join(f" The deletion fuse says: {text}." for text in fuse_words(document))
+    if many:
+        fuses = f" The deletion fuse stopped {many} of them; the name lets them go.{fuses}"
     return (
         f"Delete {fmt.count(len(lines), 'job copy')} of {named(targets)}, {size_of(lines)}: backup"
         f" jobs {first}{more}? What is deleted cannot be taken back.{fuses}"
@@ -65,7 +65,7 @@ AGING_ACTIONS: tuple[Action, ...] = (
         id="aging.run",
         keys="r",
         label="Run Data Aging",
-        help="Deletes what would go, after its name is typed.",
+        help="Deletes what would go and what the deletion fuse stopped, after its name is typed.",
         kinds=AGING,
         changes=True,
         confirm=Confirm.TYPE,

@@ -32,9 +32,9 @@ def _not_suspendable(job: JobValue) -> str:
 def _not_resumable(job: JobValue) -> str:
     if job.state.is_final:
         return f"{_ended_words(job)}; run it again (a)"
-    if job.state is JobState.RUNNING and job.desired == "run":
-        return f"job {job.id} is running"
-    return ""
+    if job.state.is_resumable:
+        return ""
+    return f"job {job.id} is {job.state}: only a suspended or pending job can be resumed"
 
 
 @_of_job
@@ -91,7 +91,7 @@ JOB_ACTIONS: tuple[Action, ...] = (
         id="job.resume",
         keys="u",
         label="Resume",
-        help="Lets a suspended, waiting or pending job go on now.",
+        help="Lets a suspended or pending job go on now; a queued or waiting one goes on by itself.",
         kinds=JOB,
         changes=True,
         because=_not_resumable,
@@ -158,7 +158,7 @@ JOB_ACTIONS: tuple[Action, ...] = (
         id="jobs.resume",
         keys="",
         label="Resume All Jobs",
-        help="Lets every suspended, waiting or pending job go on now.",
+        help="Lets every suspended or pending job go on now.",
         needs="all-jobs",
         changes=True,
         because=_no_jobs,

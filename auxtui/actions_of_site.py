@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auxtui.action_values import Action, Target, World
 from engine.catalog.live_values import LiveCopy
+from engine.catalog.rule_values import SYSTEM_SCHEDULES, ScheduleValue
 from engine.model.states import CopyKind
 
 ITEMS = frozenset(
@@ -42,6 +43,8 @@ def _not_deletable(target: Target | None, world: World) -> str:
     value = target.value if target else None
     if isinstance(value, LiveCopy) and value.kind == CopyKind.PRIMARY:
         return "it is the primary copy of its policy"
+    if isinstance(value, ScheduleValue) and value.name in SYSTEM_SCHEDULES:
+        return "it is a system schedule: it can be disabled (s)"
     return ""
 
 

@@ -11,7 +11,14 @@ from auxtui.inert import safe
 from auxtui.present import Cell, Fact, Look, Row, Tone
 
 Document = Mapping[str, Any]
-VIEWS = ("all", "would go", "held for another copy", "stays")
+VIEWS = ("all", "would go", "held for another copy", "stays", "stopped by the fuse")
+_WORDS = {
+    "would go": "goes",
+    "held for another copy": "held",
+    "stays": "stays",
+    "stopped by the fuse": "fuse",
+}
+"""A view in the few cells of a row."""
 
 
 def lines_of(document: Document, view: str, text: str) -> list[Mapping[str, Any]]:
@@ -25,9 +32,11 @@ def lines_of(document: Document, view: str, text: str) -> list[Mapping[str, Any]
 
 
 def view_of(line: Mapping[str, Any]) -> str:
-    """Whether a job copy would go, is held for another copy, or stays by its retention."""
+    """Whether a job copy would go, only the fuse stops it, another copy holds it, or its retention."""
     if line["ages"]:
         return "would go"
+    if line.get("stopped"):
+        return "stopped by the fuse"
     return "held for another copy" if str(line["retained_by"]).startswith("copy ") else "stays"
 
 
@@ -41,6 +50,22 @@ def _text(line: Mapping[str, Any]) -> str:
 def going(document: Document) -> list[Mapping[str, Any]]:
     """The job copies that would go."""
     return [one for one in document.get("job_copies", ()) if one["ages"]]
+
+
+def stopped(document: Document) -> list[Mapping[str, Any]]:
+    """The job copies that only the deletion fuse keeps from going."""
+    return [one for one in document.get("job_copies", ()) if one.get("stopped")]
+
+
+def fuse_words(document: Document) -> list[str]:
+    """What the deletion fuse has stopped, and why; in inert lines."""
+    return [
+        safe(
+            f"{fuse['policy']}/{fuse['copy']}"
+            f"{' for ' + fuse['subclient'] if fuse['subclient'] else ''}: {fuse['reason']}"
+        )
+        for fuse in document.get("fuses", ())
+    ]
 
 
 def held(document: Document) -> list[Mapping[str, Any]]:
@@ -59,12 +84,12 @@ def aging_row(number: int, line: Mapping[str, Any], look: Look) -> Row:
     goes = line["ages"]
     view = view_of(line)
     sign = look.glyphs.killed if goes else look.glyphs.done
-    tone = Tone.WARN if goes else Tone.MUTED
+    tone = Tone.WARN if goes or line.get("stopped") else Tone.MUTED
     until = line.get("retain_until")
     return Row(
         number,
         (
-            Cell(f"{sign} {'goes' if goes else 'held' if view != 'stays' else 'stays'}", tone),
+            Cell(f"{sign} {_WORDS[view]}", tone),
             Cell(str(line["backup_job_id"])),
             Cell(safe(f"{line['policy']}/{line['copy']}")),
             Cell(safe(f"{line['client']}/{line['subclient']}")),
@@ -93,16 +118,15 @@ def aging_facts(document: Document | None, view: str) -> list[Fact]:
         *_stopped_facts(document),
         ("Shown", Cell(f"{view} (f)", Tone.STRONG)),
     ]
-    for fuse in document.get("fuses", ()):
-        whose = f" for {fuse['subclient']}" if fuse["subclient"] else ""
-        text = f"{fuse['policy']}/{fuse['copy']}{whose}: {fuse['reason']}"
-        facts.append(("Fuse", Cell(safe(text), Tone.BAD)))
-    return facts
+    return facts + [("Fuse", Cell(text, Tone.BAD)) for text in fuse_words(document)]
 
 
 def _stopped_facts(document: Document) -> list[Fact]:
-    stopped = [one for one in document.get("job_copies", ()) if one.get("stopped")]
-    if not stopped:
+    lines = stopped(document)
+    if not lines:
         return []
-    text = f"{fmt.count(len(stopped), 'job copy')}, {size_of(stopped)}, by the deletion fuse"
+    text = (
+        f"{fmt.count(len(lines), 'job copy')}, {size_of(lines)}, by the deletion fuse; if it is"
+        " right, r and the name let them go"
+    )
     return [("Stopped", Cell(text, Tone.WARN))]

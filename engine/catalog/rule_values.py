@@ -12,6 +12,15 @@ from typing import Any
 
 from engine.model.states import Operation
 
+SYSTEM_SCHEDULE = "system"
+"""Covers every active secondary copy by itself; made with the service's first start."""
+SYSTEM_SCHEDULES: dict[str, tuple[Operation, str]] = {
+    SYSTEM_SCHEDULE: (Operation.AUXCOPY, "automatic"),
+    "system-aging": (Operation.AGING, "daily at 12:00"),
+    "system-verification": (Operation.VERIFICATION, "daily at 22:00"),
+}
+"""The service's own: name, operation and when. Disabled ones stay so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowValue:

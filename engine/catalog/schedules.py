@@ -8,18 +8,11 @@ from sqlalchemy import insert, select, update
 from sqlmodel import Session
 
 from engine.catalog.rows import SCHEDULE, connection_of, read_one
+from engine.catalog.rule_values import SYSTEM_SCHEDULE as SYSTEM_SCHEDULE
+from engine.catalog.rule_values import SYSTEM_SCHEDULES as SYSTEM_SCHEDULES
 from engine.catalog.rule_values import ScheduleValue
 from engine.model.errors import NotFoundError
 from engine.model.states import Operation
-
-SYSTEM_SCHEDULE = "system"
-"""Covers every active secondary copy by itself; made with the service's first start."""
-SYSTEM_SCHEDULES: dict[str, tuple[Operation, str]] = {
-    SYSTEM_SCHEDULE: (Operation.AUXCOPY, "automatic"),
-    "system-aging": (Operation.AGING, "daily at 12:00"),
-    "system-verification": (Operation.VERIFICATION, "daily at 22:00"),
-}
-"""The service's own: name, operation and when. Disabled ones stay so."""
 
 
 def schedule(s: Session, name: str) -> ScheduleValue:

@@ -114,13 +114,15 @@ class Controller:
 
     async def resume(self, job: JobValue) -> None:
         """Lets a suspended or pending job go on now."""
+        if not job.state.is_resumable:
+            raise JobStateError(
+                f"job {job.id} is {job.state}: only a suspended or pending job can be resumed"
+            )
         if job.state == JobState.PENDING and job.id in self.running:
             self.running[job.id].wake.set()
             return
         if job.state != JobState.SUSPENDED:
-            raise JobStateError(
-                f"job {job.id} is {job.state}: only a suspended or pending job can be resumed"
-            )
+            raise JobStateError(f"job {job.id} is about to start: it need not be resumed")
         await self._ended(job.id)
         await self.journal.set(
             job.id, desired="run", state=JobState.WAITING, reason="resumed", until=None

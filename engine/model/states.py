@@ -45,6 +45,11 @@ class JobState(StrEnum):
         """True when the job will never run again under this id."""
         return self in FINAL_JOB_STATES
 
+    @property
+    def is_resumable(self) -> bool:
+        """True when a request can let the job go on; what else waits goes on by itself."""
+        return self in (JobState.SUSPENDED, JobState.PENDING)
+
 
 FINAL_JOB_STATES = frozenset(
     {JobState.COMPLETED, JobState.COMPLETED_WITH_ERRORS, JobState.FAILED, JobState.KILLED}

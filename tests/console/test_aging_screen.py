@@ -56,7 +56,27 @@ async def test_a_fuse_is_said_and_confirmed_with_the_run(home, make_console, doo
         await pilot.press(*POLICY, "D")
         await sees(pilot, "databases/offsite: too much at once")
         await pilot.press("r")
-        await sees(pilot, "The deletion fuse says: too much at once")
+        await sees(pilot, "The deletion fuse says: databases/offsite:", "too much at once.")
+        await pilot.press(*"databases", "enter")
+        await until(pilot, lambda: _runs(door) == [("databases", True)])
+
+
+async def test_what_only_the_fuse_stops_is_said_so_and_can_be_let_go(
+    home, make_console, door, monkeypatch
+):
+    why = "3 of its 4 cycles would go at once"
+    fuse = {"policy": "databases", "copy": "offsite", "subclient": "db1/pg", "reason": why}
+    held = {**AGING["job_copies"][0], "ages": False, "stopped": True, "reason": f"db1/pg: {why}"}
+    document = {"fuses": [fuse], "job_copies": [held]}
+    monkeypatch.setattr(door, "preview_aging", lambda policy: document)
+    app = make_console(home)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*POLICY, "D")
+        await sees(pilot, "1 job copy, 954 MiB, by the deletion fuse", " fuse ", "r Run Data Aging")
+        await pilot.press("r")
+        await sees(pilot, "Delete 1 job copy of databases, 954 MiB: backup jobs 101?")
+        await sees(pilot, "stopped 1 of them", "databases/offsite for db1/pg")
         await pilot.press(*"databases", "enter")
         await until(pilot, lambda: _runs(door) == [("databases", True)])
 

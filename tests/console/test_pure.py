@@ -25,6 +25,7 @@ from auxtui.present import Cell, Look
 from auxtui.screens.base import bindings
 from auxtui.widgets.facts import fold
 from auxtui.widgets.line_table import fit
+from engine.catalog.rule_values import SYSTEM_SCHEDULES
 from engine.catalog.running_values import ServiceValue
 from engine.model.errors import UsageError
 from engine.model.states import JobCopyState, JobState, Operation
@@ -269,6 +270,24 @@ def test_read_only_disables_whatever_changes_something():
         reason = action.disabled_because(Target(kind="job", id=1, name="job 1"), world)
         if action.changes:
             assert reason == "this console is read-only"
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_resume_is_offered_for_just_what_the_service_resumes(samples, state):
+    job = replace(samples[0][0], state=state)
+    reason = actions.BY_ID["job.resume"].disabled_because(
+        Target(kind="job", id=job.id, name="job", value=job), World()
+    )
+    assert (reason == "") == (state in (JobState.SUSPENDED, JobState.PENDING))
+
+
+@pytest.mark.parametrize("name", SYSTEM_SCHEDULES)
+def test_a_system_schedule_cannot_be_deleted_and_it_is_said_what_can_be_done(samples, name):
+    schedule = replace(samples[2].schedules[0], name=name)
+    reason = actions.BY_ID["item.delete"].disabled_because(
+        Target(kind="schedule", id=1, name=name, value=schedule), World()
+    )
+    assert "it can be disabled (s)" in reason
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
