@@ -57,13 +57,16 @@ class Site(EngineDoor):
             table=None if table is None else dict(table),
             before=None if before is None else dict(before),
         )
-        do = self._engine().try_edit if dry_run else self._engine().apply_edit
-        return do(self._home, edit)
+        if dry_run:
+            return self._engine().try_edit(self._home, edit)
+        return self._engine().apply_edit(self._home, edit, by=self._by)
 
     def apply_site(self, document: Mapping[str, Any], *, dry_run: bool) -> None:
         from engine.site.editing import text_of
 
-        self._engine().apply_text(self._home, text_of(dict(document)), "", dry_run=dry_run)
+        self._engine().apply_text(
+            self._home, text_of(dict(document)), "", dry_run=dry_run, by=self._by
+        )
 
     def new_copy_question(self, policy: str, source: str) -> str:
         return str(self._engine().new_copy_question(self._home, policy, source))

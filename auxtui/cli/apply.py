@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auxtui.cli.output import say, tell, write_json
-from auxtui.cli.terms import HomeOption, JsonOption, terms_of
+from auxtui.cli.terms import HomeOption, JsonOption, terms_of, whoami
 from engine.model.errors import LibraryOffline
 from engine.model.names import shown
 
@@ -35,7 +35,7 @@ def apply(
 
     terms = terms_of(ctx, home, as_json)
     text, name = _read(file)
-    changes = frontdoor.apply_text(terms.home, text, name, dry_run=dry_run)
+    changes = frontdoor.apply_text(terms.home, text, name, dry_run=dry_run, by=whoami())
     if terms.as_json:
         write_json({"changes": [change.document() for change in changes], "dry_run": dry_run})
         _refuse_offline(changes)

@@ -42,7 +42,7 @@ def auxcopy(
     ] = None,
     streams: Annotated[
         int | None,
-        typer.Option("--streams", min=1, max=256, help="At most so many; else the maximum."),
+        typer.Option("--streams", min=1, max=256, help="So many, as far as the limits allow."),
     ] = None,
     no_scalable: Annotated[
         bool, _flag("--no-scalable", "A fixed list and stream map, taken at the start.")

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "job": ("job", "One job: show, wait, suspend, resume, kill ..."),
     "watch": ("watch", "Follow jobs, one line per event."),
     "copies": ("copies", "The ledger: backup jobs on a copy, and why."),
+    "events": ("events", "The event log: what happened, and who changed what."),
     "why": ("why", "Why a backup job is or is not on a copy."),
     "pick": ("pick", "Copy these backup jobs, whatever the rules say."),
     "unpick": ("unpick", "Do not copy these backup jobs."),

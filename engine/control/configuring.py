@@ -38,7 +38,7 @@ class EditOutcome:
     """The item as `auxtui export` writes it."""
 
 
-def apply_text(home: Home, text: str, name: str, *, dry_run: bool) -> list[Change]:
+def apply_text(home: Home, text: str, name: str, *, dry_run: bool, by: str = "") -> list[Change]:
     """Makes the configuration as a site file says: all of it or nothing.
 
     Args:
@@ -46,6 +46,7 @@ def apply_text(home: Home, text: str, name: str, *, dry_run: bool) -> list[Chang
         text: of the file.
         name: of the file, for messages.
         dry_run: only say what would change.
+        by: who applies it, for the event log.
 
     Raises:
         SiteError: something is wrong or refused; nothing was changed.
@@ -60,7 +61,7 @@ def apply_text(home: Home, text: str, name: str, *, dry_run: bool) -> list[Chang
             return changes
     with open_catalog(home, create=not dry_run) as catalog:
         notes = _retention_notes(catalog, text, name, now)
-        changes = apply_site(catalog, text, name, dry_run=dry_run, now=now) + notes
+        changes = apply_site(catalog, text, name, dry_run=dry_run, now=now, by=by) + notes
         if changes and not dry_run:
             with catalog.write() as session:
                 settle_all(session, now)  # the ledger says at once what the new rules owe
@@ -96,15 +97,21 @@ def try_edit(home: Home, edit: SiteEdit) -> EditOutcome:
     return EditOutcome(changes=changes, text=_text_of_item(home, text, edit))
 
 
-def apply_edit(home: Home, edit: SiteEdit) -> EditOutcome:
+def apply_edit(home: Home, edit: SiteEdit, *, by: str = "") -> EditOutcome:
     """Changes one item, by the code that applies site files and with the same guards.
+
+    Args:
+        home: whose.
+        edit: what.
+        by: who asks, for the event log.
 
     Raises:
         UsageError, NotFoundError: refused; nothing was changed.
     """
     text = _edited_text(home, edit)
     shown_text = _text_of_item(home, text, edit)
-    return EditOutcome(changes=apply_text(home, text, UNNAMED, dry_run=False), text=shown_text)
+    changes = apply_text(home, text, UNNAMED, dry_run=False, by=by)
+    return EditOutcome(changes=changes, text=shown_text)
 
 
 def new_copy_question(home: Home, policy: str, source: str, *, now: datetime | None = None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.catalog import activity, config, jobs, requests, schedules
+from engine.catalog.events import add_event
 from engine.catalog.values import JobValue, RequestValue
 from engine.control import newjobs
 from engine.control.admission import check_node
@@ -25,7 +26,8 @@ from engine.model.errors import (
     NotFoundError,
     UsageError,
 )
-from engine.model.states import CopyKind, JobState, Operation, RequestKind
+from engine.model.names import shown
+from engine.model.states import CopyKind, JobState, Operation, RequestKind, Severity
 from engine.operations import releasing
 from engine.operations.as_of import refuse_past
 from engine.operations.deciding import decide, prioritise, settle_policy
@@ -289,9 +291,19 @@ class Requests:
             return {"job_ids": await self.scheduler.run_now(name, request.by)}
         if act not in ("enable", "disable"):
             raise UsageError(f"{act!r} is nothing to do with a schedule")
-        await self.controller.store.write(
-            lambda s: schedules.set_enabled(s, name, enabled=act == "enable")
-        )
+        now = self.controller.clock()
+
+        def write(session: Any) -> None:
+            schedules.set_enabled(session, name, enabled=act == "enable")
+            add_event(
+                session,
+                severity=Severity.INFO,
+                code=f"schedule.{act}d",
+                message=f"schedule {shown(name)} was {act}d by {shown(request.by)}",
+                now=now,
+            )
+
+        await self.controller.store.write(write)
         return {}
 
     async def _activity(self, request: RequestValue) -> Answer:
@@ -304,9 +316,19 @@ class Requests:
         def write(session: Any) -> bool:
             check_node(session, node)
             refuse_past(session, until, now)
-            if payload.get("on"):
-                return activity.switch_on(session, node)
-            activity.switch_off(session, node, off_until=until, by=request.by, now=now)
+            is_on = bool(payload.get("on"))
+            if is_on and not activity.switch_on(session, node):
+                return False
+            if not is_on:
+                activity.switch_off(session, node, off_until=until, by=request.by, now=now)
+            word = "on" if is_on else "off"
+            add_event(
+                session,
+                severity=Severity.INFO if is_on else Severity.WARNING,
+                code=f"activity.{word}",
+                message=f"operations on {shown(node)} were switched {word} by {shown(request.by)}",
+                now=now,
+            )
             return True
 
         changed = await self.controller.store.write(write)

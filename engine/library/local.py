@@ -85,7 +85,8 @@ class LocalLibrary:
         return Probe(
             identity=identity,
             free_bytes=found.f_bavail * found.f_frsize,
-            total_bytes=found.f_blocks * found.f_frsize,
+            # As `df` reckons: what only root may fill is no room for copies, and not used either.
+            total_bytes=(found.f_blocks - found.f_bfree + found.f_bavail) * found.f_frsize,
         )
 
     def published(self, place: Place) -> list[int]:

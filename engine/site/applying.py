@@ -10,8 +10,11 @@ from pathlib import Path
 
 from sqlmodel import Session
 
+from engine.catalog.events import add_event
 from engine.catalog.opening import Catalog
 from engine.model.errors import UsageError
+from engine.model.names import shown
+from engine.model.states import Severity
 from engine.policy.schedule import refuse_never
 from engine.site.configuration import Configuration, CopyItem, MediaAgentItem, ScheduleItem
 from engine.site.current import current_configuration
@@ -24,6 +27,8 @@ from engine.site.reading import read_site
 from engine.site.section import SiteText
 from engine.site.storing import store
 
+_NAMED = 3  # changes in one event; more of them are counted
+
 
 def apply_site(
     catalog: Catalog,
@@ -33,6 +38,7 @@ def apply_site(
     dry_run: bool,
     now: datetime,
     home: Path | None = None,
+    by: str = "",
 ) -> list[Change]:
     """Makes the configuration as the text says; applying it again changes nothing.
 
@@ -43,6 +49,7 @@ def apply_site(
         dry_run: only say what would change; neither catalog nor disk is touched.
         now: aware UTC.
         home: where the catalog is to be, when it is tried on another one.
+        by: who applies it, for the event log.
 
     Returns:
         What changed, and warnings of libraries that are not online.
@@ -55,7 +62,24 @@ def apply_site(
         with catalog.read() as session:
             return _apply(session, text, file_name, place, dry_run=True, now=now)
     with catalog.write() as session:
-        return _apply(session, text, file_name, place, dry_run=False, now=now)
+        changes = _apply(session, text, file_name, place, dry_run=False, now=now)
+        _note(session, changes, by, now)
+    return changes
+
+
+def _note(session: Session, changes: list[Change], by: str, now: datetime) -> None:
+    """What was changed, for who asks later why it is so; values are left out, an address may be secret."""
+    done = [
+        f"{each.kind.replace('_', ' ')} {shown(each.name)} {each.change.value}"
+        for each in changes
+        if each.change is not ChangeKind.WARNING
+    ]
+    if not done:
+        return
+    more = f" and {len(done) - _NAMED} more" if len(done) > _NAMED else ""
+    who = f" by {shown(by)}" if by else ""
+    message = f"configuration applied{who}: {', '.join(done[:_NAMED])}{more}"
+    add_event(session, severity=Severity.INFO, code="site.applied", message=message, now=now)
 
 
 def _apply(

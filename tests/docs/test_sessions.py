@@ -93,7 +93,7 @@ def test_the_json_documents_have_the_keys_that_the_guide_names(
 ) -> None:
     host, _ = guide
     rows = re.findall(r"^\| `(auxtui [^`]*--json)` \| (.*) \|$", GUIDE.read_text(), re.MULTILINE)
-    assert len(rows) == 10
+    assert len(rows) == 11
     for line, described in rows:
         done = host.run(Command(line, 0))
         document = json.loads(done.stdout)

@@ -245,7 +245,7 @@ class SftpSession(SftpChannel):
         return True
 
     async def free_space(self, path: bytes) -> tuple[int, int] | None:
-        """Bytes free for this account, and bytes in all; None where the server cannot tell."""
+        """Bytes free for this account, and with what is used (as `df` reckons); None: it cannot tell."""
         if not self.has(wire.STATVFS):
             return None
         body = wire.text(wire.STATVFS) + wire.text(path)
@@ -258,8 +258,8 @@ class SftpSession(SftpChannel):
             return None
         if reply is None:
             return None
-        _, unit, blocks, _, available = (reply.big_number() for _ in range(5))
-        return available * unit, blocks * unit
+        _, unit, blocks, free, available = (reply.big_number() for _ in range(5))
+        return available * unit, (blocks - free + available) * unit
 
     def _ask_limits(self) -> asyncio.Future[Reply]:
         return self.request(wire.EXTENDED, wire.text(wire.LIMITS))
