@@ -38,6 +38,10 @@ class Door(UpkeepDoor, RulesDoor, SiteDoor, AlertsDoor, Protocol):
         """Starts an auxiliary copy; returns the job id."""
         ...
 
+    def held_back(self, job_id: int) -> str:
+        """Why a job does not begin now, and until when; empty when it may, or has."""
+        ...
+
     def preview(self, policy: str, options: RunOptions) -> Mapping[str, Any]:
         """The plan of a run that is not started."""
         ...
@@ -97,6 +101,9 @@ class FrontDoor(Upkeep, Rules, Site, Alerts):
 
     def run_auxcopy(self, policy: str, options: RunOptions) -> int:
         return int(self._engine().run_auxcopy(self._home, policy, options, by=self._by))
+
+    def held_back(self, job_id: int) -> str:
+        return str(self._engine().held_back(self._home, job_id))
 
     def preview(self, policy: str, options: RunOptions) -> Mapping[str, Any]:
         plan: Mapping[str, Any] = self._engine().preview(self._home, policy, options)

@@ -269,7 +269,7 @@ class Feed:
             active=active,
             recent=live.recent_jobs(now - RECENT),
             at=now,
-            streams_in_use=live.streams_in_use() if active else {},
+            streams_in_use=live.streams_in_use() if active and alive else {},
             silent_s=silent_s,
             clock_set_by=self._clock_watch.look(now, steady_s),
         )

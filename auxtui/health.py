@@ -13,7 +13,7 @@ from auxtui.gates import Gate
 from auxtui.inert import safe
 from auxtui.nodes import keys_by_node, node_words
 from engine.catalog.live_values import Estate, LiveCopy, LiveLibrary, LivePolicy, LiveSubclient
-from engine.catalog.rule_values import ScheduleValue
+from engine.catalog.rule_values import SYSTEM_SCHEDULE_NAMES, ScheduleValue
 from engine.catalog.running_values import JobValue
 from engine.model.errors import AuxError
 from engine.model.states import CopyKind, JobCopyState, JobState, LibraryState, SubclientKind
@@ -38,6 +38,8 @@ class Trouble:
     grade: Grade
     text: str
     hint: str = ""
+    command: str = ""
+    """What helps in a shell, where the doctor tells it; empty: the doctor looks at it by itself."""
     node: tuple[str, int] | None = None
     """Node of the tree that it belongs to: kind and id."""
 
@@ -203,11 +205,30 @@ def _of_subclients(subclients: Iterable[LiveSubclient]) -> Iterator[Trouble]:
                 else "nothing older of it is aged; when it is right, back it up (B) and believe it",
                 node=("subclient", sub.id),
             )
+        if sub.left:
+            entries = "1 entry is" if sub.left == 1 else f"{sub.left} entries are"
+            yield Trouble(
+                grade=Grade.WARNING,
+                text=f"subclient {safe(sub.client)}/{safe(sub.name)}: {entries} left, not protected",
+                hint="`auxtui doctor` names the first; see to it, then scan (c)",
+                node=("subclient", sub.id),
+            )
 
 
 def _of_schedules(schedules: Iterable[ScheduleValue], pulse: Pulse | None) -> Iterator[Trouble]:
-    """Schedules whose run is due and was not started."""
+    """Schedules whose run is due and was not started; what is not done by itself any more."""
+    schedules = tuple(schedules)
+    done = {schedule.operation for schedule in schedules if schedule.enabled}
     for schedule in schedules:
+        if schedule.name in SYSTEM_SCHEDULE_NAMES and schedule.operation not in done:
+            yield Trouble(
+                grade=Grade.WARNING,
+                text=f"schedule {schedule.name} is disabled and no other starts"
+                f" {schedule.operation}: it is done by hand only",
+                hint="enable it in its tasks (m), or make a schedule of your own",
+                command=f"auxtui schedule enable {schedule.name}",
+                node=("schedule", schedule.id),
+            )
         due = schedule.next_run_at
         if pulse is None or not schedule.enabled or due is None or pulse.at - due < LATE:
             continue
@@ -234,6 +255,9 @@ def _of_gates(gates: Iterable[Gate], estate: Estate, zone: tzinfo | None) -> Ite
             hint="its operation windows (W) show when it opens"
             if not gate.is_off
             else "switch it on again in its tasks (m)",
+            command=f"auxtui activity on {gate.node}"
+            if gate.is_off
+            else f"auxtui window check {gate.node}",
             node=keys.get(gate.node),
         )
 

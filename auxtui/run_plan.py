@@ -25,9 +25,25 @@ def plan_sentence(plan: Mapping[str, Any]) -> Cell:
     )
     if plan.get("streams"):
         text += f"; {fmt.count(int(plan['streams']), 'stream')}"
+    if plan.get("held"):
+        text = f"held, it does not begin now; {text}"
     if blocked:
         return Cell(f"{blocked} blocked; {text}", Tone.BAD)
+    if plan.get("held"):
+        return Cell(text, Tone.WARN)
     return Cell(text, Tone.OK)
+
+
+def started(job_id: int, held: str) -> str:
+    """What is said of a run that was just asked for.
+
+    Args:
+        job_id: its job.
+        held: why it does not begin now; empty: it does.
+    """
+    if held:
+        return f"job {job_id} is {safe(held)}"
+    return f"job {job_id} has started; it goes on when this console ends"
 
 
 def plan_facts(plan: Mapping[str, Any]) -> list[Fact]:

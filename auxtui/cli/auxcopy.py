@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auxtui.cli.completing import policy_names
-from auxtui.cli.output import say, write_json, write_json_list
+from auxtui.cli.output import say, tell, write_json, write_json_list
 from auxtui.cli.terms import HereOption, HomeOption, JsonOption, Terms, terms_of, whoami
 from auxtui.cli.words import name_of
 from engine.model.errors import UsageError
@@ -226,4 +226,6 @@ def _run(terms: Terms, policy: str, options: RunOptions, *, wait: bool, here: bo
             write_json(job_document(live.job(job_id)))
     else:
         say(str(job_id))
+        if held := frontdoor.held_back(terms.home, job_id):
+            tell(f"job {job_id} is {held}")
     return 0

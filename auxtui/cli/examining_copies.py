@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from sqlmodel import Session
 
 from auxtui import format as fmt
+from auxtui.gates import gates
 from auxtui.health import Grade, Trouble, troubles
 from engine.catalog import config, landing, ledger
 from engine.catalog.home import Home
@@ -15,6 +16,7 @@ from engine.catalog.live import LiveCatalog
 from engine.catalog.values import CopyValue, Finding, LibraryValue, PolicyValue, SubclientValue
 from engine.library import open_library
 from engine.library.interface import Place
+from engine.model.clock import system_clock
 from engine.model.errors import AuxError
 from engine.model.names import shown
 from engine.model.states import (
@@ -26,6 +28,7 @@ from engine.model.states import (
     Severity,
     SubclientKind,
 )
+from engine.policy.zones import zone_of
 
 _SEVERITY = {
     Grade.NOTE: Severity.INFO,
@@ -92,14 +95,17 @@ def _judged(home: Home) -> Iterator[Finding]:
     """What the console says of policies and copies, with the commands that help."""
     with LiveCatalog(home.catalog) as live:
         estate = live.estate()
+        closed = gates(live, system_clock())
     copies = {c.id: f"{shown(c.policy)}/{shown(c.name)}" for p in estate.policies for c in p.copies}
     bad = {copy.id: copy.counts.of(JobCopyState.BAD) for p in estate.policies for copy in p.copies}
-    for trouble in troubles(estate, None):
+    for trouble in troubles(estate, None, gates=closed, zone=zone_of(estate.time_zone)):
         kind, key = trouble.node or ("", 0)
         if kind == "copy" and not (trouble.grade is Grade.ERROR and bad[key]):
             yield _finding(trouble, f"auxtui forecast; auxtui copies {copies[key]}")
         elif kind == "policy" and trouble.grade is Grade.ERROR:
             yield _finding(trouble, "its errors: auxtui job show ID; then run it again")
+        elif trouble.command:
+            yield _finding(trouble, trouble.command)
     for policy in estate.policies:
         if policy.last_run and policy.last_run[1] == JobState.COMPLETED_WITH_ERRORS:
             job = policy.last_run[0]

@@ -43,7 +43,7 @@ from auxtui.run_form import (
     secondary,
     shared_source_agents,
 )
-from auxtui.run_plan import plan_facts, plan_rows, plan_sentence
+from auxtui.run_plan import plan_facts, plan_rows, plan_sentence, started
 from auxtui.screens.closing import WholeScreen
 from auxtui.widgets.check import Check
 from auxtui.widgets.facts import Facts
@@ -338,7 +338,8 @@ class RunAuxiliaryCopyScreen(WholeScreen[str | None]):
         door, policy = self.console.door, self._policy.name
         if begins.kind == NOW:
             job_id = await in_thread(lambda: door.run_auxcopy(policy, options))
-            return f"job {job_id} has started; it goes on when this console ends"
+            held = await in_thread(lambda: door.held_back(job_id))
+            return started(job_id, held)
         if begins.kind == SCRIPT:
             await in_thread(lambda: door.save_script(policy, options, begins.file))
             return f"saved; it runs with: auxtui auxcopy --script {safe(begins.file)}"

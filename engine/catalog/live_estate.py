@@ -48,6 +48,11 @@ FROM subclient s JOIN client c ON c.id = s.client_id JOIN storage_policy p ON p.
 ORDER BY c.name, s.name
 """
 
+_LEFT = """
+SELECT subclient_id, count(*) AS n FROM landing_observation
+WHERE fingerprint = '' AND reason NOT LIKE 'it is %' GROUP BY subclient_id
+"""
+
 _LAST_RUNS = """
 SELECT id, policy_id, state, reason FROM job WHERE id IN (
   SELECT max(id) FROM job
@@ -186,10 +191,11 @@ class EstateQueries(WatchQueries, RuleQueries):
 
     def _subclients(self) -> tuple[LiveSubclient, ...]:
         found: list[LiveSubclient] = []
+        left = {row["subclient_id"]: row["n"] for row in self._rows(_LEFT)}
         for row in self._rows(_SUBCLIENTS):
             values = dict(row)
             values["scanned_at"] = at(row["scanned_at"])
-            found.append(LiveSubclient(**values))
+            found.append(LiveSubclient(**values, left=left.get(row["id"], 0)))
         return tuple(found)
 
     def _clients(self, subclients: tuple[LiveSubclient, ...]) -> tuple[LiveClient, ...]:

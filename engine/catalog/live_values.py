@@ -102,6 +102,8 @@ class LiveSubclient:
     state: str
     state_reason: str
     scanned_at: datetime | None
+    left: int = 0
+    """Entries of its landing directory that are not adopted and will not be by waiting; no links."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

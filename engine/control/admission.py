@@ -110,14 +110,10 @@ def _agents_hold(session: Session, job: JobValue, now: datetime) -> Hold | None:
 
     What the CommCell says holds for each of them. Those that are open go on alone.
     """
-    gates = Gates.load(session, now)
-    found = [gates.closed_agent(name, now) for name in _agents_of(session, job)]
-    closed = [one for one in found if one is not None]
-    if not closed or len(closed) < len(found):
+    closed = Gates.load(session, now).closed_agents(_agents_of(session, job), now)
+    if closed is None:
         return None
-    times = [one.until for one in closed if one.until is not None]
-    stops = any(one.stops_running for one in closed)
-    return Hold(closed[0].reason, min(times, default=None), stops_running=stops)
+    return Hold(closed.reason, closed.until, stops_running=closed.stops_running)
 
 
 def _agents_of(session: Session, job: JobValue) -> list[str]:

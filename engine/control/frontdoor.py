@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from engine.catalog import jobs, ledger, service_state
+from engine.catalog import config, jobs, ledger, service_state
 from engine.catalog.home import Home
 from engine.catalog.opening import open_catalog
 from engine.catalog.values import JobValue
+from engine.control.admission import hold_of
 from engine.control.asking import POLL_S
 from engine.control.asking import ensure_service as ensure_service
 from engine.control.asking import request as request
@@ -40,7 +41,7 @@ from engine.control.upkeep import retain as retain
 from engine.control.upkeep import run_aging as run_aging
 from engine.control.upkeep import run_backup as run_backup
 from engine.control.upkeep import run_verification as run_verification
-from engine.model.clock import system_clock
+from engine.model.clock import Clock, system_clock
 from engine.model.errors import (
     AuxError,
     ServiceError,
@@ -48,6 +49,7 @@ from engine.model.errors import (
 )
 from engine.model.names import refuse_unwritable
 from engine.model.states import JobState, Operation, RequestKind
+from engine.operations.expecting import held_sentence
 from engine.operations.options import check_options, options_to_json, refuse_unknown_alert
 from engine.operations.plandocument import plan_document, verdict_document
 from engine.operations.planning import load_scope, plan_run
@@ -135,6 +137,21 @@ def run_auxcopy(home: Home, policy: str, options: RunOptions, *, by: str) -> int
         "options": options_to_json(options),
     }
     return int(request(home, RequestKind.RUN, None, payload, by=by)["job_id"])
+
+
+def held_back(home: Home, job_id: int, clock: Clock = system_clock) -> str:
+    """Why a job does not begin now, and until when, in a sentence; empty when it may, or has."""
+    with open_catalog(home) as catalog, catalog.read() as session:
+        job = jobs.load_job(session, job_id)
+        if job.state is JobState.SUSPENDED:
+            return "suspended; it begins when it is resumed"
+        if job.state not in (JobState.WAITING, JobState.QUEUED):
+            return ""
+        zone = config.commcell(session).time_zone
+        if job.state is JobState.QUEUED:  # the service has looked at it, also at its subclients
+            return held_sentence(job.reason, job.until, zone)
+        held = hold_of(session, job, clock())
+    return "" if held is None else held_sentence(held.reason, held.until, zone)
 
 
 def run_scan(home: Home, subclient: str | None, *, by: str, accept: bool = False) -> dict[str, Any]:

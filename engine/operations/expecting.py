@@ -10,7 +10,7 @@ from sqlmodel import Session
 from engine.catalog import standings
 from engine.library.space import keep_free_bytes
 from engine.model.states import Operation
-from engine.operations.gates import load_windows
+from engine.operations.gates import Closed, Gates, load_windows
 from engine.operations.planning import Scope
 from engine.policy.durations import format_about, format_size
 from engine.policy.forecast import RateSample, common_spans, past_rate
@@ -25,18 +25,25 @@ AHEAD = timedelta(days=8)  # every weekly window is in it
 def expectation(session: Session, scope: Scope, plan: Plan, now: datetime) -> dict[str, Any]:
     """The part of the plan document that says what the run takes.
 
-    `expected_seconds` is None where a copy was never copied to; `fits_before` is None where no
+    `expected_seconds` is None where a copy was never copied to; `held` is None where the run may
+    begin now, else why it may not and until when; `fits_before` is None where no
     operation window is ahead, else its beginning and whether the run ends before it; `space` has
     what each library must take and has free; `warnings` are sentences.
     """
     seconds = _seconds(session, plan, now)
     fits = _fits_before(_closed(session, scope, plan, now), seconds, now)
+    held = Gates.load(session, now).closed_agents(_agents(scope, plan), now)
     space = _space(scope, plan)
     return {
         "expected_seconds": seconds,
+        "held": None if held is None else _held(held),
         "fits_before": fits,
         "space": space,
-        "warnings": [*_space_warnings(space), *_window_warnings(scope, fits, seconds)],
+        "warnings": [
+            *([held_sentence(held.reason, held.until, scope.time_zone)] if held else []),
+            *_space_warnings(space),
+            *_window_warnings(scope, fits, seconds),
+        ],
     }
 
 
@@ -56,21 +63,38 @@ def _seconds(session: Session, plan: Plan, now: datetime) -> int | None:
     return int(longest)
 
 
-def _closed(session: Session, scope: Scope, plan: Plan, now: datetime) -> list[Span]:
-    """The hours ahead in which none of the MediaAgents of the plan's libraries may copy."""
+def _agents(scope: Scope, plan: Plan) -> list[str]:
+    """The MediaAgents of the plan's libraries; any of them could do some of it."""
     libraries = {scope.copies[totals.copy_id].library_id for totals in plan.totals if totals.taken}
     agents = {path.media_agent_id for path in scope.data_paths if path.library_id in libraries}
+    return [scope.agents[agent][0] for agent in sorted(agents)]
+
+
+def _held(closed: Closed) -> dict[str, Any]:
+    until = None if closed.until is None else closed.until.isoformat()
+    return {"reason": closed.reason, "until": until}
+
+
+def held_sentence(reason: str, until: datetime | None, time_zone: str) -> str:
+    """What is said of a run that may not begin now: until when, and why."""
+    if until is None:
+        return f"held now: {reason}"
+    return f"held until {wall_of(until, zone_of(time_zone)):%A %H:%M}: {reason}"
+
+
+def _closed(session: Session, scope: Scope, plan: Plan, now: datetime) -> list[Span]:
+    """The hours ahead in which none of the MediaAgents of the plan's libraries may copy."""
     windows = load_windows(session)
     return common_spans(
         [
             blocked_spans(
                 windows,
-                [f"media_agents.{scope.agents[agent][0]}"],
+                [f"media_agents.{agent}"],
                 Operation.AUXCOPY,
                 start=now,
                 end=now + AHEAD,
             )
-            for agent in sorted(agents)
+            for agent in _agents(scope, plan)
         ]
     )
 

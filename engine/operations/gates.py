@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,6 +66,16 @@ class Gates:
         """Why a MediaAgent must not copy now; None when it may."""
         node = f"media_agents.{media_agent}"
         return self._closed(node, node_path(node), self.windows, now)
+
+    def closed_agents(self, media_agents: Iterable[str], now: datetime) -> Closed | None:
+        """Why a run is held back that any of these MediaAgents could do: all of them are closed."""
+        found = [self.closed_agent(name, now) for name in media_agents]
+        closed = [one for one in found if one is not None]
+        if not closed or len(closed) < len(found):
+            return None
+        times = [one.until for one in closed if one.until is not None]
+        stops = any(one.stops_running for one in closed)
+        return Closed(closed[0].reason, min(times, default=None), stops)
 
     def _closed(
         self, node: str, path: tuple[str, ...], windows: Sequence[Window], now: datetime

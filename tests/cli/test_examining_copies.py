@@ -8,9 +8,12 @@ import shutil
 import pytest
 
 from auxtui.cli.examining import examine
-from engine.catalog import config, ledger
+from auxtui.health import troubles
+from engine.catalog import activity, config, ledger
+from engine.catalog.live import LiveCatalog
 from engine.catalog.opening import open_catalog
 from engine.catalog.values import Finding
+from engine.model.clock import system_clock
 from engine.model.states import JobCopyState, Severity
 from tests.cell import Cell
 
@@ -75,6 +78,9 @@ def test_what_is_left_in_the_landing_directory_is_said(cell: Cell) -> None:
 
     (finding,) = attention(cell)
     assert "1 entry is left, not protected: deep: not adopted" in finding.what
+    with LiveCatalog(cell.home.catalog) as live:
+        (said,) = (one.text for one in troubles(live.estate(), None) if "left" in one.text)
+    assert said == "subclient db1/pg: 1 entry is left, not protected"  # in the console too
     assert "auxtui scan db1/pg" in finding.hint
 
 
@@ -104,3 +110,16 @@ def test_a_library_that_cannot_be_written_is_an_error(
 
     assert [finding.severity for finding in findings] == [Severity.ERROR]
     assert findings[0].hint
+
+
+def test_what_is_switched_off_is_said(cell: Cell) -> None:
+    cell.dump("one.dump")
+    cell.apply()
+    cell.scan()
+    with open_catalog(cell.home) as catalog, catalog.write() as session:
+        activity.switch_off(session, "commcell", off_until=None, by="ann", now=system_clock())
+
+    (finding,) = attention(cell)
+
+    assert finding.what.startswith("the CommCell is switched off with no end: activity")
+    assert finding.hint == "auxtui activity on commcell"

@@ -113,6 +113,7 @@ class RecordingDoor(Site):
         self.calls: list[tuple[Any, ...]] = []
         self.error: AuxError | None = None
         self.plan: Mapping[str, Any] = PLAN
+        self.held = ""
 
     def at(self, home: Home) -> None:
         """The configuration is that of this home."""
@@ -135,6 +136,10 @@ class RecordingDoor(Site):
     def run_auxcopy(self, policy: str, options: RunOptions) -> int:
         self._call("run_auxcopy", policy, options)
         return 907
+
+    def held_back(self, job_id: int) -> str:
+        self._call("held_back", job_id)
+        return self.held
 
     def preview(self, policy: str, options: RunOptions) -> Mapping[str, Any]:
         self._call("preview", policy, options)

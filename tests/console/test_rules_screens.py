@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,9 @@ from auxtui.nodes import keys_by_node, node_words, zone_of_node
 from auxtui.present import Look
 from auxtui.screens.windows import week_facts
 from engine.catalog.live import LiveCatalog
+from engine.catalog.rule_values import SYSTEM_SCHEDULE_NAMES
+from engine.catalog.schedules import SYSTEM_SCHEDULES
+from engine.model.states import Operation
 from tests.console.driving import sees
 from tests.console.sample_catalog import NOW
 
@@ -45,6 +49,22 @@ def test_what_is_switched_off_is_a_warning_and_a_window_only_a_note(live):
     assert "MediaAgent store2 is closed until 2026-03-14 05:00" in told["agent", 2].text
     assert told["client", 2].grade is Grade.WARNING
     assert found.index(told["client", 2]) < found.index(told["agent", 2])
+
+
+def test_nothing_that_is_done_by_hand_only_is_called_well(live):
+    estate = live.estate()
+    everything = estate.schedules
+    own = replace(everything[0], name="system-aging", operation=Operation.AGING, enabled=False)
+    another = replace(own, name="mine", enabled=True)
+
+    def told(*schedules):
+        found = troubles(replace(estate, schedules=schedules), None)
+        return [one.command for one in found if "by hand only" in one.text]
+
+    assert told(*everything) == []
+    assert told(own) == ["auxtui schedule enable system-aging"]
+    assert told(own, another) == []
+    assert set(SYSTEM_SCHEDULE_NAMES) == set(SYSTEM_SCHEDULES)
 
 
 def test_a_week_is_the_union_of_all_levels_in_the_zone_of_the_node(live):

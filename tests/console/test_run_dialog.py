@@ -127,6 +127,19 @@ async def test_the_alert_of_a_job_is_one_of_those_of_the_configuration(home, mak
         assert _calls(door, "run_auxcopy") == [("databases", options)]
 
 
+async def test_a_run_that_a_window_holds_is_not_said_to_have_started(home, make_console, door):
+    held = "held until Monday 18:00: operation window 'office'"
+    door.plan = {**door.plan, "held": {"reason": "office"}, "warnings": [held]}
+    door.held = held
+    async with make_console(home).run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*POLICY, "r")
+        await sees(pilot, "held, it does not begin now")
+        await pilot.press("f2")
+
+        await sees(pilot, "job 907 is held until Monday 18:00")
+
+
 async def test_a_schedule_is_made_after_its_next_runs_were_shown(home, make_console, door):
     app = make_console(home)
     async with app.run_test(size=(80, 24)) as pilot:

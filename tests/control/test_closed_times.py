@@ -30,10 +30,13 @@ def test_a_window_on_any_level_queues_the_run_until_its_end(cell: Cell, node: st
         job_id = cell.start()
         queued = cell.until(job_id, lambda job: job.state == "queued")
         assert cell.on_media() == {}
+        said = frontdoor.held_back(cell.home, job_id, clock)
         clock.set(MONDAY.replace(hour=18))
         job = cell.wait(job_id)
 
     assert "w" in queued.reason
+    assert said == f"held until Monday 18:00: {queued.reason}"
+    assert frontdoor.held_back(cell.home, job_id, clock) == ""
     assert queued.until == MONDAY.replace(hour=18)
     assert (job.state, job.backup_jobs_done) == ("completed", 1)
 

@@ -435,6 +435,9 @@ def test_the_plan_says_how_long_it_takes_and_whether_it_fits_before_the_window(c
     assert late["fits_before"]["fits"] is False
     assert "office begins Monday 08:00" in late["warnings"][0]
     assert within["fits_before"]["at"] == (MONDAY + timedelta(days=1)).replace(hour=8).isoformat()
+    assert (early["held"], late["held"]) == (None, None)
+    assert within["held"]["until"] == MONDAY.replace(hour=18).isoformat()
+    assert "held until Monday 18:00: operation window 'office'" in within["warnings"][0]
     assert early["space"][0]["fits"] is True
     assert crowded["space"][0]["fits"] is False
     assert "needs up to 40 MiB" in crowded["warnings"][0]
