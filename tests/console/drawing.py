@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import string
 from collections.abc import Mapping
 from itertools import groupby
@@ -13,7 +14,7 @@ from textual.strip import Strip
 from auxtui.app import ConsoleApp
 from auxtui.seeing import contrast
 from auxtui.themes import LEAST_CONTRAST
-from tests.console.driving import still, until
+from tests.console.driving import still
 
 THEMES = ("dark", "light", "contrast", "safe", "mono")
 Cells = list[list[tuple[str, Style]]]
@@ -78,10 +79,11 @@ async def in_every_theme(pilot: Pilot[None]) -> dict[str, Cells]:
     by_theme = {THEMES[0]: cells(app)}
     for theme in (*THEMES[1:], THEMES[0]):
         app.theme = theme
+        restyled = asyncio.Event()
+        app.call_next(restyled.set)  # behind what the theme has called for
+        await restyled.wait()
         for widget in app.screen.query("*"):
             widget.refresh()
-        panel = app.get_theme(theme).panel
-        await until(pilot, lambda: app.theme_variables["panel"] == panel)  # noqa: B023 - waited for here
         if theme not in by_theme:
             await still(pilot)
             by_theme[theme] = cells(app)

@@ -6,8 +6,12 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 
 import pytest
+from rich.segment import Segment
+from textual.color import Color
 
 from auxtui import trend
+from auxtui.glyphs import BLOCK
+from auxtui.line_filter import Signs
 from auxtui.plots import Chart, Series, chart_lines
 from auxtui.present import Look, Tone
 from engine.catalog.live import LiveCatalog
@@ -143,3 +147,15 @@ async def test_a_copy_that_has_fallen_behind_is_a_trouble_with_its_forecast(home
         await sees(pilot, "8 troubles")
         await pilot.press("exclamation_mark")
         await sees(pilot, "offsite has fallen behind", "caught up Saturday 13:00")
+
+
+def test_block_signs_are_those_of_the_first_pc_in_plots_and_in_textual_widgets_too():
+    signs = {*bytes(range(0x20, 0xFF)).decode("cp437"), *"►▼▲•→"}
+    drawn = [getattr(BLOCK, name) for name in BLOCK.__slots__ if name != "name"]
+    assert {one for text in drawn for one in "".join(text)} <= signs
+    assert {*"".join(chart_lines(_chart(), 60, 14, glyphs="block", zone=UTC))} <= signs
+
+    textual = [Segment("▁▂▃▄▅▆▇ ▔▏▕│ ▼▲ ü")]
+    for glyphs, text in (("block", "   ▄    ─│││ ▼▲ ü"), ("ascii", "        -||│ v^ ü")):
+        (left,) = Signs(glyphs).apply(textual, Color.parse("black"))
+        assert left.text == text

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
+from textual.app import App
 from textual.pilot import Pilot
 
+from auxtui.app import ConsoleApp
 from tests.console.driving import sees, still
 
 ESC = "escape"
@@ -33,7 +36,11 @@ WALKS = {
         Step("menu", (ESC, "m"), ("All Tasks: databases", "Data Aging")),
     ),
     "policy": (
-        Step("policy form", (*["down"] * 4, "e"), ("storage policy databases", "PostgreSQL dumps")),
+        Step(
+            "policy form",
+            (*["down"] * 4, "e"),
+            ("storage policy databases", "nothing is changed yet"),
+        ),
         Step("run", (ESC, "r"), ("all active copies (2)", "3.00 GiB")),
         Step("run: copies", ("enter",), ("monthly", "3.00 GiB")),
         Step("run: initiation", (ESC, "f6"), ("immediate: one job",)),
@@ -54,7 +61,7 @@ WALKS = {
         Step("question", ("x",), ("Kill job 905?",)),
         Step("prompt", (ESC, "o"), ("Priority, 0 (first) to 9 (last)",)),
         Step("job", (ESC, "enter"), ("General", "before the move", "0:12")),
-        Step("job: progress", ("f6",), ("Rate history", "MiB/s")),
+        Step("job: progress", ("f6",), ("Rate history", "02:47")),
         Step("job: streams", ("f6",), ("store2 allows 2 streams", "copying")),
         Step("job: media", ("f6",), ("Writers", "vault")),
         Step("job: plan", ("f6",), ("no plan",)),
@@ -70,9 +77,9 @@ WALKS = {
         Step("events", ("5",), ("4 events", "service started")),
         Step("an event", ("enter",), ("cannot read", "127")),
         Step("schedules", (ESC, "6"), ("Next runs", "in force")),
-        Step("schedule form", ("e",), ("schedule nightly", "daily at 22:00")),
+        Step("schedule form", ("e",), ("schedule nightly", "Next runs", "nothing is changed")),
         Step("window", (ESC, "tab"), ("Running jobs", "stop at a chunk")),
-        Step("window form", ("e",), ("window night",)),
+        Step("window form", ("e",), ("window night", "nothing is changed yet")),
         Step("week of a window", ("f4",), ("Mon", "space")),
         Step("trend", (ESC, ESC, "7"), ("caught up", "20.0 GiB")),
         Step("trend: rate", ("f6",), ("caught up", "583 KiB/s")),
@@ -92,9 +99,17 @@ async def walk(pilot: Pilot[None], steps: Iterable[Step]) -> AsyncIterator[Step]
     for step in steps:
         await pilot.press(*step.keys)
         await sees(pilot, *step.texts)
+        _say_no_outcome(pilot.app)
         for line in pilot.app.screen.query("#hints"):
             line.visible = False
         await still(pilot)
         yield step
         for line in pilot.app.screen.query("#hints"):
             line.visible = True
+
+
+def _say_no_outcome(app: App[None]) -> None:
+    """What came of the key before stands for some seconds, of which the walk may need more or fewer."""
+    assert isinstance(app, ConsoleApp)
+    app.state = replace(app.state, flash=None)
+    app._tell_frame()
