@@ -89,7 +89,8 @@ def _not_prioritised(line: LiveJobCopy) -> str:
 
 @about(LiveJobCopy)
 def _not_restorable(line: LiveJobCopy) -> str:
-    return "" if line.state == JobCopyState.AVAILABLE else _words(line)
+    # A bad one comes from another copy: the dialog says from which, or that none has it.
+    return "" if line.state in (JobCopyState.AVAILABLE, JobCopyState.BAD) else _words(line)
 
 
 @about(LiveSubclient)

@@ -165,6 +165,8 @@ class Upkeep(EngineDoor):
             copy=wanted.copy,
             subclient=wanted.subclient,
             as_of=wanted.as_of,
+            path_globs=wanted.globs,
+            paths=wanted.paths,
         )
 
     def browse(self, wanted: Wanted, path: bytes) -> Sequence[Entry]:

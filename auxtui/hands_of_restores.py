@@ -11,6 +11,7 @@ from auxtui.present import Tone
 from auxtui.restoring import Wanted
 from engine.catalog.live_values import LiveBackupJob, LiveJobCopy, LiveSubclient
 from engine.model.errors import UsageError
+from engine.model.states import JobCopyState
 
 if TYPE_CHECKING:
     from auxtui.screens.base import ConsoleScreen
@@ -53,8 +54,9 @@ def _restore(screen: ConsoleScreen, targets: Targets) -> None:
 
     target = targets[0]
     wanted = _wanted(target)
-    if isinstance(target.value, LiveJobCopy):
-        wanted = replace(wanted, copy=target.value.copy)
+    value = target.value
+    if isinstance(value, LiveJobCopy) and value.state == JobCopyState.AVAILABLE:
+        wanted = replace(wanted, copy=value.copy)
 
     def started(job_id: int | None) -> None:
         if job_id is not None:

@@ -41,6 +41,17 @@ class Wanted:
         return safe(self.subclient or "")
 
 
+class Coming(Protocol):
+    """How much a restore brings back, as the engine gives it."""
+
+    @property
+    def files(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def is_exact(self) -> bool: ...
+
+
 class Entry(Protocol):
     """A name in a directory of a backup, as the engine gives it."""
 

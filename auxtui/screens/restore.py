@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from auxtui.form import FormField, Judgement, Values, words
 from auxtui.inert import safe
 from auxtui.moments import HINT, past_moment_of
 from auxtui.present import Cell, Fact, Tone
-from auxtui.restoring import Wanted, marked_words
+from auxtui.restoring import Coming, Wanted, marked_words
 from auxtui.screens.form import FormScreen
 from engine.model.errors import AuxError, UsageError
 
@@ -60,11 +61,8 @@ class RestoreScreen(FormScreen[int]):
                     f" {preview.level}, completed {look.time(preview.completed_at)}"
                 ),
             ),
-            (
-                "Holds",
-                Cell(f"{fmt.count(preview.files, 'file')}, {fmt.size(preview.size_bytes)} in all"),
-            ),
-            ("From", Cell(safe(f"copy {first}{fallback}"), Tone.STRONG)),
+            ("Comes back", _coming(preview.coming)),
+            _source(first, fallback, preview.bad_on),
             ("To", Cell(safe(target))),
             (
                 "Files there",
@@ -73,8 +71,14 @@ class RestoreScreen(FormScreen[int]):
                 else Cell("stay: the restore is refused when one is in its way"),
             ),
         ]
-        if preview.others:
-            facts.append(("Not on", Cell(safe(", ".join(preview.others)), Tone.MUTED)))
+        bad = [name for name in preview.bad_on if name != first]
+        for word, names, tone in (
+            ("Also on", preview.also_on, Tone.MUTED),
+            ("Bad on", bad, Tone.WARN),
+            ("Not on", preview.not_on, Tone.MUTED),
+        ):
+            if names:
+                facts.append((word, Cell(safe(", ".join(names)), tone)))
         said = f"{part} from copy {first} to {target}, verified while it is read"
         return Judgement(said=Cell(safe(said)), facts=facts)
 
@@ -160,6 +164,22 @@ def fields_for(wanted: Wanted, copies: tuple[str, ...]) -> tuple[FormField, ...]
             0, FormField(name=MARKED, label="Marked", value=marked, fixed=True, help=marked)
         )
     return tuple(fields)
+
+
+def _coming(coming: Coming | None) -> Cell:
+    """How much comes back."""
+    if coming is None:
+        return Cell("not known here: its index is fetched from a copy first", Tone.MUTED)
+    most = "" if coming.is_exact else "at most "
+    return Cell(f"{most}{fmt.count(coming.files, 'file')}, {fmt.size(coming.size_bytes)}")
+
+
+def _source(first: str, fallback: str, bad_on: Sequence[str]) -> Fact:
+    if first in bad_on:
+        return "From", Cell(
+            safe(f"copy {first}, where it is bad: what is right of it comes back"), Tone.WARN
+        )
+    return "From", Cell(safe(f"copy {first}{fallback}"), Tone.STRONG)
 
 
 def _field_of(err: AuxError, wanted: Wanted) -> str:

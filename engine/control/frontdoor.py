@@ -49,6 +49,7 @@ from engine.model.errors import (
 )
 from engine.model.names import refuse_unwritable
 from engine.model.states import JobState, Operation, RequestKind
+from engine.operations.coming_back import ComingBack as ComingBack
 from engine.operations.expecting import held_sentence
 from engine.operations.options import check_options, options_to_json, refuse_unknown_alert
 from engine.operations.plandocument import plan_document, verdict_document

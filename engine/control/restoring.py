@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlmodel import Session
+
 from engine.catalog import config, ledger
 from engine.catalog.home import Home
 from engine.catalog.opening import open_catalog
 from engine.control.asking import request
 from engine.model.errors import UsageError
 from engine.model.names import path_to_json, refuse_unwritable
-from engine.model.states import Operation, RequestKind
+from engine.model.states import JobCopyState, Operation, RequestKind
+from engine.operations.coming_back import ComingBack, coming_back
 from engine.operations.restore_request import check_restore
+
+_HELD = (JobCopyState.AVAILABLE, JobCopyState.BAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +32,17 @@ class RestorePreview:
     """`client/subclient`."""
     level: str
     completed_at: datetime
-    files: int
-    size_bytes: int
-    """Of the whole backup job."""
+    coming: ComingBack | None
+    """What was asked for and comes back, whichever backup job holds it; None where only a copy knows."""
     policy: str
     copies: tuple[str, ...]
     """That can give it, in the order in which they are asked."""
-    others: tuple[str, ...]
-    """Copies of the policy that cannot."""
+    also_on: tuple[str, ...]
+    """Copies that hold it too and are not asked: another one was named."""
+    bad_on: tuple[str, ...]
+    """Copies that hold it and are bad; one of them may have been named."""
+    not_on: tuple[str, ...]
+    """Copies of the policy that lack it."""
 
 
 def run_restore(
@@ -90,13 +98,19 @@ def preview_restore(
     copy: str | None,
     subclient: str | None = None,
     as_of: datetime | None = None,
+    path_globs: Sequence[str] = (),
+    paths: Sequence[bytes] = (),
 ) -> RestorePreview:
     """What such a restore would read; changes nothing and needs no service. Arguments as there.
 
     Raises:
         UsageError, NotFoundError: it would be refused.
     """
-    payload = _payload(backup_job_id, to, copy, subclient, as_of)
+    payload = {
+        **_payload(backup_job_id, to, copy, subclient, as_of),
+        "marked": [path_to_json(path) for path in paths],
+        "paths": list(path_globs),
+    }
     catalog = open_catalog(home)
     try:
         with catalog.read() as session:
@@ -104,6 +118,7 @@ def preview_restore(
             job = ledger.backup_job(session, options["backup_job_id"])
             value = next(v for v in config.subclients(session) if v.id == job.subclient_id)
             every = [each.name for each in config.copies(session, policy_id)]
+            holds = _states_by_copy(session, policy_id, job.id)
     finally:
         catalog.close()
     return RestorePreview(
@@ -111,12 +126,28 @@ def preview_restore(
         subclient=f"{value.client}/{value.name}",
         level=job.level,
         completed_at=job.completed_at,
-        files=job.files,
-        size_bytes=job.size_bytes,
+        coming=coming_back(home, job, options),
         policy=policy,
         copies=tuple(copies),
-        others=tuple(name for name in every if name not in copies),
+        also_on=tuple(
+            name
+            for name in every
+            if name not in copies and holds.get(name) is JobCopyState.AVAILABLE
+        ),
+        bad_on=tuple(name for name in every if holds.get(name) is JobCopyState.BAD),
+        not_on=tuple(name for name in every if holds.get(name) not in _HELD),
     )
+
+
+def _states_by_copy(
+    session: Session, policy_id: int, backup_job_id: int
+) -> dict[str, JobCopyState]:
+    names = {copy.id: copy.name for copy in config.copies(session, policy_id)}
+    return {
+        names[line.copy_id]: line.state
+        for line in ledger.copies_of(session, backup_job_id)
+        if line.copy_id in names
+    }
 
 
 def _payload(

@@ -170,7 +170,7 @@ class Restore:
         first = ", ".join(shown(path) for path in result.refused[:3])
         note = "what was restored before stays" if self._has_begun else "nothing was written"
         more = f" and {len(result.refused) - 3} more" if len(result.refused) > 3 else ""
-        advice = "restore elsewhere, or with --overwrite"
+        advice = "restore elsewhere, or replace files (--overwrite)"
         if result.is_stuck:
             advice = "restore elsewhere, or move it away: no directory is replaced, nor by one"
         return AttemptEnd(

@@ -135,7 +135,7 @@ def candidates_of(
     hint = "see `auxtui copies` for where it is and why not"
     if bad:
         hint = (
-            "what can still be read of a bad one: "
+            f"what can still be read of a bad one: name the copy, {bad[0].name}: "
             f"auxtui restore {backup_job_id} --copy {bad[0].name} --to DIR"
         )
     raise UsageError(f"backup job {backup_job_id} is not available {where}", hint=hint)

@@ -236,11 +236,12 @@ class RecordingDoor(Site):
             subclient="db1/pg",
             level="full",
             completed_at=NOW,
-            files=3,
-            size_bytes=2**30,
+            coming=frontdoor.ComingBack(3, 2**30),
             policy="databases",
             copies=copies,
-            others=("monthly",),
+            also_on=() if wanted.copy is None else ("primary",),
+            bad_on=(),
+            not_on=("monthly",),
         )
 
     def browse(self, wanted: Wanted, path: bytes) -> Sequence[frontdoor.BrowseEntry]:

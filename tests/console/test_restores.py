@@ -60,6 +60,18 @@ async def test_restore_says_what_it_will_do_and_then_starts_the_job(home, make_c
     assert _restores(door) == [(wanted, "/tmp/back", True)]
 
 
+async def test_a_bad_one_is_restored_from_another_copy(home, make_console, door):
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*LEDGER)
+        await sees(pilot, "40 backup jobs")
+        await pilot.press(*"ffffffff")
+        await sees(pilot, "bad (f)")
+        await pilot.press("s")
+        await sees(pilot, "any, by precedence", "copy primary, then offsite")
+
+
 async def test_a_wrong_target_is_said_at_the_field_and_starts_nothing(home, make_console, door):
     app = make_console(home)
     async with app.run_test(size=(80, 24)) as pilot:

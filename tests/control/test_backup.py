@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,7 @@ def test_it_is_refused(cell: BackupCell):
 def test_browsing_as_of_times(cell: BackupCell):
     (cell.source / "sub").mkdir()
     (cell.source / "sub" / "old").write_bytes(b"1")
+    (cell.source / "kept").write_bytes(b"333")
     cell.configure()
     first = cell.back_up()
     (cell.source / "sub" / "old").unlink()
@@ -130,3 +132,14 @@ def test_browsing_as_of_times(cell: BackupCell):
     assert [(one.kind, one.name) for one in top] == [("directory", path.split(b"/")[0])]
     with pytest.raises(NotFoundError, match="no such directory"):
         frontdoor.browse(cell.home, subclient=NAME, path=path + b"/new")
+
+    # What comes back is the tree as it was then, not what the newest backup job itself holds.
+    ask = partial(frontdoor.preview_restore, cell.home, None, to="/nowhere", copy=None)
+    whole = ask(subclient=NAME)
+    assert whole.backup_job_id == second.id
+    assert whole.coming == frontdoor.ComingBack(2, 5)
+    assert (whole.copies, whole.not_on) == (("primary",), ("offsite", "second"))
+    assert ask(subclient=NAME, paths=[path]).coming == frontdoor.ComingBack(1, 2)
+    assert ask(subclient=NAME, path_globs=["*/kept"]).coming == frontdoor.ComingBack(1, 3)
+    cell.home.index(second.id).unlink()
+    assert ask(subclient=NAME).coming is None

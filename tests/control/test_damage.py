@@ -150,6 +150,14 @@ def test_what_can_be_repaired_is_whatever_else_was_named(cell: Cell) -> None:
         flip(big(cell, job=ids["two"]))
         verify(cell)
         frontdoor.decide(cell.home, "databases", "second", [ids["two"]], "bad", by="test")
+        for copy, asked, also_on in (
+            (None, ("primary",), ()),
+            ("primary", ("primary",), ()),
+            ("second", ("second",), ("primary",)),
+        ):
+            said = frontdoor.preview_restore(cell.home, ids["two"], to="/nowhere", copy=copy)
+            assert (said.copies, said.also_on) == (asked, also_on)
+            assert (said.bad_on, said.not_on) == (("offsite", "second"), ())
         job = repair(cell, 99, ids["two"])
         with pytest.raises(NotFoundError):
             repair(cell, 98, 99)
