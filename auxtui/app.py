@@ -235,13 +235,23 @@ class ConsoleApp(DrawnApp):
     def on_answer(self, message: Answer) -> None:
         message.stop()
 
-    def look_anew(self) -> None:
+    def look_anew(self, then: Callable[[], None] | None = None) -> None:
         """Looks at everything at once, after a change of one's own.
 
         What is typed meanwhile is held back: a dialog opened on what was so before the change would
         show it.
+
+        Args:
+            then: done with what was found, before the keys go on.
         """
-        self.feed.refresh(self.hold_keys())
+        release = self.hold_keys()
+
+        def found() -> None:
+            if then is not None and self.state.catalog_error is None:
+                then()
+            release()
+
+        self.feed.refresh(found)
 
     def on_looked_anew(self, message: LookedAnew) -> None:
         message.then()

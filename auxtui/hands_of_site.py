@@ -13,6 +13,7 @@ from auxtui.inert import safe
 from auxtui.present import Tone
 from auxtui.site_forms import Place, change_facts, place_of
 from auxtui.site_keys import kind_word
+from auxtui.targets import key_of
 from engine.catalog.live_values import LiveClient, LiveCopy, LivePolicy, LiveSubclient
 from engine.model.errors import AuxError
 
@@ -53,11 +54,20 @@ def _form(screen: ConsoleScreen, kind: str, **given: Any) -> None:
 
     def applied(name: str | None) -> None:
         if name is not None:
-            screen.console.look_anew()
+            owner = str(given.get("owner", ""))
+            screen.console.look_anew(lambda: _put_cursor(screen, kind, name, owner))
             screen.flash(f"{kind_word(kind)} {safe(name)} is applied", Tone.OK)
 
     loaded = screen.console.hold_keys()
     screen.app.push_screen(make(kind, loaded=loaded, **given), applied)
+
+
+def _put_cursor(screen: ConsoleScreen, kind: str, name: str, owner: str) -> None:
+    """Puts the cursor on what was applied: the next key is for that, not for the row that was there."""
+    estate = screen.console.state.estate
+    key = key_of(estate, kind, name, owner) if estate is not None else None
+    if key is not None and screen.is_current:
+        screen.put_cursor(key)
 
 
 def _edit(screen: ConsoleScreen, targets: Targets) -> None:
@@ -84,6 +94,7 @@ def _new_here(screen: ConsoleScreen, targets: Targets) -> None:
     from auxtui.screens.menu import MenuScreen
 
     offered = [action for action in tasks_for(targets[0]) if action.id.startswith("new.")]
+    offered.sort(key=lambda action: action.id != screen.NEW_FIRST)
     if len(offered) == 1:
         screen.do(offered[0], targets)
         return

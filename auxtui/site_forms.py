@@ -127,6 +127,8 @@ def _field(key: Key, item: Item, before: Mapping[str, Any], document: Document) 
     choices = _choices(key, item, document, is_primary_copy=is_primary_copy)
     if key.name == "source" and not value and choices:
         value = choices[0][1]
+    if item.is_new and item.kind == "schedule" and key.name == "policy":
+        value = next((name for _, name in choices if name), "")  # every auxiliary copy needs one
     return FormField(
         name=key.name,
         label=key.label,

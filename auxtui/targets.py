@@ -49,3 +49,28 @@ def node_target(estate: Estate | None, key: Hashable) -> tuple[Target, ...]:
     if kind == "commcell":
         return (Target(kind=kind, id=0, name=safe(estate.commcell)),)
     return ()
+
+
+def key_of(estate: Estate, kind: str, name: str, owner: str = "") -> tuple[str, int] | None:
+    """The key of a row or node for an item of the configuration; None when it is not there.
+
+    Args:
+        estate: all there is.
+        kind: of the item, as the site file says it.
+        name: of the item.
+        owner: the policy of a copy, the client of a subclient.
+    """
+    items: dict[str, Iterable[tuple[str, str, int]]] = {
+        "policy": (("", one.name, one.id) for one in estate.policies),
+        "copy": ((one.policy, one.name, one.id) for one in estate.copies()),
+        "library": (("", one.name, one.id) for one in estate.libraries),
+        "media_agent": (("", one.name, one.id) for one in estate.media_agents),
+        "client": (("", one.name, one.id) for one in estate.clients),
+        "subclient": ((s.client, s.name, s.id) for c in estate.clients for s in c.subclients),
+        "schedule": (("", one.name, one.id) for one in estate.schedules),
+        "window": (("", one.name, one.id) for one in estate.windows),
+    }
+    wanted = (owner if kind in ("copy", "subclient") else "", name)
+    shown = "agent" if kind == "media_agent" else kind
+    found = (number for *one, number in items.get(kind, ()) if tuple(one) == wanted)
+    return next(((shown, number) for number in found), None)

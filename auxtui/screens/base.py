@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -32,6 +33,8 @@ UNREADABLE = "the catalog cannot be read: ! says what to do"
 UNBOUND = "f24"  # stands for no key, so that the user can give one; no terminal sends it
 WHILE_TINY = ("console.leave",)  # nothing is done to what is not seen
 WHILE_TYPING = ("go.back", "tab.next", "tab.previous")  # all that is done while a text is typed
+EDITS = ("item.new", "item.edit")
+EDITS_RANK = 3  # in the hint line of a screen that is there to make and edit things
 HOLD_S = 2.0  # keys wait at most so long for the list that they are for
 FLASH_S = 8.0  # so long the answer to an action stays in the status line
 
@@ -71,6 +74,8 @@ class ConsoleScreen(Screen[None]):
         (160, "-huge"),
     ]
     ABILITIES: ClassVar[frozenset[str]] = frozenset()
+    NEW_FIRST: ClassVar[str] = ""
+    """The action that makes one more of what this screen lists; first among what can be new here."""
     ABOUT: ClassVar[str] = ""
     """What this screen is, for its help."""
     DEFAULT_CSS = """
@@ -215,6 +220,10 @@ class ConsoleScreen(Screen[None]):
         chosen = [
             action for action in self.applicable() if not action.disabled_because(target, world)
         ]
+        if self.NEW_FIRST:
+            chosen = [
+                replace(one, hint_rank=EDITS_RANK) if one.id in EDITS else one for one in chosen
+            ]
         self.query_one("#hints", OneLine).say(hint_cells(chosen, self.size.width))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -276,6 +285,11 @@ class ConsoleScreen(Screen[None]):
     def flash(self, text: str, tone: Tone = Tone.PLAIN) -> None:
         """Says the outcome of an action in the status line for a while."""
         self.console.flash(Cell(text, tone))
+
+    def put_cursor(self, key: Hashable) -> None:
+        """Puts the cursor of the list that has the focus on a row, if it has it."""
+        if isinstance(self.focused, LineTable):
+            self.focused.move_to(key)
 
     def back(self) -> bool:
         """One step back inside the screen; False when there is none."""

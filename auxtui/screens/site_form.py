@@ -135,7 +135,8 @@ class SiteFormScreen(FormScreen[str]):
         try:
             outcome = await self._edit(filled, dry_run=True)
         except SiteError as err:
-            return Judgement(wrong=self._located(filled.place, err))
+            located = self._located(filled.place, err)
+            return Judgement(wrong=await self._wrong_when(values) | located)
         wrong = await self._asked(values)
         changes = change_facts(_changes(outcome, values))
         facts = [*await self._runs(values), *changes]
@@ -216,6 +217,17 @@ class SiteFormScreen(FormScreen[str]):
         zone = str(values["time_zone"]).strip() or str(commcell.get("time_zone", "UTC"))
         when, look = str(values["when"]), self.console.look
         return await in_thread(lambda: run_facts(when, zone, look))
+
+    async def _wrong_when(self, values: Values) -> dict[str, str]:
+        """What is wrong with the time of a schedule, which the engine does not reach behind another fault."""
+        when, look = str(values.get("when", "")).strip(), self.console.look
+        if self._kind != "schedule" or not when:
+            return {}
+        try:
+            await in_thread(lambda: run_facts(when, "UTC", look))
+        except AuxError as err:
+            return {"when": error_text(err)}
+        return {}
 
     async def _show_toml(self) -> None:
         judgement = await self._judge(self.values())

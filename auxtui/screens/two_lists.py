@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from textual import on
 from textual.app import ComposeResult
@@ -47,6 +47,12 @@ class TwoListsScreen(ConsoleScreen):
     def focused_list(self) -> LineTable | None:
         """The list that has the focus."""
         return self.focused if isinstance(self.focused, LineTable) else None
+
+    def put_cursor(self, key: Hashable) -> None:
+        """Puts the cursor on a row, in whichever list it is."""
+        for table in self.query(LineTable):
+            if table.move_to(key):
+                table.focus()
 
     def tell(self) -> None:
         """Says in words what the cursor is on."""

@@ -64,8 +64,9 @@ class WindowsScreen(ConsoleScreen):
     ABOUT = (
         "When operations must not run on this node: the windows of the node and of every level above"
         " it count together, and activity that is switched off. The grid shows seven days from today"
-        " in the zone of the node. f goes round the operations. Below: every window that concerns it; e edits one, f4 in its form as a grid."
+        " in the zone of the node. f goes round the operations. Below: every window that concerns it; e edits one, f4 in its form as a grid; n makes another."
     )
+    NEW_FIRST = "new.window"
     DEFAULT_CSS = """
     WindowsScreen #list { height: 1fr; }
     WindowsScreen #facts { max-height: 40%; }

@@ -16,7 +16,7 @@ from engine.model.errors import SiteError
 from engine.site.editing import SiteEdit, table_at
 from engine.site.reading import read_site
 from engine.site.rendering import rendered
-from tests.console.driving import lacks, screen_text, sees, type_ahead, until
+from tests.console.driving import lacks, paste, screen_text, sees, type_ahead, until
 
 POLICY = ["j", "j", "j", "j"]
 OFFSITE = [*POLICY, "l", "j", "j"]
@@ -432,14 +432,52 @@ async def test_a_schedule_shows_its_next_five_runs(site_home, make_console):
         await _ready(pilot, "New schedule", "When")
         await pilot.press(*"nightly", "f2")
         await sees(pilot, 'there is a schedule "nightly" already')
-        await pilot.press(
-            "2", "tab", "tab", "down", "down", "enter", "tab", *"daily at 22:00", "tab"
-        )
+        await pilot.press("2", "tab", "tab", "tab", *"daily at 22:00", "tab")
         await sees(pilot, "Next runs", ":00", "+ schedule")
         lines = [line for line in screen_text(app).split("\n") if ":00" in line and "-" in line]
         assert len(lines) >= 5
         await pilot.press("shift+tab", "ctrl+u", *"at noon", "tab")
         await sees(pilot, "'at noon' is not a schedule")
+
+
+async def test_the_time_of_a_schedule_is_judged_beside_other_faults(site_home, make_console):
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("ctrl+p", *"new schedule", "enter")
+        await _ready(pilot, "New schedule", "When", "databases")
+        await pilot.press("tab", "tab", "tab", *"daily at 25:00", "tab")
+        await sees(pilot, "not a time of day", '"" cannot be a name')
+
+
+async def test_the_next_key_is_for_what_was_applied(site_home, make_console, door):
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6")
+        await sees(pilot, "nightly")
+        await pilot.press("n")
+        await _ready(pilot, "New schedule", "When")
+        await paste(pilot, "zz")
+        await pilot.press("tab", "tab", "tab")
+        await paste(pilot, "daily at 22:00")
+        await pilot.press("f2")
+        await sees(pilot, "This will change", "+ schedule")
+        await pilot.press("y")
+        await sees(pilot, "schedule zz is applied")
+        await pilot.press("s")
+        await until(pilot, lambda: ("schedule", "zz", "disable") in door.calls)
+
+
+async def test_n_on_the_windows_of_a_node_begins_with_a_window(tmp_path, make_console):
+    home = Home(tmp_path / "home").make()
+    frontdoor.apply_text(home, '[commcell]\nname = "hq"\n', "site.toml", dry_run=False)
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("W")
+        await sees(pilot, "no window concerns it", " n New")
+        await pilot.press("n", "enter")
+        await _ready(pilot, "New window")
 
 
 async def test_what_cannot_be_deleted_says_why(site_home, make_console):
