@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from auxtui.cli import output
 from auxtui.cli.output import tell
 from auxtui.inert import safe
 from engine.catalog.home import Home
@@ -26,16 +27,43 @@ def guarded(call: Callable[[], int], given: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
     try:
-        return call()
+        code = call()
+        _flush()
     except AuxError as err:
         report(err.message, err.hint, given)
         return err.exit_code
     except PermissionError as err:
         report(f"cannot use {err.filename}: {err.strerror}", "look at its owner", given)
         return EXIT_FAILED
+    except OSError as err:
+        if not _is_of_output(err):
+            _report_bug(err, given)
+            return EXIT_FAILED
+        if isinstance(err, BrokenPipeError):  # whoever read it has enough
+            return EXIT_FAILED
+        report(
+            f"cannot write the answer: {(err.strerror or str(err)).lower()}",
+            "what was asked for may be done all the same: look where the output goes, and ask again",
+            given,
+        )
+        return EXIT_FAILED
     except Exception as err:  # noqa: BLE001 - the edge: a bug becomes a line in the log
         _report_bug(err, given)
         return EXIT_FAILED
+    return code
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+
+
+def _is_of_output(err: OSError) -> bool:
+    """True when it was raised by writing to standard output, which is given up then."""
+    frames = traceback.extract_tb(err.__traceback__)
+    if not any(frame.filename in (__file__, output.__file__) for frame in frames[1:]):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries again at its end
+    return True
 
 
 def report(message: str, hint: str, given: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -102,7 +103,7 @@ def test_completion_knows_commands_and_names(copied):
 
 
 def test_a_bug_goes_to_the_log_and_not_to_the_terminal(tmp_path, capsys, monkeypatch):
-    def broken(*_arguments):
+    def broken(*_arguments, **_options):
         raise ZeroDivisionError("a bug\x1b[2J")
 
     monkeypatch.setattr("engine.catalog.live.LiveCatalog.__init__", broken)
@@ -121,7 +122,7 @@ def test_a_bug_goes_to_the_log_and_not_to_the_terminal(tmp_path, capsys, monkeyp
 
 
 def test_a_bug_is_a_document_for_programs(tmp_path, capsys, monkeypatch):
-    def broken(*_arguments):
+    def broken(*_arguments, **_options):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("engine.catalog.live.LiveCatalog.__init__", broken)
@@ -229,3 +230,20 @@ def test_a_service_of_another_version_of_the_catalog_is_stopped(auxtui):
     assert "newer auxtui" in refused.err
     assert stopped.document == {"running": False, "was_running": True}
     assert again.document == {"running": False, "was_running": False}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is full: Linux has it")
+def test_an_answer_that_cannot_be_written_is_no_bug(copied):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "auxtui", "jobs"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=copied.environment(),
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "auxtui: cannot write the answer: no space left on device"
+    assert len(done.stderr.splitlines()) == 2
