@@ -16,7 +16,15 @@ from engine.catalog.live_values import Estate, LiveCopy, LiveLibrary, LivePolicy
 from engine.catalog.rule_values import SYSTEM_SCHEDULE_NAMES, ScheduleValue
 from engine.catalog.running_values import JobValue
 from engine.model.errors import AuxError
-from engine.model.states import CopyKind, JobCopyState, JobState, LibraryState, SubclientKind
+from engine.model.states import (
+    FOREIGN,
+    FOREIGN_HINT,
+    CopyKind,
+    JobCopyState,
+    JobState,
+    LibraryState,
+    SubclientKind,
+)
 
 SILENT_S = 30  # a service that has not reported for so long is stuck or dead
 LATE = timedelta(minutes=2)  # a run that is due for longer was not started
@@ -165,15 +173,18 @@ def _job_trouble(job: JobValue) -> tuple[Grade, str]:
 def _of_libraries(libraries: Iterable[LiveLibrary]) -> Iterator[Trouble]:
     for library in libraries:
         if library.state in (LibraryState.OFFLINE, LibraryState.FULL):
-            hint = "free space or add a disk" if library.state == LibraryState.FULL else ""
             text, reason = f"library {safe(library.name)}", safe(library.state_reason or "")
+            hint = f"mount or connect {safe(library.url)}; the next run goes on by itself"
+            if library.state == LibraryState.FULL:
+                hint = "free space or add a disk"
+            elif FOREIGN in reason:
+                hint = FOREIGN_HINT
             if not reason.startswith(f"{text} "):  # most reasons begin with the library
                 reason = f"{text} is {library.state}" + (f": {reason}" if reason else "")
             yield Trouble(
                 grade=Grade.ERROR,
                 text=reason,
-                hint=hint
-                or f"mount or connect {safe(library.url)}; the next run goes on by itself",
+                hint=hint,
                 node=("library", library.id),
             )
 

@@ -33,7 +33,11 @@ BESIDE_LINE = 13  # cells: the label, and what is kept free around
 
 def _throttle(job: JobValue) -> str:
     own = f"{fmt.rate(job.throttle_bps)} of the job" if job.throttle_bps else "none of the job"
-    return f"{own}; those of its copies hold too" if job.operation is Operation.AUXCOPY else own
+    if job.operation is not Operation.AUXCOPY:
+        return own
+    if job.throttle_bps and len(job.copies) > 1:
+        own += " counts what is read, the rate what is written to each copy"
+    return f"{own}; those of its copies hold too"
 
 
 def general_facts(job: JobValue, look: Look) -> list[Fact]:

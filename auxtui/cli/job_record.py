@@ -142,9 +142,11 @@ def _progress(job: JobValue, limits: Mapping[str, int]) -> list[tuple[str, Any]]
 
 def _throttle(job: JobValue, limits: Mapping[str, int]) -> str:
     """Whose limits hold: those of the job and of its copies, which hold together."""
+    several = job.operation == Operation.AUXCOPY and len(job.copies) > 1
+    counts = " (counts what is read; the rate, what is written to each copy)" if several else ""
     if not limits:
-        return fmt.limit(job.throttle_bps)
-    own = [f"{fmt.rate(job.throttle_bps)} of the job"] if job.throttle_bps else []
+        return f"{fmt.limit(job.throttle_bps)}{counts if job.throttle_bps else ''}"
+    own = [f"{fmt.rate(job.throttle_bps)} of the job{counts}"] if job.throttle_bps else []
     return "; ".join([*own, *(f"{fmt.rate(bps)} of copy {name}" for name, bps in limits.items())])
 
 

@@ -15,13 +15,12 @@ def one_of(word: str, known: Iterable[str], what: str) -> str:
     Raises:
         UsageError: there is no such word.
     """
-    words = [str(each) for each in known]
-    plain = word.strip().lower().replace("-", "_")
-    for each in words:
-        if each.replace("-", "_") == plain:
-            return each
+    words = {str(each).replace("_", "-"): str(each) for each in known}
+    plain = word.strip().lower().replace("_", "-")
+    if plain in words:
+        return words[plain]
     raise UsageError(
-        f'there is no {what} "{shown(word)}"{did_you_mean(plain, words)}',
+        f'there is no {what} "{shown(word)}"{did_you_mean(plain, list(words))}',
         hint=f"one of: {', '.join(words)}",
     )
 

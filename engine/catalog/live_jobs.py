@@ -178,10 +178,11 @@ class JobQueries(LiveQueries):
         )
 
     def attempts(self, job_id: int) -> tuple[AttemptValue, ...]:
-        """The attempts of a job, first one first."""
+        """The attempts of a job, first one first; one under way has done what the job has by now."""
         rows = self._rows(
-            "SELECT job_id, number, started_at, ended_at, outcome, reason, bytes_done FROM attempt"
-            " WHERE job_id = ? ORDER BY number",
+            "SELECT job_id, number, started_at, ended_at, outcome, reason, CASE WHEN ended_at IS NULL"
+            " THEN (SELECT bytes_done FROM job WHERE id = job_id) ELSE bytes_done END AS bytes_done"
+            " FROM attempt WHERE job_id = ? ORDER BY number",
             job_id,
         )
         found: list[AttemptValue] = []

@@ -123,7 +123,8 @@ class JobJournal:
         severity = Severity.INFO if state is JobState.COMPLETED else Severity.ERROR
 
         def write(session: Any) -> None:
-            if JobState(jobs.load_job(session, job_id).state).is_final:
+            row = jobs.load_job(session, job_id)
+            if row.state.is_final:
                 return
             if hint:
                 jobs.add_error(
@@ -143,6 +144,7 @@ class JobJournal:
                 phase=Phase.DONE,
                 reason=reason,
                 until=None,
+                errors=row.errors + bool(hint),  # as many as are listed
                 exit_code=exit_code,
                 ended_at=now,
                 bytes_per_second=0,

@@ -17,6 +17,7 @@ from engine.library.layout import ASIDE_SUFFIX, MARKER
 from engine.library.syscalls import rename_new
 from engine.model.errors import LibraryOffline
 from engine.model.names import shown
+from engine.model.states import FOREIGN, FOREIGN_HINT
 
 FORMAT = 1
 MAX_MARKER_BYTES = 64 * 1024
@@ -123,9 +124,8 @@ class Marker:
             raise self.offline(f"its format is {identity.format}", "upgrade auxtui on this host")
         if identity.commcell_id != self._commcell_id:
             raise self.offline(
-                f"it belongs to another CommCell, {shown(identity.commcell)}",
-                "use another directory, or the CommCell that it belongs to; if that one's catalog "
-                "is lost: auxtui catalog rebuild",
+                f"{FOREIGN}, {shown(identity.commcell)}",
+                FOREIGN_HINT,
             )
         if self.uuid and identity.uuid != self.uuid:
             raise self.offline(

@@ -6,6 +6,12 @@ from enum import StrEnum
 
 INCOMPLETE = "incomplete: "
 """How the reason of a job copy begins that is available, but without something that lay there."""
+FOREIGN, FOREIGN_HINT = (
+    "it belongs to another CommCell",
+    "use another directory, or the CommCell that it belongs to; if that one's catalog is lost:"
+    " auxtui catalog rebuild",
+)
+"""Why a library of somebody else is offline, and what to do: waiting or mounting does not help."""
 LAST_FAILED = "the last try failed: "
 """How the reason of a job copy begins that a run could not make; it stays until one can."""
 

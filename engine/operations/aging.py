@@ -13,7 +13,7 @@ import aiofiles.os
 from sqlmodel import Session
 
 from engine.catalog import alarms, config, jobs, ledger, upkeep
-from engine.catalog.values import JobItem, JobValue
+from engine.catalog.values import CopyValue, JobItem, JobValue
 from engine.library.interface import Library
 from engine.model.errors import EXIT_FAILED, AuxError, LibraryOffline, NotFoundError, UsageError
 from engine.model.states import OVER, JobCopyState, JobState, Phase, Severity
@@ -35,12 +35,21 @@ from engine.operations.jobcopies import Located, Locator
 from engine.operations.planning import load_scope
 from engine.operations.probing import probe_one
 from engine.policy.alerting import AlertKind
-from engine.policy.durations import format_size
+from engine.policy.durations import format_duration, format_size
 
 AT_ONCE = 100  # job copies between two decisions: what is owed or pinned meanwhile stays
 INTENT, AGED = "aging", "aged"
 Cycle = tuple[int, int, int]
 """Copy, subclient, and number of the cycle there."""
+
+
+def aged_reason(copy: CopyValue, job_id: int, now: datetime) -> str:
+    """When a job copy was aged, by which job, and what the retention of its copy was then."""
+    rules = [f"{copy.retain_cycles} cycles"] if copy.retain_cycles else []
+    if copy.retain_s is not None:
+        rules.insert(0, format_duration(copy.retain_s))
+    kept = f"; the copy keeps {' and '.join(rules)}" if rules else ""
+    return f"aged on {now:%Y-%m-%d %H:%M} UTC by job {job_id}{kept}"
 
 
 class DataAging:
@@ -241,7 +250,8 @@ class DataAging:
             return False
         now = self.context.clock()
         item = self._item(one, AGED, now)
-        reason = "aged" if was_there else "aged; it was not on the media any more"
+        reason = aged_reason(one.copy, self.context.job_id, now)
+        reason += "" if was_there else "; it was not on the media any more"
         self._aged[one.pair] = item
 
         def write(session: Session) -> None:

@@ -38,6 +38,7 @@ from engine.model.entries import (
 from engine.model.errors import AuxError, LibraryOffline, NotFoundError, SourceError, UsageError
 from engine.model.states import JobCopyState, Level, Severity, SubclientKind
 from engine.operations.deciding import settle_all
+from engine.operations.probing import record_probe
 from engine.operations.rebuilt_content import believe_newest, rebuilt_index
 
 NOT_KNOWN = (
@@ -103,6 +104,7 @@ class Rebuilding:
             library = open_library(
                 value.name, value.url, value.uuid, commcell_id, home=self.home.path
             )
+            record_probe(self.session, value, None, library.probe(), self.now)
             for found in discover(value.name, value.url).copies():
                 self._rebuild_copy(value, library, found)
         self._raise_sequence()

@@ -24,6 +24,7 @@ _HOUR_S = 3600
 _new_line = tuple.__new__
 
 _AVAILABLE = JobCopyState.AVAILABLE
+_NEXT_RUN = "the next run copies it again; what is there stays until then"
 _AGED = JobCopyState.AGED
 _BAD = JobCopyState.BAD
 _DO_NOT_COPY = JobCopyState.DO_NOT_COPY
@@ -147,7 +148,8 @@ class Judge:
     def _taken(self, line: LedgerLine) -> PlanLine:
         if line.source_state == _AVAILABLE:
             why = _with_lack(self._why_taken(line), line)
-            return self._line(line, Verdict.TAKEN, why, _owed(line))
+            is_there = line.decision == "recopy" and line.state == _AVAILABLE
+            return self._line(line, Verdict.TAKEN, why, _owed(line), _NEXT_RUN if is_there else "")
         return self._line(line, Verdict.FOLLOWS, self._not_yet(), _owed(line))
 
     def _not_yet(self) -> str:
@@ -330,7 +332,7 @@ class Judge:
         if line.reason.startswith(LAST_FAILED):
             return line.reason.partition(f"; {INCOMPLETE}")[0]
         if line.decision == "recopy" and _is_forced(line):
-            return f"copied again: {self._decided(line)}"
+            return f"to be copied again: {self._decided(line)}"
         if line.decision == "picked":
             return f"picked: {self._decided(line)}"
         if line.state == _PARTIALLY_COPIED:

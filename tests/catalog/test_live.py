@@ -89,6 +89,12 @@ def test_documents_have_the_keys_of_the_contract(live):
     assert {"bytes", "next_step", "retain_until", "chunks_done", "verified_at"} <= set(line)
 
 
+def test_an_attempt_under_way_has_done_what_its_job_has(live):
+    (attempt,) = live.attempts(905)
+    assert (attempt.ended_at, attempt.bytes_done) == (None, live.job(905).bytes_done)
+    assert attempt.bytes_done > 0
+
+
 def test_what_ran_in_a_service_that_died_is_interrupted_and_has_no_rate(path):
     with LiveCatalog(path, is_alive=lambda: True) as at_work:
         running = at_work.job(905)

@@ -37,7 +37,7 @@ REFUSED = [
     (["copies", "databases/ofsite"], 4, '"offsite"'),
     (["copies", "databases/"], 2, "POLICY/COPY"),
     (["copies", "a/b/c"], 2, "POLICY/COPY"),
-    (["copies", "databases", "--state", "to-be-coped"], 2, "to_be_copied"),
+    (["copies", "databases", "--state", "to-be-coped"], 2, "to-be-copied"),
     (["copies", "\x1b[31mx"], 4, "\\x1b[31mx"),
     (["why", "999", "databases/offsite"], 4, "999"),
     (["why", "1", "databases"], 2, "names no copy"),

@@ -67,6 +67,16 @@ async def test_a_job_that_ends_while_it_is_asked_stays_ended(cell: Cell, asked: 
     assert (job.state, job.desired) == ("completed", "run")
 
 
+async def test_a_job_that_fails_as_a_whole_counts_as_many_errors_as_it_lists(cell: Cell) -> None:
+    async def act(controller: Controller, seen: JobValue) -> None:
+        await controller.journal.finish(seen.id, JobState.FAILED, "no space", 1, hint="add a disk")
+
+    job = await with_a_job(cell, act)
+
+    with open_catalog(cell.home) as catalog, catalog.read() as session:
+        assert job.errors == len(jobs.errors(session, job.id)) == 1
+
+
 def entry_of(controller: Controller, job: JobValue) -> RunningJob:
     return RunningJob(JobContext(
         job_id=job.id,

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from auxtui.health import troubles
 from engine.catalog import jobs
+from engine.catalog.live import LiveCatalog
 from engine.catalog.opening import open_catalog
 from engine.control import frontdoor
 from engine.model.errors import LibraryOffline, NotFoundError, UsageError
+from engine.model.states import FOREIGN, FOREIGN_HINT
 from tests.cell import SECOND, Cell, tree
 from tests.control.test_verification import copied, flip
 from tests.control.upkeep import serving, verify
@@ -36,9 +39,14 @@ def test_the_ledger_is_the_same_as_before(lost: Cell) -> None:
     before = {copy: lost.ledger(copy) for copy in ("primary", "offsite", "second")}
     highest = next_id(lost)
     lose(lost)
+    with LiveCatalog(lost.home.catalog) as live:
+        assert all(FOREIGN in one.state_reason for one in live.estate().libraries)
+        assert {one.hint for one in troubles(live.estate(), None)} >= {FOREIGN_HINT}
 
     report = frontdoor.rebuild(lost.home, [])
 
+    with LiveCatalog(lost.home.catalog) as live:
+        assert {one.state for one in live.estate().libraries} == {"online"}
     assert (report["backup_jobs"], report["job_copies"]) == (2, 4)
     assert (report["missing"], report["damaged"]) == ([], [])
     assert any("verification" in text for text in report["not_known"])

@@ -85,4 +85,4 @@ def test_what_is_copied_again_says_so_in_the_ledger(cell: Cell) -> None:
 
     line = cell.ledger()[b"one.dump"]
     assert line.state == JobCopyState.AVAILABLE
-    assert line.reason.startswith("copied again: decided by eva")
+    assert line.reason.startswith("to be copied again: decided by eva")

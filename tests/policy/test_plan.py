@@ -120,7 +120,7 @@ def said(rules, one, **options):
             {"state": S.BAD, "decision": "recopy", "decided_by": "anna"},
             TAKEN,
             S.BAD,
-            "copied again: decided by anna",
+            "to be copied again: decided by anna",
         ),
         (
             {"state": S.AVAILABLE, "decision": "recopy", "source_state": S.BAD},
