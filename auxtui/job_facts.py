@@ -227,8 +227,10 @@ def media_rows(job: JobValue, estate: Estate | None, look: Look) -> list[Row]:
 
 
 def streams_facts(job: JobValue) -> list[Fact]:
-    """How many streams, and what limits them."""
+    """How many streams, and what limits them; of a job that has ended, as it was told last."""
     number = fmt.count(job.streams, "stream") if job.streams else "no stream now"
+    if job.state.is_final and job.streams:
+        number += " at its end; it may have had more"
     facts: list[Fact] = [("Streams", Cell(number, Tone.STRONG))]
     if job.streams_limited_by:
         facts.append(("Why so many", Cell(f"limited by: {safe(job.streams_limited_by)}")))

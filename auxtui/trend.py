@@ -68,6 +68,10 @@ def trend_row(copy: LiveCopy, look: Look) -> Row:
     """A copy with its forecast; the order is that of `columns.TREND`."""
     standing = copy.standing
     forecast = safe(standing.forecast) if standing else "the service has not measured it yet"
+    if (
+        standing and forecast and not standing.is_known
+    ):  # a run that has just ended is in the next measurement
+        forecast += f" (as of {look.time(standing.at)})"
     return Row(
         ("copy", copy.id),
         (

@@ -124,6 +124,7 @@ def _what(job: JobValue, times: Times) -> list[tuple[str, Any]]:
 
 def _progress(job: JobValue, limits: Mapping[str, int]) -> list[tuple[str, Any]]:
     share = f" ({fmt.percent(job.bytes_done, job.bytes_total)} %)" if job.bytes_total else ""
+    at_end = " at its end" if job.state.is_final else ""
     limited_by = f", limited by {job.streams_limited_by}" if job.streams_limited_by else ""
     return [
         (
@@ -136,7 +137,7 @@ def _progress(job: JobValue, limits: Mapping[str, int]) -> list[tuple[str, Any]]
         ("rate", fmt.rate(job.bytes_per_second)),
         ("left", fmt.duration(job.seconds_left)),
         ("throttle", _throttle(job, limits)),
-        ("streams", f"{job.streams}{limited_by}" if job.streams else ""),
+        ("streams", f"{job.streams}{at_end}{limited_by}" if job.streams else ""),
     ]
 
 

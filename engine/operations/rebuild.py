@@ -45,6 +45,7 @@ NOT_KNOWN = (
     "the history of jobs, their errors and the event log",
     "what was aged off, or decided about single job copies: the rules decide anew",
     "results of data verification, and who keeps job copies beyond their retention",
+    "what backup jobs were adopted without: what said `incomplete` no longer says so",
     "when each job copy was made: the time of the rebuild stands for it",
     "backup jobs that were never copied: the next scan adopts them again, under new ids",
 )

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from auxtui.actions import BY_ID, Target
-from auxtui.job_facts import general_facts
+from auxtui.job_facts import general_facts, streams_facts
 from auxtui.present import Look
 from auxtui.proven import torn_bytes
 from engine.catalog.live import LiveCatalog
@@ -47,3 +47,10 @@ def test_the_facts_of_a_job_do_not_claim_that_nothing_limits_it(home):
         "1.00 MiB/s of the job; those of its copies hold too",
         "1.00 MiB/s of the job",
     ]
+
+
+def test_the_streams_of_a_job_that_has_ended_are_those_of_its_end(home):
+    ended = running(home, streams=1, state=JobState.COMPLETED)
+
+    assert streams_facts(ended)[0][1].text == "1 stream at its end; it may have had more"
+    assert streams_facts(running(home, streams=1))[0][1].text == "1 stream"

@@ -159,3 +159,10 @@ def test_block_signs_are_those_of_the_first_pc_in_plots_and_in_textual_widgets_t
     for glyphs, text in (("block", "   ▄    ─│││ ▼▲ ü"), ("ascii", "        -||│ v^ ü")):
         (left,) = Signs(glyphs).apply(textual, Color.parse("black"))
         assert left.text == text
+
+
+def test_what_is_not_known_says_when_it_was_looked_for(copy):
+    unknown = replace(copy.standing, is_known=False, forecast="not known yet: nothing was copied")
+    said = trend.trend_row(replace(copy, standing=unknown), LOOK).cells[4].text
+
+    assert said == f"not known yet: nothing was copied (as of {LOOK.time(unknown.at)})"

@@ -50,6 +50,7 @@ def test_the_ledger_is_the_same_as_before(lost: Cell) -> None:
     assert (report["backup_jobs"], report["job_copies"]) == (2, 4)
     assert (report["missing"], report["damaged"]) == ([], [])
     assert any("verification" in text for text in report["not_known"])
+    assert any("adopted without" in text for text in report["not_known"])
     for copy, lines in before.items():
         after = lost.ledger(copy)
         assert after.keys() == lines.keys()
