@@ -46,6 +46,8 @@ class World:
     switched_off: frozenset[str] = frozenset()
     """Nodes on which activity is switched off now."""
     active_jobs: int = 0
+    landing_policies: frozenset[str] = frozenset()
+    """Policies with a landing subclient: what lands is their primary."""
 
 
 Because = Callable[[Target | None, World], str]

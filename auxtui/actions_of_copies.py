@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from auxtui import format as fmt
-from auxtui.action_values import Action, Confirm, Target, about, named, values_of
+from auxtui.action_values import Action, Confirm, Target, World, about, named, values_of
 from auxtui.inert import safe
 from engine.catalog.live_values import LiveCopy, LiveJobCopy, LiveSubclient
 from engine.model.states import CopyKind, JobCopyState, SubclientKind
@@ -107,12 +107,16 @@ def _lands(subclient: LiveSubclient) -> str:
     return ""
 
 
-@about(LiveCopy)
-def _not_promotable(copy: LiveCopy) -> str:
+def _not_promotable(target: Target | None, world: World) -> str:
+    copy = target.value if target else None
+    if not isinstance(copy, LiveCopy):
+        return ""
     if copy.kind == CopyKind.PRIMARY:
         return f"{safe(copy.name)} is the primary copy already"
     if copy.kind == CopyKind.SELECTIVE:
         return f"{safe(copy.name)} is selective: it has chosen fulls only"
+    if copy.policy in world.landing_policies:
+        return f"{safe(copy.policy)} has a landing subclient: what lands is the primary there"
     return ""
 
 

@@ -30,7 +30,7 @@ from auxtui.asking import Undo
 from auxtui.door import Door, FrontDoor
 from auxtui.drawn import DrawnApp
 from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, LookedAnew, Watch
-from auxtui.frame import State, is_configured
+from auxtui.frame import State, is_configured, landing_policies
 from auxtui.gates import gates
 from auxtui.glyphs import SETS, UNICODE, GlyphName
 from auxtui.health import troubles
@@ -199,6 +199,7 @@ class ConsoleApp(DrawnApp):
             configured=is_configured(self.state.estate),
             switched_off=frozenset(gate.node for gate in self.state.gates if gate.is_off_here),
             active_jobs=len(pulse.active) if pulse else 0,
+            landing_policies=landing_policies(self.state.estate),
         )
 
     def on_fresh(self, message: Fresh) -> None:

@@ -19,7 +19,7 @@ from auxtui.tree import grade_sign
 from engine.catalog.live_values import Estate
 from engine.catalog.watch_values import AlarmValue
 from engine.model.errors import AuxError
-from engine.model.states import JobState
+from engine.model.states import JobState, SubclientKind
 
 VIEWS = "1-8"
 
@@ -43,6 +43,17 @@ class State:
 def is_configured(estate: Estate | None) -> bool:
     """Something stands in it that First Steps would not know of."""
     return estate is not None and bool(estate.policies or estate.libraries or estate.clients)
+
+
+def landing_policies(estate: Estate | None) -> frozenset[str]:
+    """The policies with a landing subclient, which nothing is promoted in."""
+    clients = estate.clients if estate is not None else ()
+    return frozenset(
+        one.policy
+        for client in clients
+        for one in client.subclients
+        if one.kind == SubclientKind.LANDING
+    )
 
 
 def moment_of(state: State) -> Moment:

@@ -51,6 +51,14 @@ def make_catalog(path: Path, *, now: datetime = NOW, hostile: bool = False) -> P
     return path
 
 
+def without_landing(path: Path) -> None:
+    """Makes every subclient of a sample catalog one with content: copies can be promoted then."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE subclient SET kind = 'content'"))
+    engine.dispose()
+
+
 def _configure(s: Session, now: datetime, bad: str) -> None:
     s.add(t.CommCell(uuid="c0", name=f"hq{bad}", time_zone="Europe/Berlin", created_at=now))
     s.add(t.IdSequence(next_id=1000))

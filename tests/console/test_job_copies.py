@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from auxtui.actions import BY_ID
 from auxtui.ledger_words import line_words
 from auxtui.present import Look, Tone
 from engine.model.errors import UsageError
 from tests.console.driving import lacks, screen_text, sees, until
-from tests.console.sample_catalog import NOW
+from tests.console.sample_catalog import NOW, without_landing
 from tests.console.test_list_screens import LEDGER
 
 DECIDED = "decide"
@@ -148,7 +149,24 @@ async def test_what_the_engine_refuses_is_said_and_offers_no_undo(home, make_con
         await sees(pilot, "nothing that can be taken back")
 
 
+async def test_nothing_is_promoted_where_backups_land_and_no_name_is_asked_for(
+    home, make_console, door
+):
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*LEDGER[:-1])
+        target = app.screen.targets()[0]
+        reason = BY_ID["copy.promote"].disabled_because(target, app.world)
+        assert reason == "databases has a landing subclient: what lands is the primary there"
+        await pilot.press("ctrl+p", *"promote")
+        await sees(pilot, "Promote to Primary", "not now: ")
+        await pilot.press("enter")
+        assert "Type offsite" not in screen_text(app)
+
+
 async def test_promotion_wants_the_name_typed(home, make_console, door):
+    without_landing(home.catalog)
     app = make_console(home)
     async with app.run_test(size=(120, 40)) as pilot:
         await sees(pilot, "Storage Policies")

@@ -10,6 +10,7 @@ from auxtui import actions, keymap
 from auxtui.actions import ACTIONS
 from auxtui.cli.main import main
 from tests.console.driving import sees, until
+from tests.console.sample_catalog import without_landing
 from tests.console.test_list_screens import LEDGER
 
 
@@ -47,6 +48,7 @@ def test_a_key_may_be_another_actions_where_they_never_meet():
 
 
 async def test_own_keys_work_and_are_shown_everywhere(home, make_console, door):
+    without_landing(home.catalog)
     app = make_console(home, keys={"job-copy.pick": "P", "copy.promote": "ctrl+g"})
     async with app.run_test(size=(120, 40)) as pilot:
         await sees(pilot, "Storage Policies")
