@@ -153,7 +153,7 @@ def _of_jobs(pulse: Pulse) -> Iterator[Trouble]:
             yield Trouble(
                 grade=grade,
                 text=f"job {job.id} {text}{reason}",
-                hint=f"enter on job {job.id} shows its errors",
+                hint=f"enter on job {job.id} shows {'its errors' if job.errors else 'more'}",
                 node=("job", job.id),
             )
 
@@ -299,8 +299,8 @@ def _of_copy(copy: LiveCopy) -> Iterator[Trouble]:
     if bad:
         yield Trouble(
             grade=Grade.ERROR,
-            text=f"copy {name} has {fmt.count(bad, 'bad backup job')}",
-            hint="open the copy, filter by state (f), look at the reason",
+            text=f"copy {name} has {fmt.count(bad, 'bad job copy')}",
+            hint="open the copy, filter by state (f), repair what is bad (r)",
             node=node,
         )
     standing = copy.standing

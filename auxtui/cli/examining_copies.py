@@ -127,7 +127,7 @@ def _of_ledger(session: Session, policy: PolicyValue, copy: CopyValue) -> Iterat
         first = bad[-1]
         yield Finding(
             severity=Severity.ERROR,
-            what=f"copy {name} has {fmt.count(len(bad), 'bad backup job')}, "
+            what=f"copy {name} has {fmt.count(len(bad), 'bad job copy')}, "
             f"the first {first.backup_job_id}: {shown(first.reason)}",
             hint=shown(first.next_step) or f"auxtui why {first.backup_job_id} {name}",
         )

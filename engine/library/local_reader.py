@@ -68,7 +68,7 @@ class LocalJobReader:
             raise SourceCorrupt(
                 f"{shown(entry.path)} in {shown(self._where)} has {handle.identity.size} bytes, "
                 f"its manifest says {entry.size}",
-                hint="verify this copy, and copy the backup job again from another one",
+                hint="verify this copy, and repair it from another one",
             )
         return handle
 
@@ -168,5 +168,5 @@ def published_entries(job_fd: int, where: bytes) -> Iterator[Entry]:
 def _of_copy(err: ManifestError, where: bytes) -> ManifestError:
     return ManifestError(
         f"the manifest of {shown(where)} is damaged: {err.message}",
-        hint=err.hint or "verify this copy, and copy the backup job again from another one",
+        hint=err.hint or "verify this copy, and repair it from another one",
     )

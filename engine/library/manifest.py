@@ -39,7 +39,7 @@ _LEVEL = 3
 _BLOCK_BYTES = 256 * 1024
 _SEAL_MAGIC = b"\x5e\x2a\x4d\x18" + DIGEST_BYTES.to_bytes(4, "little")
 _SEAL_BYTES = len(_SEAL_MAGIC) + DIGEST_BYTES
-_HINT = "verify this copy, and copy the backup job again from another one"
+_HINT = "verify this copy, and repair it from another one"
 
 
 def entry_order(entry: Entry) -> bytes:

@@ -156,13 +156,14 @@ class ContentRestore(Restore):
 
     async def _end(self, result: RestoreResult) -> AttemptEnd:
         if result.refused:
-            return self._refused(result)
+            return await self._refused(result, "")
         self._written_bytes += result.size_bytes
         restored = result.files or result.directories or result.links
         if not restored and not result.failed:
             return self._nothing_matches(asked(self.job.options))
         failed = len(result.failed)
-        note = f"restored {result.files + result.links} files and links"
+        count = result.files + result.links
+        note = f"restored {count} {'file or link' if count == 1 else 'files and links'}"
         if self._notes:
             note += ", some from another copy than the first"
         if self._unsure:

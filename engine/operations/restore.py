@@ -23,6 +23,7 @@ from engine.model.errors import (
     NotFoundError,
     SourceCorrupt,
     SourceError,
+    UsageError,
 )
 from engine.model.names import RelPath, shown
 from engine.model.states import JobCopyState, JobState, Phase, Severity
@@ -39,6 +40,7 @@ from engine.operations.sources import Source
 from engine.transfer.progress import ReadProgress
 from engine.transfer.restoring import RESTORE_STREAMS, RestoreResult, restore_job
 
+REFUSED_NAMED = 100  # of what stood in the way of a restore
 _DAMAGE = (SourceCorrupt, ManifestError, NotFoundError)
 
 
@@ -125,7 +127,7 @@ class Restore:
                 await self._remember(candidate.located, library, [err])
                 continue
             if result.refused:
-                return self._refused(result)
+                return await self._refused(result, candidate.copy.name)
             self._written_bytes += result.size_bytes
             self._restored += result.files + result.links
             restored = result.files or result.directories or result.links or self._written_bytes
@@ -166,13 +168,18 @@ class Restore:
             exit_code=EXIT_FAILED,
         )
 
-    def _refused(self, result: RestoreResult) -> AttemptEnd:
+    async def _refused(self, result: RestoreResult, copy: str) -> AttemptEnd:
         first = ", ".join(shown(path) for path in result.refused[:3])
         note = "what was restored before stays" if self._has_begun else "nothing was written"
         more = f" and {len(result.refused) - 3} more" if len(result.refused) > 3 else ""
         advice = "restore elsewhere, or replace files (--overwrite)"
         if result.is_stuck:
             advice = "restore elsewhere, or move it away: no directory is replaced, nor by one"
+        self.errors += [
+            RestoreError(copy, path, UsageError("it is there already", hint=advice))
+            for path in result.refused[:REFUSED_NAMED]
+        ]
+        await self.context.update(backup_jobs_failed=1, errors=len(self.errors))
         return AttemptEnd(
             kind="ended",
             state=JobState.FAILED,

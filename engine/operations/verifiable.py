@@ -77,5 +77,7 @@ def reason_of(whole: AuxError | None, found: list[DamagedChunk]) -> str:
         return whole.message
     if not found:
         return ""
-    first = f"{part_of(found[0])}: {found[0].error.message}"
+    first, name = found[0].error.message, shown(found[0].path)
+    if f" {name}: " not in f" {first}" and not first.startswith(f"{name} "):  # most name the file
+        first = f"{part_of(found[0])}: {first}"
     return first if len(found) == 1 else f"{len(found)} damaged parts, the first {first}"

@@ -34,7 +34,7 @@ from engine.model.errors import (
 from engine.model.names import shown
 from engine.model.states import JobState, Phase, Severity, StreamState
 from engine.operations.context import AttemptEnd, JobContext
-from engine.operations.damage import record_damage
+from engine.operations.damage import next_step, record_damage
 from engine.operations.job_errors import JobFault, write_faults
 from engine.operations.jobcopies import Located, check_manifest
 from engine.operations.planning import Scope, load_scope
@@ -277,6 +277,7 @@ class DataVerification:
         if whole is not None:
             rows.append((manifest if isinstance(whole, ManifestError) else "", whole))
         rows += [(part_of(damaged), damaged.error) for damaged in self._found]
+        step = next_step(session, one)  # one advice, that of the ledger
         for path, error in rows[:ERRORS_PER_JOB_COPY]:
             jobs.add_error(
                 session,
@@ -285,7 +286,7 @@ class DataVerification:
                 copy_name=one.copy.name,
                 path=path,
                 error=error.message,
-                hint=error.hint,
+                hint=step,
                 now=now,
             )
 
@@ -299,7 +300,8 @@ class DataVerification:
         snapshot, job_id = self._progress.snapshot(), self.context.job_id
         settled_bytes = sum(item.size_bytes for item in self.done.values())
         under_way = snapshot.bytes_done - self._read_before
-        bytes_done = settled_bytes + min(under_way, self._current_bytes)
+        looked_at = settled_bytes + min(under_way, self._current_bytes)
+        bytes_done = self._proven_bytes() if final else looked_at
         rate_bps = 0 if final else int(snapshot.bytes_per_second)
         marks, found = self._mark(), list(self._found)
         row = StreamValue(job_id=job_id, number=1, state=StreamState.COPYING, path=snapshot.path)
@@ -332,9 +334,13 @@ class DataVerification:
             "errors": failed + len(self.offline),
         }
 
+    def _proven_bytes(self) -> int:
+        """What was read and is right; while it runs, the progress counts what was looked at."""
+        return sum(item.size_bytes for item in self.done.values() if item.outcome == GOOD)
+
     def _end(self) -> AttemptEnd:
         failed = [item for item in self.done.values() if item.outcome == FAILED]
-        done = sum(item.size_bytes for item in self.done.values())
+        done = self._proven_bytes()
         if failed:
             what = f"{len(failed)} of {len(self.done)} job copies are damaged: {failed[0].reason}"
             return AttemptEnd(

@@ -57,7 +57,7 @@ def test_what_happened_to_job_copies_is_said_until_it_is_mended(cell: Cell) -> N
         bad = int(directory.name)
         state = JobCopyState.BAD
         ledger.set_state(session, copy.id, bad, state, "its digest is wrong", "re-copy it")
-    (finding,) = found_in(cell, "1 bad backup job")
+    (finding,) = found_in(cell, "1 bad job copy")
     assert finding.severity is Severity.ERROR
     assert "its digest is wrong" in finding.what
     assert finding.hint == "re-copy it"

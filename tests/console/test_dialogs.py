@@ -228,7 +228,7 @@ async def test_troubles_are_listed_with_what_to_do(home, make_console):
         await pilot.press("exclamation_mark")
 
         await sees(
-            pilot, "mount or connect /mnt/vault", "3 bad backup jobs", "web1/content is offline"
+            pilot, "mount or connect /mnt/vault", "3 bad job copies", "web1/content is offline"
         )
 
 

@@ -128,7 +128,8 @@ def test_what_is_there_is_kept_unless_told(cell: BackupCell, tmp_path: Path):
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
     done = restore(cell, target, job.id)
-    assert (done.state, done.exit_code) == ("failed", 2)
+    assert (done.state, done.exit_code, done.errors) == ("failed", 2, 1)
+    assert cell.errors(done.id) == [f"{mine.relative_to(target)}: it is there already"]
     assert mine.read_bytes() == b"mine"
     assert restore(cell, target, job.id, overwrite=True).state == "completed"
     assert mine.read_bytes() == b"old"

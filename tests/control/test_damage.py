@@ -140,6 +140,7 @@ def test_what_cannot_be_replaced_is_not_advised_to_be(cell: Cell, overwrite: boo
     assert stuck.state == "failed"
     assert "--overwrite" not in stuck.reason
     assert "move it away" in stuck.reason
+    assert (stuck.errors, errors_of(cell, stuck.id)[0].error) == (1, "it is there already")
     assert other.state == ("completed" if overwrite else "failed")
     assert overwrite or "--overwrite" in other.reason
 

@@ -101,12 +101,15 @@ def test_damage_is_found_and_named(cell: Cell, damage: str) -> None:
 
     assert (job.state, job.exit_code) == ("completed_with_errors", 1)
     assert (job.backup_jobs_done, job.backup_jobs_failed) == (1, 1)
+    good = "two" if bad == "one.dump" else "one.dump"
+    assert job.bytes_done == cell.ledger()[good.encode()].size_bytes  # not what is damaged
     (error,) = errors_of(cell, job.id)
     assert (error.backup_job_id, error.copy_name, error.path) == (jobs[bad], "offsite", path)
     line = cell.ledger()[bad.encode()]
     assert (line.state, line.verification) == ("bad", "failed")
     assert "repair" in line.next_step
-    assert path.split(" ")[0] in line.reason
+    assert error.hint == line.next_step
+    assert line.reason.count(path.split(" ")[0]) == 1
     assert cell.ledger()[b"two" if bad == "one.dump" else b"one.dump"].state == "available"
     assert len(events_of(cell, "verification.failed")) == 1
 

@@ -28,7 +28,7 @@ RANGE_BYTES = 2 * 1024 * 1024
 RANGES_AT_ONCE = 4
 FILES_AT_ONCE = 32
 """Small files that are fetched at once, ahead of being asked for."""
-_HINT = "verify this copy, and copy the backup job again from another one"
+_HINT = "verify this copy, and repair it from another one"
 
 
 class Manifest:

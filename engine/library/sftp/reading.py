@@ -31,7 +31,7 @@ from engine.model.errors import ManifestError, SourceCorrupt
 from engine.model.names import RelPath, shown
 
 T = TypeVar("T")
-_VERIFY_HINT = "verify this copy, and copy the backup job again from another one"
+_VERIFY_HINT = "verify this copy, and repair it from another one"
 
 
 class FarReader:
