@@ -13,7 +13,7 @@ from auxtui.gates import Gate
 from auxtui.inert import safe
 from auxtui.nodes import keys_by_node, node_words
 from engine.catalog.live_values import Estate, LiveCopy, LiveLibrary, LivePolicy, LiveSubclient
-from engine.catalog.rule_values import SYSTEM_SCHEDULE_NAMES, ScheduleValue
+from engine.catalog.rule_values import SYSTEM_SCHEDULES, ScheduleValue
 from engine.catalog.running_values import JobValue
 from engine.model.errors import AuxError
 from engine.model.states import (
@@ -231,7 +231,7 @@ def _of_schedules(schedules: Iterable[ScheduleValue], pulse: Pulse | None) -> It
     schedules = tuple(schedules)
     done = {schedule.operation for schedule in schedules if schedule.enabled}
     for schedule in schedules:
-        if schedule.name in SYSTEM_SCHEDULE_NAMES and schedule.operation not in done:
+        if schedule.name in SYSTEM_SCHEDULES and schedule.operation not in done:
             yield Trouble(
                 grade=Grade.WARNING,
                 text=f"schedule {schedule.name} is disabled and no other starts"

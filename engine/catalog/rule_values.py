@@ -38,10 +38,6 @@ class WindowValue:
     ignore_higher_levels: bool
 
 
-SYSTEM_SCHEDULE_NAMES = ("system", "system-aging", "system-verification")
-"""The service's own schedules; nobody else's may be named so."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleValue:
     """When an operation starts by itself."""

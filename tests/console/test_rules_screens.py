@@ -13,8 +13,6 @@ from auxtui.nodes import keys_by_node, node_words, zone_of_node
 from auxtui.present import Look
 from auxtui.screens.windows import week_facts
 from engine.catalog.live import LiveCatalog
-from engine.catalog.rule_values import SYSTEM_SCHEDULE_NAMES
-from engine.catalog.schedules import SYSTEM_SCHEDULES
 from engine.model.states import Operation
 from tests.console.driving import sees
 from tests.console.sample_catalog import NOW
@@ -64,7 +62,6 @@ def test_nothing_that_is_done_by_hand_only_is_called_well(live):
     assert told(*everything) == []
     assert told(own) == ["auxtui schedule enable system-aging"]
     assert told(own, another) == []
-    assert set(SYSTEM_SCHEDULE_NAMES) == set(SYSTEM_SCHEDULES)
 
 
 def test_a_week_is_the_union_of_all_levels_in_the_zone_of_the_node(live):
