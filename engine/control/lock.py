@@ -9,11 +9,15 @@ import fcntl
 import json
 import os
 import socket
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.model.errors import ServiceError
+
+LOOKING_S = 5.0  # who holds it shared for longer does not only look
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,14 @@ class ServiceLock:
             ServiceError: another service holds it; the message names it.
         """
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
+        if not _taken(self._descriptor):
             os.close(self._descriptor)
             holder = read_holder(path)
             who = f"pid {holder.pid} on {holder.host} since {holder.since}" if holder else "unknown"
             raise ServiceError(
                 f"a service runs already on this catalog: {who}",
                 hint="use it, or stop it with `auxtui service stop`",
-            ) from err
+            )
         content = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
@@ -56,6 +58,26 @@ class ServiceLock:
     def release(self) -> None:
         """Lets the lock go; the file stays."""
         os.close(self._descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    """Takes the lock; False when a service holds it.
+
+    Whoever only looks (`is_held`) holds it shared for an instant, and must not keep a service from
+    starting: a lock that can be shared is held by nobody who stays.
+    """
+    end = time.monotonic() + LOOKING_S
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.001)
 
 
 def is_held(path: Path) -> bool:
