@@ -69,18 +69,22 @@ def fields_of(where: LedgerFilter, zone_text: Callable[[datetime], str]) -> tupl
 
 
 def read(
-    values: Values, where: LedgerFilter, moment_of: Callable[[str], datetime]
+    values: Values,
+    where: LedgerFilter,
+    moment_of: Callable[[str], datetime],
+    last_moment_of: Callable[[str], datetime],
 ) -> tuple[LedgerFilter, dict[str, str]]:
     """The filter that a form says, and what is wrong by field.
 
     Args:
         values: of the fields.
         where: the filter before: its states and text stay.
-        moment_of: reads a time, or raises `UsageError`.
+        moment_of: reads a time that may be to come, or raises `UsageError`.
+        last_moment_of: the same of what has happened already.
     """
     parsers: dict[str, Callable[[str], Any]] = {
-        "since": moment_of,
-        "until": moment_of,
+        "since": last_moment_of,
+        "until": last_moment_of,
         "retain_until": moment_of,
         "least_bytes": parse_size,
         "most_bytes": parse_size,

@@ -28,6 +28,11 @@ def moment_of(text: str, zone: str, now: datetime) -> datetime:
     return _moment(text, zone, now, is_past=False)
 
 
+def last_moment_of(text: str, zone: str, now: datetime) -> datetime:
+    """As `moment_of`, but a time of day is the last one that was: of what has happened already."""
+    return _moment(text, zone, now, is_past=True)
+
+
 def past_moment_of(text: str, zone: str, now: datetime) -> datetime:
     """The instant (UTC) that a text means where only one that was can be meant.
 
@@ -39,7 +44,7 @@ def past_moment_of(text: str, zone: str, now: datetime) -> datetime:
     Raises:
         UsageError: not a time, or one that is to come.
     """
-    at = _moment(text, zone, now, is_past=True)
+    at = last_moment_of(text, zone, now)
     if at > now:
         raise UsageError(f"{told(at, zone)} is to come", hint="give a time that is past")
     return at

@@ -7,7 +7,7 @@ from datetime import datetime
 from auxtui.feed import in_thread
 from auxtui.form import Judgement, Values
 from auxtui.ledger_filter import fields_of, read
-from auxtui.moments import moment_of
+from auxtui.moments import last_moment_of, moment_of
 from auxtui.present import Cell
 from auxtui.screens.form import FormScreen
 from engine.catalog.live_values import LedgerFilter
@@ -29,15 +29,21 @@ class LedgerFilterScreen(FormScreen[LedgerFilter]):
         self._zone = zone
 
     async def judge(self, values: Values) -> Judgement:
-        found, wrong = await in_thread(lambda: read(values, self._where, self._moment))
+        found, wrong = await in_thread(lambda: self._read(values))
         said = f"{found.parts} of {len(values)} parts filter" if found.parts else "shows all"
         return Judgement(wrong=wrong, said=Cell(said))
 
     async def finish(self, values: Values, judgement: Judgement) -> LedgerFilter | None:
-        return read(values, self._where, self._moment)[0]
+        return self._read(values)[0]
 
-    def _moment(self, text: str) -> datetime:
-        return moment_of(text, self._zone, self.console.look.clock())
+    def _read(self, values: Values) -> tuple[LedgerFilter, dict[str, str]]:
+        zone, now = self._zone, self.console.look.clock()
+        return read(
+            values,
+            self._where,
+            lambda text: moment_of(text, zone, now),
+            lambda text: last_moment_of(text, zone, now),
+        )
 
 
 def _typed(at: datetime) -> str:

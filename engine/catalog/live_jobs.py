@@ -115,6 +115,16 @@ class JobQueries(LiveQueries):
         )
         return self._as_they_are(tuple(_job(row) for row in rows))
 
+    def job_counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are, active and in the history, by operation and state."""
+        rows = self._rows("SELECT operation, state, count(*) FROM job GROUP BY operation, state")
+        running, down = JobState.RUNNING.value, self._is_down()
+        found: dict[tuple[str, str], int] = {}
+        for operation, recorded, number in rows:
+            state = JobState.INTERRUPTED.value if down and recorded == running else recorded
+            found[operation, state] = found.get((operation, state), 0) + number
+        return found
+
     def recent_jobs(self, since: datetime) -> tuple[JobValue, ...]:
         """Jobs that ended after `since`, the last one first."""
         rows = self._rows(

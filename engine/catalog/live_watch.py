@@ -88,11 +88,6 @@ class WatchQueries(LiveQueries):
         )
         return {row[0]: row[1] for row in rows}
 
-    def job_counts(self) -> dict[tuple[str, str], int]:
-        """How many jobs there are, active and in the history, by operation and state."""
-        rows = self._rows("SELECT operation, state, count(*) FROM job GROUP BY operation, state")
-        return {(row[0], row[1]): row[2] for row in rows}
-
     def last_successes(self) -> dict[tuple[str, str], datetime]:
         """When the last completed job ended, by operation and policy."""
         rows = self._rows(

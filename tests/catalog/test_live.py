@@ -112,3 +112,5 @@ def test_what_ran_in_a_service_that_died_is_interrupted_and_has_no_rate(path):
         assert left.history(HistoryFilter(states=(JobState.RUNNING,))) == ()
         assert job in left.history(HistoryFilter(states=(JobState.INTERRUPTED,)))
         assert job.bytes_done == running.bytes_done
+        assert not any(state == "running" for _, state in left.job_counts())
+        assert left.job_counts()["auxcopy", "interrupted"] >= 1

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from auxtui import actions, columns, frame, present, tree
+from auxtui import actions, columns, frame, ledger_filter, moments, present, tree
 from auxtui import format as fmt
 from auxtui.actions import ACTIONS, Target, World
 from auxtui.actions_of_views import ANY
@@ -25,6 +25,7 @@ from auxtui.present import Cell, Look
 from auxtui.screens.base import bindings
 from auxtui.widgets.facts import fold
 from auxtui.widgets.line_table import fit
+from engine.catalog.live_values import LedgerFilter
 from engine.catalog.rule_values import SYSTEM_SCHEDULES
 from engine.catalog.running_values import ServiceValue
 from engine.model.errors import UsageError
@@ -316,3 +317,20 @@ def test_a_service_that_died_says_where_its_log_is():
     )
     found = troubles(None, pulse, log="/home/x/service.log")
     assert [one.hint for one in found] == ["press S to start it; /home/x/service.log says why"]
+
+
+def test_a_time_of_day_in_a_filter_of_what_was_is_the_last_one_and_of_what_comes_the_next():
+    where = LedgerFilter()
+    empty = {one.name: "" for one in ledger_filter.fields_of(where, str)}
+    typed = {**empty, "since": "18:00", "retain_until": "18:00"}
+
+    def moment(text):
+        return moments.moment_of(text, "UTC", NOW)
+
+    def last(text):
+        return moments.last_moment_of(text, "UTC", NOW)
+
+    found, wrong = ledger_filter.read(typed, where, moment, last)
+    assert not wrong
+    assert found.since <= NOW < found.retain_until
+    assert found.retain_until - found.since == timedelta(days=1)
