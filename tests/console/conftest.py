@@ -117,7 +117,7 @@ class RecordingDoor(Site):
 
     def at(self, home: Home) -> None:
         """The configuration is that of this home."""
-        self._home = home
+        self._home, self._by = home, "root@hq"
 
     def _engine(self) -> Any:
         return frontdoor
