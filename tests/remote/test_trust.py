@@ -222,6 +222,7 @@ def test_a_key_with_a_passphrase_belongs_into_an_agent(sshd: Sshd, root: Path, t
 def test_the_keys_of_an_agent_are_used(
     sshd: Sshd, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    hang_up()  # a refusal is remembered for a while, and this host has refused such a login before
     sockets = tmp_path / "agent"
     with subprocess.Popen(
         ["ssh-agent", "-D", "-a", str(sockets)], stdout=subprocess.DEVNULL
