@@ -28,7 +28,9 @@ from fcntl import ioctl
 from pathlib import Path
 from typing import Any
 
+from engine.catalog.home import Home
 from engine.catalog.live import LiveCatalog
+from engine.control.lock import ServiceLock
 from engine.model.states import StreamState
 from tests.cell import Cell
 from tests.console.sample_catalog import grow_ledger, make_catalog
@@ -149,6 +151,8 @@ class Ticker(threading.Thread):
         super().__init__(daemon=True)
         self._catalog = catalog
         self._stopped = threading.Event()
+        # Without a service that holds the catalog, its jobs are told as standing still.
+        self._lock = ServiceLock(Home(catalog.parent).service_lock)
 
     def run(self) -> None:
         db = sqlite3.connect(self._catalog, timeout=10, isolation_level=None)
@@ -164,6 +168,7 @@ class Ticker(threading.Thread):
         """Ends it."""
         self._stopped.set()
         self.join()
+        self._lock.release()
 
 
 def _environ() -> dict[str, str]:
