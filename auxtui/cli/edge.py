@@ -58,9 +58,12 @@ def _flush() -> None:
 
 
 def _is_of_output(err: OSError) -> bool:
-    """True when it was raised by writing to standard output, which is given up then."""
-    frames = traceback.extract_tb(err.__traceback__)
-    if not any(frame.filename in (__file__, output.__file__) for frame in frames[1:]):
+    """True when it was raised by writing to standard output, which is given up then.
+
+    Only the innermost frame tells: what is written may be read while it is written, and fail there.
+    """
+    innermost = traceback.extract_tb(err.__traceback__)[-1].filename
+    if innermost not in (__file__, output.__file__, json.__file__):
         return False
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries again at its end
     return True

@@ -13,6 +13,7 @@ from contextlib import closing
 import pytest
 
 from auxtui.cli import output
+from auxtui.cli.edge import guarded
 from auxtui.cli.main import COMMANDS, main
 from auxtui.cli.unit import unit_text
 from auxtui.cli.words import one_of, policy_and_copy
@@ -247,3 +248,20 @@ def test_an_answer_that_cannot_be_written_is_no_bug(copied):
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == "auxtui: cannot write the answer: no space left on device"
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_what_fails_while_it_is_read_for_the_answer_is_not_the_output(
+    tmp_path, capsys, monkeypatch
+):
+    def rows():
+        yield ["1"]
+        raise OSError(5, "a disk that cannot be read")
+
+    def lists() -> int:
+        output.write_table(["job"], rows())
+        return 0
+
+    assert guarded(lists, ["--home", str(tmp_path), "jobs"]) == 1
+    err = capsys.readouterr().err
+    assert "internal error: OSError" in err
+    assert "cannot write" not in err

@@ -15,7 +15,7 @@ from auxtui.profile import set_terminal_profile
 set_terminal_profile({})
 
 from auxtui.app import ConsoleApp  # noqa: E402 - Textual reads the profile when it is imported
-from auxtui.door_site import Site  # noqa: E402
+from auxtui.door_site import Site  # noqa: E402 - as all below
 from auxtui.profile import Profile  # noqa: E402
 from auxtui.restoring import Wanted  # noqa: E402
 from auxtui.screens import base  # noqa: E402
