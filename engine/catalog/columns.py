@@ -67,4 +67,5 @@ def _create_index_on_postgresql(element: CreateIndex, compiler: DDLCompiler, **o
     index = element.element
     if _WHERE in index.info:
         index.dialect_options["postgresql"]["where"] = index.info[_WHERE]
-    return str(compiler.visit_create_index(element, **options))  # type: ignore[no-untyped-call] - has no types in SQLAlchemy
+    # SQLAlchemy gives this method no types.
+    return str(compiler.visit_create_index(element, **options))  # type: ignore[no-untyped-call]

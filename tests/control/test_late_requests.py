@@ -96,7 +96,7 @@ async def test_a_pending_job_that_is_resumed_at_once_does_not_wait(cell: Cell) -
             await still(*told)
             await controller.resume(await controller.journal.job(seen.id))
 
-        controller.journal.still = still_and_resumed  # type: ignore[method-assign] - the worst instant
+        controller.journal.still = still_and_resumed  # type: ignore[method-assign]  # the worst instant
         life = JobLife(entry, controller.journal, 1)
         end = AttemptEnd(kind="retry", state=JobState.FAILED, reason="offline")
         async with asyncio.timeout(240):
