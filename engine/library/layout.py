@@ -16,6 +16,8 @@ PARTIAL = b".partial"
 REMOVED = b".removed"
 REPLACES = b"replaces"
 """In a job copy that takes the place of another, until the other is gone: it tells new from old."""
+UNPROVEN = MANIFEST + b".unproven"
+"""The manifest of a job copy of which it is not known yet whether its server has kept it."""
 LOCK_SUFFIX = b".lock"
 ASIDE_SUFFIX = b".new"
 

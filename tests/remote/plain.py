@@ -60,14 +60,22 @@ class ByName(Boasting):
 
 
 class Losing(Boasting):
-    """Loses what is in a file called `loses` when a directory above it is renamed."""
+    """Loses what is in a file called `loses` when it or a directory above it is renamed.
+
+    It loses the line, too, instead of a rename to what ends with `cuts`.
+    """
 
     loses = b"manifest.jsonl.zst"
+    cuts = b""
 
     def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        if self.cuts and newpath.endswith(self.cuts):
+            self.channel.get_connection().abort()
+            raise asyncssh.SFTPConnectionLost("cut")
         super().rename(oldpath, newpath)
         there = Path(self.map_path(newpath).decode())
-        for path in there.rglob(self.loses.decode()) if there.is_dir() else ():
+        inside = there.rglob(self.loses.decode()) if there.is_dir() else ()
+        for path in (there,) if there.name == self.loses.decode() else inside:
             path.chmod(0o600)
             path.write_bytes(b"")
 

@@ -10,13 +10,13 @@ from engine.library import layout
 from engine.library.sftp import wire
 from engine.library.sftp.partial import FarPartial
 from engine.library.sftp.together import bounded
+from engine.library.sftp.unproven import lost
 from engine.model.entries import Entry, FileEntry
-from engine.model.errors import DestinationWrite
 from engine.model.names import shown
 
 
 async def require_kept(held: FarPartial, entries: Iterable[Entry], manifest: bytes) -> None:
-    """Looks for everything under its last name: manifest by content, files by size.
+    """Looks for everything in its last place: manifest by content, files by size.
 
     There are servers that answer from a cache, and lose what is in it with the rename. One that
     syncs was asked to before.
@@ -29,8 +29,8 @@ async def require_kept(held: FarPartial, entries: Iterable[Entry], manifest: byt
     session = await far.link.session()
     if session.has(wire.FSYNC):
         return
-    if await far.content(where + b"/" + layout.MANIFEST, len(manifest) + 1) != manifest:
-        raise _lost(held, "its manifest")
+    if await far.content(where + b"/" + layout.UNPROVEN, len(manifest) + 1) != manifest:
+        raise lost(held.where, "its manifest")
     folders: dict[bytes, list[FileEntry]] = defaultdict(list)
     for entry in entries:
         if isinstance(entry, FileEntry):
@@ -43,14 +43,6 @@ async def require_kept(held: FarPartial, entries: Iterable[Entry], manifest: byt
         for entry in files:
             found = inside.get(entry.path.rpartition(b"/")[2])
             if found is None or found.size != entry.size:
-                raise _lost(held, shown(entry.path))
+                raise lost(held.where, shown(entry.path))
 
     await bounded(far.link.files_at_once, [partial(look_into, one) for one in folders])
-
-
-def _lost(held: FarPartial, what: str) -> DestinationWrite:
-    return DestinationWrite(
-        f"cannot publish {shown(held.where)}: the server took {what} and does not have it",
-        hint="an SFTP server that loses what it acknowledged holds no copies: have it write through, "
-        "or use another one",
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import re
 import secrets
 from collections.abc import Callable, Coroutine, Iterator
@@ -13,25 +12,25 @@ from engine.library import layout
 from engine.library.blame import on_destination, on_source
 from engine.library.discovery import Discovered
 from engine.library.interface import LibraryIdentity, Place, Probe
-from engine.library.manifest import manifest_digest, read_manifest
+from engine.library.manifest import manifest_digest
 from engine.library.marker import MAX_MARKER_BYTES, Marker, identity_of, text_of
 from engine.library.sftp import wire
 from engine.library.sftp.address import SftpAddress, parse_address
 from engine.library.sftp.connecting import look_at_key
 from engine.library.sftp.digests import digests_offered
 from engine.library.sftp.far import FarSide, require_directory
+from engine.library.sftp.finishing import finish
 from engine.library.sftp.journaling import downloaded, far_boot_id, read_far_journal
-from engine.library.sftp.kept import require_kept
 from engine.library.sftp.link import link_to
 from engine.library.sftp.marking import FarMarker
 from engine.library.sftp.partial import FarPartial
 from engine.library.sftp.reading import SftpJobReader
-from engine.library.sftp.together import bounded, gathered
+from engine.library.sftp.together import gathered
 from engine.library.sftp.trust import OfferedKey
 from engine.library.sftp.trying import try_out
 from engine.library.sftp.writer import SftpJobWriter, start_writer
 from engine.library.trying import Step
-from engine.model.entries import FileEntry, ManifestHeader
+from engine.model.entries import ManifestHeader
 from engine.model.errors import LibraryOffline, ManifestError, NotFoundError
 from engine.model.names import shown
 
@@ -223,7 +222,19 @@ class SftpLibrary:
 
     async def _partial(self, place: Place) -> list[int]:
         await self._marker.require()
-        return _job_ids(await self.far.names(self._at(place, layout.PARTIAL)) or {})
+        unfinished = _job_ids(await self.far.names(self._at(place, layout.PARTIAL)) or {})
+        return sorted({*unfinished, *await self._unproven(place)})
+
+    async def _unproven(self, place: Place) -> list[int]:
+        """Those of which a lost line has left in its last place what was not proven there."""
+        if (await self.far.link.session()).has(wire.FSYNC):
+            return []
+        job_ids = _job_ids(await self.far.names(self._at(place)) or {})
+        paths = [
+            self._at(place, layout.job_directory(job_id), layout.UNPROVEN) for job_id in job_ids
+        ]
+        found = await gathered([self.far.is_there(path) for path in paths])
+        return [job_id for job_id, is_there in zip(job_ids, found, strict=True) if is_there]
 
     async def _occupied(self, place: Place, job_id: int) -> int:
         await self._marker.require()
@@ -257,7 +268,7 @@ class SftpLibrary:
     ) -> SftpJobWriter:
         try:
             await gathered([partial.claim(), far_boot_id(self.far)])  # which it is asked for once
-            await self._finish(partial, header)
+            await finish(partial, header, checkpoint)
             return await start_writer(partial, header, source_key=source_key, checkpoint=checkpoint)
         except BaseException:
             await partial.close()
@@ -265,45 +276,6 @@ class SftpLibrary:
 
     def _partial_of(self, place: Place, job_id: int, *, replace: bool = False) -> FarPartial:
         return FarPartial(self.far, self._marker, place, job_id, replace=replace)
-
-    async def _finish(self, partial: FarPartial, header: ManifestHeader) -> None:
-        """Publishes what was killed between its manifest and its rename.
-
-        Raises:
-            DestinationExists: it is published now.
-        """
-        if partial.is_fresh:
-            return
-        manifest = await downloaded(self.far, partial.job + b"/" + layout.MANIFEST)
-        if manifest is None:
-            return
-        with manifest:
-            try:
-                found, entries = read_manifest(manifest)
-                files = [entry for entry in entries if isinstance(entry, FileEntry)]
-                is_complete = found == header and await self._has_all(partial.data, files)
-                manifest.seek(0)
-                text = manifest.read()
-            except ManifestError:
-                is_complete = False
-        if not is_complete:
-            await self.far.remove_if_there(partial.job + b"/" + layout.MANIFEST)
-            await self.far.sync_directory(partial.job)
-            return
-        await partial.require_in_place()
-        await partial.commit(None, lambda: require_kept(partial, files, text))
-        raise partial.taken()
-
-    async def _has_all(self, data: bytes, files: list[FileEntry]) -> bool:
-        lacking: list[FileEntry] = []
-
-        async def look(entry: FileEntry) -> None:
-            found = await self.far.look(data + b"/" + entry.path)
-            if found is None or not found.is_file or found.size != entry.size:
-                lacking.append(entry)
-
-        await bounded(self.link.files_at_once, [functools.partial(look, entry) for entry in files])
-        return not lacking
 
     async def _remove(self, place: Place, job_id: int) -> None:
         await self._marker.require()
@@ -327,13 +299,14 @@ class SftpLibrary:
         for policy in await self._directories(self._root):
             for copy in await self._directories(self.far.at(policy)):
                 place = Place(policy.decode("ascii"), copy.decode("ascii"))
-                inside = await self.far.names(self._at(place)) or {}
-                partial = await self.far.names(self._at(place, layout.PARTIAL)) or {}
+                job_ids = _job_ids(await self.far.names(self._at(place)) or {})
+                partial = _job_ids(await self.far.names(self._at(place, layout.PARTIAL)) or {})
+                unproven = await self._unproven(place)
                 found.append(
                     Discovered(
                         place=place,
-                        job_ids=tuple(_job_ids(inside)),
-                        partial_ids=tuple(_job_ids(partial)),
+                        job_ids=tuple(job_id for job_id in job_ids if job_id not in unproven),
+                        partial_ids=tuple(sorted({*partial, *unproven})),
                     )
                 )
         return found

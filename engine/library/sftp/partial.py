@@ -19,6 +19,7 @@ from engine.library.sftp.holding import HeldLock, sweep_locks
 from engine.library.sftp.marking import FarMarker
 from engine.library.sftp.session import SftpSession
 from engine.library.sftp.together import gathered
+from engine.library.sftp.unproven import Unproven
 from engine.library.sftp.wire import Attributes
 from engine.model.errors import DestinationExists, LibraryOffline, StorageError
 
@@ -78,6 +79,13 @@ class FarPartial:
         """Directory of its files."""
         self.published = far.at(policy, copy, name)
         """Where it will be."""
+        self._unproven = Unproven(
+            far,
+            job=self.job,
+            published=self.published,
+            removed=self._removed + b"/" + name,
+            where=self.where,
+        )
         self._lock = HeldLock(far, self.job + layout.LOCK_SUFFIX, self.where)
         self._is_held = False
         self.is_fresh = False
@@ -162,7 +170,10 @@ class FarPartial:
 
     async def _sweep_removed(self, names: Iterable[bytes]) -> None:
         for name in names:
-            await self.far.remove_tree(self._removed + b"/" + name)
+            instead = [each + b"/" + name for each in (self._copy, self._partials)]
+            looks = [self.far.is_there(each + b"/" + layout.UNPROVEN) for each in instead]
+            if not any(await gathered(looks)):  # else it may have to come back
+                await self.far.remove_tree(self._removed + b"/" + name)
 
     async def _make(self, session: SftpSession) -> bool:
         """Makes the directory and opens what its journal needs, all in one go.
@@ -224,7 +235,7 @@ class FarPartial:
 
     async def forget_proof(self) -> None:
         """Removes journal and manifest, durable before anything that they speak of can go."""
-        names = (layout.JOURNAL, layout.MANIFEST)
+        names = (layout.JOURNAL, layout.MANIFEST, layout.UNPROVEN)
         both = [each for name in names for each in (name, name + layout.ASIDE_SUFFIX)]
         await gathered([self.far.remove_if_there(self.job + b"/" + each) for each in both])
         await self.far.sync_directory(self.job)
@@ -252,9 +263,14 @@ class FarPartial:
             )
 
     async def put_in_place(self, aside: bytes, parents: Parents | None) -> None:
-        """Makes the file that was put aside the manifest, durable on return; raises `OSError`."""
+        """Makes the file that was put aside the manifest, durable on return; raises `OSError`.
+
+        On a server that cannot sync it gets its name when the job copy was proven in its last place.
+        """
         place = self.job + b"/" + layout.MANIFEST
         if parents is None:
+            if not await self._syncs():
+                place = self.job + b"/" + layout.UNPROVEN
             await self.far.replace(aside, place)
             await self.far.sync_directory(self.job)
             return
@@ -268,17 +284,23 @@ class FarPartial:
             ]
         )
 
-    async def commit(self, parents: Parents | None, kept: Callable[[], Awaitable[None]]) -> None:
+    async def commit(
+        self, parents: Parents | None, kept: Callable[[], Awaitable[None]], manifest: bytes
+    ) -> None:
         """Publishes: removes the journal, renames the directory, syncs both parents.
 
-        Manifest, data and directories must be durable.
+        Manifest, data and directories must be durable. On a server that cannot sync, everything is
+        looked for in its last place, and the manifest gets its name when it is there: before that
+        nobody takes the directory for a job copy, whenever the line is lost.
 
         Args:
             parents: open; None: one step after the other.
             kept: raises where a server without a sync does not have what was renamed: taken back then.
+            manifest: all of it.
 
         Raises:
             DestinationExists: something is there already.
+            DestinationWrite: the server has lost something.
             OSError: it is not published, or not durably.
         """
         if parents is not None and not self._replace:
@@ -293,21 +315,13 @@ class FarPartial:
                 raise self.taken() from err
             await self._change_places()
         await self._sync_parents()
-        try:
-            await kept()
-        except BaseException:
-            await self._take_back()
-            raise
+        if not await self._syncs():
+            await self._unproven.prove(kept, manifest)
         if self._replace:
             await self._drop_replaced()
 
-    async def _take_back(self) -> None:
-        """What was published a moment ago, and is not whole, is unfinished again; raises `OSError`."""
-        await self.far.rename_new(self.published, self.job)
-        if self._replace:
-            removed = self._removed + b"/" + self._name
-            if await self.far.is_there(removed):
-                await self.far.rename_new(removed, self.published)
+    async def _syncs(self) -> bool:
+        return (await self.far.link.session()).has(wire.FSYNC)
 
     async def _commit_at_once(self, parents: Parents) -> None:
         """The same steps in the same order, sent together.
@@ -372,7 +386,7 @@ class FarPartial:
         Raises:
             DestinationExists: it is published, and nobody asked for another.
         """
-        if not await self.far.is_there(self.published):
+        if not await self._unproven.undo():
             return
         took_place = await self.far.is_there(self.published + b"/" + layout.REPLACES)
         if self._replace and not took_place:

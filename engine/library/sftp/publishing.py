@@ -91,8 +91,9 @@ class Publication:
             )
             aside, parents = done[2:]
             await self._partial.put_in_place(aside, parents)
-            kept = partial(require_kept, self._partial, ordered, stream.getvalue())
-            await self._partial.commit(parents, kept)
+            text = stream.getvalue()
+            kept = partial(require_kept, self._partial, ordered, text)
+            await self._partial.commit(parents, kept, text)
         finally:
             opening.add_done_callback(_let_go)
         for what, count in sorted(self._lacking.items()):
