@@ -5,9 +5,11 @@ One `Store` per address: many libraries, jobs and streams use its connections.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError as CancelledFuture
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
@@ -52,6 +54,27 @@ class Connection:
         """
         return waited(_LOOP.submit(work), checkpoint)
 
+    def run_to_end(self, work: Coroutine[Any, Any, T], checkpoint: Checkpoint) -> T:
+        """As `run`, but a coroutine that is cancelled is over, too, when this returns.
+
+        For one that reads buffers of whoever calls: they may be used again then.
+        """
+        tasks: list[asyncio.Task[Any]] = []
+
+        async def held() -> T:
+            tasks.append(_this_task())
+            return await work
+
+        future = _LOOP.submit(held())
+        try:
+            return _looked_after(future, checkpoint)
+        except BaseException:
+            if not future.done():
+                _LOOP.submit(_cancelled(tasks))  # behind `held`: it has begun by then
+                with suppress(CancelledFuture, Exception):
+                    future.result()
+            raise
+
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Starts a coroutine on the loop; whoever calls owns the future."""
         return _LOOP.submit(work)
@@ -59,21 +82,33 @@ class Connection:
 
 def waited(future: Future[T], checkpoint: Checkpoint | None = None) -> T:
     """The result of a future; what `checkpoint` raises meanwhile cancels it."""
+    try:
+        return future.result() if checkpoint is None else _looked_after(future, checkpoint)
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def _looked_after(future: Future[T], checkpoint: Checkpoint) -> T:
+    """The result of a future, or what `checkpoint` raises meanwhile."""
     while True:
         try:
-            return future.result(None if checkpoint is None else LOOK_S)
+            return future.result(LOOK_S)
         except FutureTimeout:
-            if future.done():
+            if future.done():  # the coroutine's own
                 raise
-            if checkpoint is not None:
-                try:
-                    checkpoint()
-                except BaseException:
-                    future.cancel()
-                    raise
-        except BaseException:
-            future.cancel()
-            raise
+        checkpoint()
+
+
+async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - it runs in one
+    return task
 
 
 def connection_to(address: S3Address) -> Connection:

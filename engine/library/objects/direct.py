@@ -1,18 +1,19 @@
-"""The requests that carry data, and lists of objects, made by hand: botocore's way costs more than the sending.
+"""The requests that carry data, lists and looks at objects, made by hand: botocore's way costs more than the sending.
 
-Only what a put, a part, a get and a list need, signed with Signature Version 4 over the digest that is
-declared for the body. Address, credentials, region and connections are those of botocore's client;
-whatever is not known here goes through it, and so does everything once a store answers that it
-lies elsewhere.
+Only what a put, a part, a get, a list and a look need, signed with Signature Version 4 over the digest
+that is declared for the body. Address, credentials and region are those of botocore's client. What
+is small goes over connections of our own (`lines`), larger bodies over those of the client.
+Whatever is not known here goes through botocore, and so does everything once a store answers that
+it lies elsewhere.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import io
 import re
+import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -22,18 +23,35 @@ from xml.etree import ElementTree
 import aiohttp
 from yarl import URL
 
+from engine.library.objects.answers import Answer
 from engine.library.objects.faults import Kind, StoreFault, fault_of_response
+from engine.library.objects.lines import Lines, Request
+from engine.library.objects.signing import Keys, Signer
 
 LIST = "list_objects_v2"
-_METHODS = {"put_object": "PUT", "upload_part": "PUT", "get_object": "GET", LIST: "GET"}
+LOOK = "head_object"
+Body = io.BytesIO | bytes | memoryview
+_METHODS = {
+    "put_object": "PUT",
+    "upload_part": "PUT",
+    "get_object": "GET",
+    LIST: "GET",
+    LOOK: "HEAD",
+}
 _HEADERS = {
+    "ChecksumMode": "x-amz-checksum-mode",
     "ChecksumSHA256": "x-amz-checksum-sha256",
     "ContentMD5": "content-md5",
     "IfNoneMatch": "if-none-match",
     "IfMatch": "if-match",
     "Range": "range",
 }
-_WRITTEN = {"authorization": "Authorization", "content-md5": "Content-MD5"}
+_WRITTEN = {
+    "authorization": "Authorization",
+    "content-length": "Content-Length",
+    "content-md5": "Content-MD5",
+    "host": "Host",
+}
 """As everybody writes them; there are servers and proxies that mind."""
 _QUERY = {"PartNumber": "partNumber", "UploadId": "uploadId"}
 _LIST_QUERY = {
@@ -43,7 +61,8 @@ _LIST_QUERY = {
     "Prefix": "prefix",
 }
 """In their order; what every list is asked for comes between them."""
-_OTHERS = frozenset({"Key", "Body", "ContentLength"})
+_KNOWN = frozenset({"Key", "Body", "ContentLength", *_HEADERS, *_QUERY})
+_LISTED = frozenset(_LIST_QUERY)
 _ANSWERS = {
     "etag": "ETag",
     "x-amz-checksum-sha256": "ChecksumSHA256",
@@ -51,9 +70,14 @@ _ANSWERS = {
     "content-length": "ContentLength",
 }
 _ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"})
-_ALGORITHM = "AWS4-HMAC-SHA256"
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+"""Nobody writes them into a `Host`, so nobody signs them."""
+_ALWAYS = "Accept: */*\r\nAccept-Encoding: identity\r\nUser-Agent: auxtui\r\n\r\n"
 _NOTHING = hashlib.sha256(b"").hexdigest()
 _CODE = re.compile(rb"<Code>([A-Za-z0-9._-]{1,100})</Code>")
+_ODD = re.compile(r"[\r\n]|[^\0-\x7f]")
+SMALL_BYTES = 1024**2
+"""Up to this size a body goes out with its head at once, and comes with it."""
 _BLOCK_BYTES = 256 * 1024
 _SAMPLE = "sample-key"
 _INSIDE = ("_get_session", "_proxy_config")
@@ -64,100 +88,74 @@ class ElsewhereError(Exception):
     """The store says that the bucket lies elsewhere: botocore knows what to do about it."""
 
 
-class Keys(NamedTuple):
-    """Credentials as they are now."""
+class _Request(NamedTuple):
+    """A request that is signed."""
 
-    access: str
-    secret: str
-    token: str | None
+    method: str
+    target: str
+    """Path and query."""
+    headers: dict[str, str]
+    """Lower case, the host among them."""
+    body: Body | None
 
+    def outgoing(self) -> Request:
+        """As it goes out.
 
-class Signer:
-    """Signs requests to one store with Signature Version 4.
-
-    Args:
-        region: that the store is in, or says it is.
-    """
-
-    def __init__(self, region: str) -> None:
-        self._region = region
-        self._made_of: tuple[str, str] | None = None
-        self._key = b""
-
-    def sign(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: dict[str, str],
-        *,
-        payload: str,
-        keys: Keys,
-        now: datetime,
-    ) -> None:
-        """Adds what proves who asks to the headers.
-
-        Args:
-            path: as it goes out.
-            query: the same, its parameters in order.
-            headers: lower case, the host among them; all of them are signed.
-            payload: SHA-256 of the body, in hex.
-            now: with its zone.
+        Raises:
+            StoreFault: its headers cannot be sent.
         """
-        moment = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        headers["x-amz-date"] = moment
-        headers["x-amz-content-sha256"] = payload
-        if keys.token:
-            headers["x-amz-security-token"] = keys.token
-        names = sorted(headers)
-        signed = ";".join(names)
-        lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names)
-        asked = f"{method}\n{path}\n{query}\n{lines}\n{signed}\n{payload}"
-        scope = f"{moment[:8]}/{self._region}/s3/aws4_request"
-        digest = hashlib.sha256(asked.encode()).hexdigest()
-        text = f"{_ALGORITHM}\n{moment}\n{scope}\n{digest}"
-        key = self._key_of(keys.secret, moment[:8])
-        signature = hmac.digest(key, text.encode(), "sha256").hex()
-        headers["authorization"] = (
-            f"{_ALGORITHM} Credential={keys.access}/{scope}, SignedHeaders={signed}, "
-            f"Signature={signature}"
-        )
-
-    def _key_of(self, secret: str, day: str) -> bytes:
-        """The key of a day: made once."""
-        if self._made_of != (secret, day):
-            key = f"AWS4{secret}".encode()
-            for part in (day, self._region, "s3", "aws4_request"):
-                key = hmac.digest(key, part.encode(), "sha256")
-            self._made_of, self._key = (secret, day), key
-        return self._key
+        lines = "\0".join(f"{_WRITTEN.get(name, name)}: {v}" for name, v in self.headers.items())
+        if lines.count("\0") >= len(self.headers) or _ODD.search(lines):
+            raise StoreFault(
+                Kind.AUTH,
+                text="the access key or the token is no line of plain text",
+                hint="look at the credentials: at line ends in a variable, for one",
+            )
+        text = f"{self.method} {self.target} HTTP/1.1\0{lines}\0{_ALWAYS}"
+        head = text.replace("\0", "\r\n").encode("ascii")
+        body = self.body.getvalue() if isinstance(self.body, io.BytesIO) else self.body
+        return Request(head, body or b"", self.method == "HEAD")
 
 
 class Direct:
-    """Puts, parts, gets and lists of one bucket. On the loop of its store.
+    """Puts, parts, gets, lists and looks of one bucket. On the loop of its store.
 
     Args:
         client: of botocore.
         base: URL of the bucket, to which keys are appended.
+        silence_s: how long nothing may move of a small request.
     """
 
-    def __init__(self, client: Any, base: str) -> None:
+    def __init__(self, client: Any, base: str, *, silence_s: float) -> None:
         self._credentials = client._request_signer._credentials
         self._http = client._endpoint.http_session
         self._signer = Signer(client.meta.region_name)
-        address = urlsplit(base)
+        self._address = address = urlsplit(base)
         self._origin = f"{address.scheme}://{address.netloc}"
-        self._host, self._path = address.netloc, address.path
+        self._host = address.netloc.removesuffix(_DEFAULT_PORTS.get(address.scheme, ""))
+        self._path = address.path
         self._bucket_path = address.path.rstrip("/") or "/"
         proxies = self._http._proxy_config
         self._proxy: str | None = proxies.proxy_url_for(base)
         self._proxy_headers: dict[str, str] = proxies.proxy_headers_for(base)
+        self._silence_s = silence_s
+        self._lines: Lines | None = None
+        """None where a proxy is between, or the client looks different inside."""
 
     @classmethod
-    async def of(cls, client: Any, bucket: str) -> Direct | None:
+    async def of(
+        cls, client: Any, bucket: str, *, connections: int, connect_s: float, silence_s: float
+    ) -> Direct | None:
         """Asks botocore where the bucket is; sends nothing.
 
         None where the client looks different inside than is known here: botocore does it all then.
+
+        Args:
+            client: of botocore.
+            bucket: name of it.
+            connections: for small requests, at most.
+            connect_s: how long to wait for one.
+            silence_s: how long nothing may move of a small request.
         """
         http = client._endpoint.http_session
         if not all(hasattr(http, name) for name in _INSIDE):
@@ -165,14 +163,43 @@ class Direct:
         found = await client.generate_presigned_url(
             "get_object", Params={"Bucket": bucket, "Key": _SAMPLE}
         )
-        return cls(client, found.partition("?")[0].removesuffix(_SAMPLE))
+        base = found.partition("?")[0].removesuffix(_SAMPLE)
+        direct = cls(client, base, silence_s=silence_s)
+        await direct._lay_lines(connections, connect_s)
+        return direct
+
+    async def _lay_lines(self, connections: int, connect_s: float) -> None:
+        """Encrypted ones trust what botocore's client trusts."""
+        address, tls = self._address, None
+        if self._proxy is not None or not address.netloc.isascii() or address.hostname is None:
+            return
+        if address.scheme == "https":
+            tls = getattr((await self._session()).connector, "_ssl", None)
+            if not isinstance(tls, ssl.SSLContext):
+                return
+        port = address.port or (80 if tls is None else 443)
+        self._lines = Lines(
+            address.hostname, port, tls=tls, at_most=connections, connect_s=connect_s
+        )
+
+    @property
+    def connections(self) -> int:
+        """How many of its own are open."""
+        return 0 if self._lines is None else self._lines.count
+
+    async def close(self) -> None:
+        """Closes its own connections; those of the client are the client's."""
+        if self._lines is not None:
+            await self._lines.close()
 
     @staticmethod
     def can(operation: str, params: Mapping[str, Any]) -> bool:
         """True for a request that is made here."""
         if operation == LIST:
-            return params.keys() <= _LIST_QUERY.keys()
-        return operation in _METHODS and params.keys() <= _HEADERS.keys() | _QUERY.keys() | _OTHERS
+            return _LISTED.issuperset(params)
+        if operation == LOOK and "ChecksumMode" not in params:
+            return False  # who asks so wants more of the answer than is read here
+        return operation in _METHODS and _KNOWN.issuperset(params)
 
     async def send(self, operation: str, params: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
         """Sends a request; the answer as botocore names it, and its body, not read yet, for a get.
@@ -183,31 +210,34 @@ class Direct:
             aiohttp.ClientError, TimeoutError, OSError: it does not answer.
         """
         if operation == LIST:
-            answer = await self._sent("GET", self._bucket_path, _asked(_listing(params)), {})
-            return list_of(await answer.read()), None
-        method = _METHODS[operation]
+            asked = await self._signed("GET", self._bucket_path, _asked(_listing(params)), {})
+            return list_of((await self._whole(asked, self._silence_s)).body), None
+        asked = await self._about_object(operation, params)
+        if asked.method == "GET":
+            stream = await self._streamed(asked)
+            return _found(stream.headers), stream
+        return _found((await self._whole(asked, self._silence_s)).headers), None
+
+    async def fetch(
+        self, params: Mapping[str, Any], silence_s: float
+    ) -> tuple[dict[str, Any], bytes]:
+        """As a get by `send`, of little: with its body.
+
+        Args:
+            params: of the get.
+            silence_s: how long nothing may move.
+        """
+        answer = await self._whole(await self._about_object("get_object", params), silence_s)
+        return {"ContentLength": len(answer.body), **_found(answer.headers)}, answer.body
+
+    async def _about_object(self, operation: str, params: Mapping[str, Any]) -> _Request:
         path = self._path + quote(params["Key"], safe="/~")
         query = _asked([(name, params[param]) for param, name in _QUERY.items() if param in params])
-        answer = await self._sent(method, path, query, params, is_stream=method == "GET")
-        found: dict[str, Any] = {
-            name: answer.headers[header]
-            for header, name in _ANSWERS.items()
-            if header in answer.headers
-        }
-        if "ContentLength" in found:
-            found["ContentLength"] = int(found["ContentLength"])
-        return found, answer
+        return await self._signed(_METHODS[operation], path, query, params)
 
-    async def _sent(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        params: Mapping[str, Any],
-        *,
-        is_stream: bool = False,
-    ) -> Any:
-        """The answer to a signed request; raises as `send`."""
+    async def _signed(
+        self, method: str, path: str, query: str, params: Mapping[str, Any]
+    ) -> _Request:
         headers = {name: str(params[p]) for p, name in _HEADERS.items() if p in params}
         headers["host"] = self._host
         body = params.get("Body")
@@ -220,13 +250,34 @@ class Direct:
             keys=Keys(*(await self._credentials.get_frozen_credentials())[:3]),
             now=datetime.now(UTC),
         )
-        del headers["host"]  # the client's own
         if body is not None:
-            headers["content-length"] = str(_size(body))
-        headers = {_WRITTEN.get(name, name): value for name, value in headers.items()}
+            headers["content-length"] = str(size_of(body))
+        return _Request(method, f"{path}?{query}" if query else path, headers, body)
+
+    async def _whole(self, request: _Request, silence_s: float) -> Answer:
+        """The answer to a request, read whole; raises as `send`."""
+        size = 0 if request.body is None else size_of(request.body)
+        if self._lines is None or size > SMALL_BYTES:
+            stream = await self._streamed(request)
+            body = await stream.read()
+            headers = {name.lower(): value for name, value in stream.headers.items()}
+            return Answer(stream.status, headers, body, keeps=True)
+        answer = await self._lines.ask(request.outgoing(), silence_s=silence_s)
+        if answer.status >= 300:
+            raise _refusal_of(answer.status, answer.body)
+        return answer
+
+    async def _streamed(self, request: _Request) -> aiohttp.ClientResponse:
+        """The answer to a request over the connections of the client; raises as `send`."""
+        headers = {
+            _WRITTEN.get(name, name): value
+            for name, value in request.headers.items()
+            if name != "host"  # the client's own
+        }
         headers["Accept-Encoding"] = "identity"
-        url = URL(f"{self._origin}{path}?{query}" if query else self._origin + path, encoded=True)
+        url = URL(self._origin + request.target, encoded=True)
         session = await self._session()
+        method, body = request.method, request.body
         answer = await session.request(
             method,
             url,
@@ -238,8 +289,6 @@ class Direct:
         )
         if answer.status >= 300:
             raise await _refusal(answer)
-        if not is_stream:
-            await answer.read()
         return answer
 
     async def _session(self) -> aiohttp.ClientSession:
@@ -298,37 +347,58 @@ def _plain(element: ElementTree.Element) -> str:
 
 
 async def _refusal(answer: aiohttp.ClientResponse) -> StoreFault | ElsewhereError:
-    code = _CODE.search(await answer.read())
+    return _refusal_of(answer.status, await answer.read())
+
+
+def _refusal_of(status: int, body: bytes) -> StoreFault | ElsewhereError:
+    code = _CODE.search(body)
     said = code[1].decode("ascii") if code else ""
-    if answer.status in (301, 302, 307, 308) or said in _ELSEWHERE:
+    if status in (301, 302, 307, 308) or said in _ELSEWHERE:
         return ElsewhereError()
-    status = {"HTTPStatusCode": answer.status}
-    return fault_of_response({"Error": {"Code": said}, "ResponseMetadata": status})
+    response = {"HTTPStatusCode": status}
+    return fault_of_response({"Error": {"Code": said}, "ResponseMetadata": response})
 
 
-def _payload(params: Mapping[str, Any], body: io.BytesIO | None) -> str:
+def _found(headers: Mapping[str, str]) -> dict[str, Any]:
+    """What an answer says of an object, as botocore names it."""
+    found: dict[str, Any] = {
+        name: headers[header] for header, name in _ANSWERS.items() if header in headers
+    }
+    if "ContentLength" in found:
+        if not found["ContentLength"].isdecimal():
+            raise StoreFault(Kind.NETWORK, text="the length in an answer is none")
+        found["ContentLength"] = int(found["ContentLength"])
+    return found
+
+
+def _payload(params: Mapping[str, Any], body: Body | None) -> str:
     """SHA-256 of the body in hex; not computed again where it is declared."""
     if body is None:
         return _NOTHING
     declared = params.get("ChecksumSHA256")
     if declared:
         return base64.b64decode(declared).hex()
+    if not isinstance(body, io.BytesIO):
+        return hashlib.sha256(body).hexdigest()
     with body.getbuffer() as view:
         return hashlib.sha256(view).hexdigest()
 
 
-def _size(body: io.BytesIO) -> int:
+def size_of(body: Body) -> int:
+    """Bytes of it."""
+    if not isinstance(body, io.BytesIO):
+        return len(body)
     with body.getbuffer() as view:
         return len(view)
 
 
-def _body_of(body: io.BytesIO | None) -> bytes | AsyncIterator[bytes] | None:
-    if body is None:
-        return None
-    return body.getvalue() if _size(body) <= _BLOCK_BYTES else _blocks(body)
+def _body_of(body: Body | None) -> bytes | AsyncIterator[bytes] | None:
+    if not isinstance(body, io.BytesIO):
+        return None if body is None else bytes(body)
+    return body.getvalue() if size_of(body) <= _BLOCK_BYTES else _blocks(body)
 
 
 async def _blocks(body: io.BytesIO) -> AsyncIterator[bytes]:
-    for at in range(0, _size(body), _BLOCK_BYTES):
+    for at in range(0, size_of(body), _BLOCK_BYTES):
         body.seek(at)
         yield body.read(_BLOCK_BYTES)

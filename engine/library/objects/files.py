@@ -10,6 +10,7 @@ import asyncio
 import io
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,14 +20,14 @@ from typing import Any, NamedTuple
 from engine.library.beneath import write_all
 from engine.library.blame import on_destination as on_disk
 from engine.library.objects.connection import Checkpoint, Connection, waited
-from engine.library.objects.faults import Kind, StoreFault, on_destination
+from engine.library.objects.direct import Body
+from engine.library.objects.faults import Kind, StoreFault, destination_fault, on_destination
 from engine.library.objects.jobhome import JobHome
 from engine.library.objects.keys import JobKeys
 from engine.library.objects.parts import PART_BYTES, Parts
 from engine.library.objects.sending import Digests, Sender, Sent, digests_of, is_same
 from engine.model.entries import Chunk
-from engine.model.errors import DestinationWrite
-from engine.model.names import RelPath, shown
+from engine.model.names import RelPath
 
 _LOOKS_AT_ONCE = 32
 
@@ -143,6 +144,23 @@ class StraightFile:
             self._under_way[1] = future
         return future
 
+    def ready(self, data: memoryview) -> Ready:
+        """A small file, hashed, to be put at once; blocking."""
+        return Ready(self, data.cast("B"), self._digests(data))
+
+    async def put(self, body: memoryview, digests: Digests) -> None:
+        """Puts a small file at once; on the loop.
+
+        Raises:
+            DestinationError, LibraryOffline: it has not arrived.
+        """
+        try:
+            sent = await self._put_whole(body, digests)
+        except StoreFault as fault:
+            raise destination_fault(fault, "write", self.path) from fault
+        with self._lock:
+            self.sent[1] = sent
+
     def sync(self) -> None:
         """Waits until everything that was sent has arrived.
 
@@ -208,17 +226,9 @@ class StraightFile:
     ) -> Sent:
         if before is not None:  # the same part, written anew: the later one counts
             await asyncio.wait([asyncio.wrap_future(before)])
-        sender = self._job.sender
         if self.parts.is_whole:
-            sent = await sender.put(
-                self.key,
-                body,
-                digests,
-                may_replace=self._job.may_replace,
-                **self._job.put_options,
-            )
-            self.etag = sent.etag
-            return sent
+            return await self._put_whole(body, digests)
+        sender = self._job.sender
         known = self.known.get(number)
         if known and known.size == self.parts.length(number) and is_same(known, digests):
             return known
@@ -226,6 +236,14 @@ class StraightFile:
             if not self.upload:
                 self.upload = await sender.begin(self.key, **self._job.put_options)
         return await sender.put_part(self.key, self.upload, number, body, digests)
+
+    async def _put_whole(self, body: Body, digests: Digests) -> Sent:
+        job = self._job
+        sent = await job.sender.put(
+            self.key, body, digests, may_replace=job.may_replace, **job.put_options
+        )
+        self.etag = sent.etag
+        return sent
 
     async def complete(self) -> None:
         """Puts the parts together; on the loop, when all have arrived.
@@ -254,6 +272,38 @@ class StraightFile:
         if self.parts.count != len(self.sent):
             return False
         return await self._job.sender.keeps(self.key, self.sent, is_whole=self.parts.is_whole)
+
+
+class Ready(NamedTuple):
+    """A small file, to be put."""
+
+    file: StraightFile
+    body: memoryview
+    """In the buffer of whoever writes it."""
+    digests: Digests
+
+
+async def put_all(files: deque[Ready], at_once: int) -> None:
+    """Puts small files, some at once, each let go of when it has arrived. On the loop.
+
+    None of them is on its way any more when this ends, however it does: their buffers are free.
+
+    Raises:
+        DestinationError, LibraryOffline: one has not arrived.
+    """
+
+    async def put_some() -> None:
+        while files:
+            file, body, digests = files.popleft()
+            await file.put(body, digests)
+
+    tasks = [asyncio.ensure_future(put_some()) for _ in range(min(at_once, len(files)))]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def kept_of(files: Sequence[StraightFile]) -> set[RelPath]:
@@ -354,55 +404,3 @@ class StagedFile:
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
-
-
-class ObjectHandle:
-    """`WriteHandle` of an object-store library.
-
-    Args:
-        file: shared by all handles of the same path.
-        is_open: False once the writer is at its end.
-        closed: told of the end of this handle.
-    """
-
-    def __init__(
-        self,
-        file: StraightFile | StagedFile,
-        is_open: Callable[[], bool],
-        closed: Callable[[], None],
-    ) -> None:
-        self._file = file
-        self._is_open = is_open
-        self._closed = closed
-        self._is_dead = self._is_closed = False
-
-    def write(self, buffer: memoryview, offset: int) -> None:
-        """See `WriteHandle`."""
-        self._refuse_dead()
-        self._file.write(buffer, offset)
-
-    def sync(self) -> None:
-        """See `WriteHandle`."""
-        self._refuse_dead()
-        try:
-            self._file.sync()
-        except BaseException:
-            self._is_dead = True
-            raise
-
-    def fileno(self) -> None:
-        """None: there is no descriptor."""
-
-    def close(self) -> None:
-        """See `WriteHandle`; what was sent goes on."""
-        self._is_dead = True
-        if not self._is_closed:
-            self._is_closed = True
-            self._closed()
-
-    def _refuse_dead(self) -> None:
-        if self._is_dead or not self._is_open():
-            raise DestinationWrite(
-                f"cannot write {shown(self._file.path)}: an earlier step failed, or it is closed",
-                hint="the next try goes on from what is journaled",
-            )

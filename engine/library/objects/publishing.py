@@ -78,7 +78,7 @@ class Publication:
             DestinationError: it cannot be written.
         """
         ordered = sorted(entries, key=entry_order)
-        plain = (replace(e, identity=None) if isinstance(e, FileEntry) else e for e in ordered)
+        plain = map(_as_published, ordered)
         digests: list[bytes] = []
         with on_disk("write the manifest of", self._job.home.where):
             write_aside(
@@ -219,6 +219,13 @@ class Publication:
 
     async def _refuse(self) -> None:
         raise taken(self._job.home.where)
+
+
+def _as_published(entry: Entry) -> Entry:
+    """An entry as the manifest there has it: without the inodes of its source."""
+    if isinstance(entry, FileEntry) and entry.identity is not None:
+        return replace(entry, identity=None)
+    return entry
 
 
 async def require_locked(job: Job, keys: Sequence[str]) -> None:

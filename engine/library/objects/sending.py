@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from engine.library.objects.capabilities import Capabilities
+from engine.library.objects.direct import Body, size_of
 from engine.library.objects.faults import Kind, StoreFault
 from engine.library.objects.store import Store
 
@@ -46,7 +47,7 @@ class Sender:
     async def put(
         self,
         key: str,
-        body: io.BytesIO,
+        body: Body,
         digests: Digests,
         *,
         may_replace: Callable[[], Any],
@@ -62,7 +63,7 @@ class Sender:
         Raises:
             StoreFault: it failed.
         """
-        size = body.getbuffer().nbytes
+        size = size_of(body)
         only_new: dict[str, Any] = {"IfNoneMatch": "*"} if self.caps.conditional_put else {}
         try:
             return await self._put(key, body, size, digests, {**only_new, **more})
@@ -169,7 +170,7 @@ class Sender:
         return is_stated and there.size == sum(part.size for part in ordered)
 
     async def _put(
-        self, key: str, body: io.BytesIO, size: int, digests: Digests, more: dict[str, Any]
+        self, key: str, body: Body, size: int, digests: Digests, more: dict[str, Any]
     ) -> Sent:
         if "ObjectLockMode" in more and self.caps.sha256 != "refused":
             more = {**more, "ChecksumAlgorithm": "SHA256"}  # a lock is refused without its name

@@ -9,40 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
+import io
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
-import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    ReadTimeoutError,
-    ResponseStreamingError,
-    SSLError,
-)
-from botocore.exceptions import (
-    ConnectionError as NoConnection,
-)
 from botocore.loaders import Loader
 
 from engine.library.objects.address import S3Address
 from engine.library.objects.credentials import credentials_of
-from engine.library.objects.direct import Direct, ElsewhereError
-from engine.library.objects.faults import RETRIED, Kind, StoreFault, fault_of_response
+from engine.library.objects.direct import SMALL_BYTES, Body, Direct, ElsewhereError
+from engine.library.objects.faults import RETRIED, Kind, StoreFault
 from engine.library.objects.signing import sign_what_is_declared
-from engine.model.names import shown
+from engine.library.objects.translating import translated
 
 T = TypeVar("T")
 
@@ -89,7 +71,8 @@ class Store:
         sessions = self._client._endpoint.http_session._sessions.values()
         pools = [session.connector for session in sessions if session.connector is not None]
         idle = sum(len(some) for pool in pools for some in pool._conns.values())
-        return idle + sum(len(pool._acquired) for pool in pools)
+        own = 0 if self._direct is None else self._direct.connections
+        return own + idle + sum(len(pool._acquired) for pool in pools)
 
     async def call(
         self,
@@ -132,14 +115,25 @@ class Store:
         wanted = f"bytes={offset}-{offset + len(into) - 1}"
 
         async def once() -> dict[str, Any]:
-            answer, stream = await self._got(Key=key, Range=wanted, **params)
             at = 0
-            async with stream:
-                async for block in stream.content.iter_any():
-                    if at + len(block) > len(into):
-                        raise StoreFault(Kind.CORRUPT, text="more bytes came than were asked for")
-                    into[at : at + len(block)] = block
-                    at += len(block)
+
+            def take(block: bytes) -> None:
+                nonlocal at
+                if at + len(block) > len(into):
+                    raise StoreFault(Kind.CORRUPT, text="more bytes came than were asked for")
+                into[at : at + len(block)] = block
+                at += len(block)
+
+            asked = {"Key": key, "Range": wanted, **params}
+            found = await self._fetched(asked) if len(into) <= SMALL_BYTES else None
+            if found is not None:
+                answer, body = found
+                take(body)
+            else:
+                answer, stream = await self._got(**asked)
+                async with stream:
+                    async for block in stream.content.iter_any():
+                        take(block)
             if at != answer["ContentLength"]:
                 raise StoreFault(
                     Kind.NETWORK, text=f"the answer ended after {at} of {len(into)} bytes"
@@ -192,7 +186,9 @@ class Store:
     async def close(self) -> None:
         """Closes the connections; a later call opens new ones."""
         async with self._opening:
-            self._client = self._direct = None
+            direct, self._client, self._direct = self._direct, None, None
+            if direct is not None:
+                await direct.close()
             await self._held.aclose()
             self._held = contextlib.AsyncExitStack()
 
@@ -200,7 +196,8 @@ class Store:
         client = await self._opened()
         answer = await self._directly(operation, params)
         if answer is None:
-            _rewind(params.get("Body"))
+            if "Body" in params:
+                params = {**params, "Body": _from_its_beginning(params["Body"])}
             answer = await getattr(client, operation)(Bucket=self.address.bucket, **params)
         return answer
 
@@ -208,31 +205,61 @@ class Store:
         """The answer to a request that is made by hand; None: it is left to botocore."""
         if self._direct is None or not Direct.can(operation, params):
             return None
+        direct = self._direct
         try:
-            answer, _ = await self._direct.send(operation, params)
+            answer, _ = await direct.send(operation, params)
         except ElsewhereError:
-            self._direct = None
+            await self._leave(direct)
             return None
         return answer
+
+    async def _leave(self, direct: Direct) -> None:
+        """Botocore does everything from now on."""
+        if self._direct is direct:
+            self._direct = None
+        await direct.close()
+
+    async def _fetched(self, params: dict[str, Any]) -> tuple[dict[str, Any], bytes] | None:
+        """The answer to a get of little, and its body; None: it is left to `_got`."""
+        async with asyncio.timeout(SOON_S):
+            await self._opened()
+        direct = self._direct
+        if direct is None:
+            return None
+        try:
+            return await direct.fetch(params, SOON_S)
+        except ElsewhereError:
+            await self._leave(direct)
+            return None
 
     async def _got(self, **params: Any) -> tuple[dict[str, Any], Any]:
         """The answer to a get, and its body as a stream that is to be left."""
         async with asyncio.timeout(SOON_S):
             client = await self._opened()
-            if self._direct is not None:
+            direct = self._direct
+            if direct is not None:
                 try:
-                    return await self._direct.send("get_object", params)
+                    return await direct.send("get_object", params)
                 except ElsewhereError:
-                    self._direct = None
+                    await self._leave(direct)
             answer = await client.get_object(Bucket=self.address.bucket, **params)
             return answer, answer.pop("Body").raw_stream
 
     async def _opened(self) -> Any:
+        if self._client is not None:
+            return self._client
         async with self._opening:
             if self._client is None:
-                self._client = await self._held.enter_async_context(self._new_client())
-                sign_what_is_declared(self._client)
-                self._direct = await Direct.of(self._client, self.address.bucket)
+                client = await self._held.enter_async_context(self._new_client())
+                sign_what_is_declared(client)
+                self._direct = await Direct.of(
+                    client,
+                    self.address.bucket,
+                    connections=CONNECTIONS,
+                    connect_s=CONNECT_S,
+                    silence_s=ANSWER_S,
+                )
+                self._client = client  # whoever sees it sees both
             return self._client
 
     def _new_client(self) -> Any:
@@ -269,7 +296,7 @@ class Store:
         for number in range(1, tries + 1):
             try:
                 began_s = time.monotonic()
-                with _translated(self.address):
+                with translated(self.address):
                     answer = await once()
                 self._note(time.monotonic() - began_s)
                 return answer
@@ -309,68 +336,9 @@ def going_on(page: dict[str, Any], before: dict[str, Any], **marks: str) -> dict
     return more
 
 
-def _rewind(body: Any) -> None:
-    if body is not None and not isinstance(body, bytes):
+def _from_its_beginning(body: Body) -> io.BytesIO | bytes:
+    """A body as botocore takes it."""
+    if isinstance(body, io.BytesIO):
         body.seek(0)
-
-
-@contextlib.contextmanager
-def _translated(address: S3Address) -> Any:
-    """Raises what botocore and aiohttp raise as `StoreFault`."""
-    server = shown(address.endpoint or "Amazon S3")
-    try:
-        yield
-    except ClientError as err:
-        raise fault_of_response(err.response) from err
-    except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as err:
-        raise StoreFault(
-            Kind.AUTH,
-            text="there are no credentials",
-            hint="set them in the environment or a profile of the service's account, or name a file",
-        ) from err
-    except ProfileNotFound as err:
-        raise StoreFault(
-            Kind.AUTH,
-            text=f"there is no profile {shown(address.profile)}",
-            hint="add it to ~/.aws/credentials of the account of the service",
-        ) from err
-    except (SSLError, aiohttp.ClientConnectorCertificateError) as err:
-        raise StoreFault(
-            Kind.CONFIG,
-            text=f"the certificate of {server} cannot be trusted",
-            hint="correct the endpoint, or set AWS_CA_BUNDLE for the service",
-        ) from err
-    except aiohttp.ClientConnectorSSLError as err:
-        raise StoreFault(
-            Kind.CONFIG,
-            text=f"{server} makes no encrypted connection",
-            hint="write http:// into the endpoint if it has none, and know that nothing is hidden then",
-        ) from err
-    except aiohttp.ClientConnectorDNSError as err:
-        raise StoreFault(
-            Kind.NETWORK,
-            text=f"the name of {server} is not known",
-            hint="correct the endpoint, or the name service of this host",
-        ) from err
-    except aiohttp.ClientConnectorError as err:
-        why = (
-            "refuses connections" if err.os_error.errno == errno.ECONNREFUSED else "is not reached"
-        )
-        raise StoreFault(
-            Kind.NETWORK,
-            text=f"{server} {why}",
-            hint="start it, or correct the endpoint; it goes on by itself when it is there",
-        ) from err
-    except (IncompleteReadError, ResponseStreamingError, aiohttp.ClientPayloadError) as err:
-        raise StoreFault(Kind.NETWORK, text="the answer ended early") from err
-    except (NoConnection, HTTPClientError, aiohttp.ClientError, TimeoutError, OSError) as err:
-        raise StoreFault(
-            Kind.NETWORK,
-            text=f"{server} does not answer ({type(err).__name__})",
-            hint="look at the network and at the server; it goes on by itself",
-            is_silence=isinstance(err, (TimeoutError, ReadTimeoutError, ConnectTimeoutError)),
-        ) from err
-    except BotoCoreError as err:
-        raise StoreFault(
-            Kind.REFUSED, text=f"the request is not possible ({type(err).__name__})"
-        ) from err
+        return body
+    return bytes(body)

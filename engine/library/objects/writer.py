@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -13,7 +14,15 @@ from engine.library.interface import Done
 from engine.library.journal import Journal
 from engine.library.objects.connection import waited
 from engine.library.objects.faults import StoreFault, on_destination, on_source
-from engine.library.objects.files import Job, ObjectHandle, StagedFile, StraightFile, kept_of
+from engine.library.objects.files import (
+    Job,
+    Ready,
+    StagedFile,
+    StraightFile,
+    kept_of,
+    put_all,
+)
+from engine.library.objects.handles import ObjectHandle
 from engine.library.objects.notes import note_of, note_of_sent
 from engine.library.objects.parts import goes_straight, parts_of
 from engine.library.objects.publishing import Publication
@@ -74,23 +83,16 @@ class ObjectJobWriter(ProvingWriter):
         self._proof.refuse_at_end()
         latency_s = self._job.connection.store.latency_s or 0.0
         at_once = _NEAR_PUTS if latency_s < _NEAR_S else _FAR_PUTS
-        under_way: list[tuple[StraightFile, Future[Sent]]] = []
-        try:
-            for entry, content in files:
-                file = self._file(entry)
-                if isinstance(file, StagedFile):
-                    file.write(content, 0)
-                    file.sync()
-                    continue
-                if len(under_way) >= at_once:
-                    under_way.pop(0)[0].sync()
-                under_way.append((file, file.write_whole(content)))
-            for file, _ in under_way:
+        ready: deque[Ready] = deque()
+        for entry, content in files:
+            file = self._file(entry)
+            if isinstance(file, StagedFile):
+                file.write(content, 0)
                 file.sync()
-        except BaseException:
-            for _, future in under_way:
-                future.cancel()
-            raise
+            else:
+                ready.append(file.ready(content))
+        if ready:
+            self._job.connection.run_to_end(put_all(ready, at_once), self._job.checkpoint)
 
     def record(self, done: Iterable[Done]) -> None:
         """See `JobWriter`."""

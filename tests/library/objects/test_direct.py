@@ -23,9 +23,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from engine.library.objects import direct
-from engine.library.objects.direct import Direct, Keys, Signer
+from engine.library.objects.direct import Direct
 from engine.library.objects.faults import StoreFault
 from engine.library.objects.library import ObjectLibrary
+from engine.library.objects.signing import Keys, Signer
 from engine.model.errors import LibraryOffline
 from tests.library.objects.conftest import Bucket
 from tests.library.samples import COMMCELL, check_copy, copy_job, sample_job
@@ -81,6 +82,7 @@ def test_a_key_is_made_anew_for_another_day_and_another_secret():
 def test_what_it_does_not_know_is_left_to_botocore():
     assert Direct.can("put_object", {"Key": "k", "Body": b"", "ChecksumSHA256": "x"})
     assert not Direct.can("put_object", {"Key": "k", "ObjectLockMode": "COMPLIANCE"})
+    assert Direct.can("head_object", {"Key": "k", "ChecksumMode": "ENABLED"})
     assert not Direct.can("head_object", {"Key": "k"})
 
 
@@ -198,21 +200,27 @@ def library_at(bucket: Bucket, endpoint: str, tmp_path: Path) -> ObjectLibrary:
     return ObjectLibrary.of_url("vault", url, home=tmp_path, uuid="", commcell_id=COMMCELL)
 
 
-@contextmanager
-def served_with_tls(tmp_path: Path) -> Iterator[int]:
-    """A server whose certificate is its own; it takes one connection after the other."""
+def own_certificate(tmp_path: Path) -> Path:
+    """A file with the key and the certificate of a server that nobody vouches for but itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     made = x509.CertificateBuilder(name, name, key.public_key(), 7, NOW, NOW.replace(year=2090))
     own = made.add_extension(
         x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
     ).sign(key, SHA256())
-    (tmp_path / "pem").write_bytes(
+    pem = tmp_path / "pem"
+    pem.write_bytes(
         own.public_bytes(Encoding.PEM)
         + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     )
+    return pem
+
+
+@contextmanager
+def served_with_tls(tmp_path: Path) -> Iterator[int]:
+    """A server whose certificate is its own; it takes one connection after the other."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "pem")
+    context.load_cert_chain(own_certificate(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:

@@ -1,6 +1,8 @@
 """Addresses, keys, parts and notes: no store is asked."""
 
 import asyncio
+import threading
+from collections import deque
 from typing import Any
 
 import pytest
@@ -9,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.library.interface import Place
+from engine.library.objects import connection
 from engine.library.objects.address import S3Address, parse_address
 from engine.library.objects.capabilities import Capabilities, capabilities_from, find_out
 from engine.library.objects.faults import Kind, StoreFault
+from engine.library.objects.files import Ready, put_all
 from engine.library.objects.keys import JobKeys, escaped, generation_of, job_base, manifest_name
 from engine.library.objects.notes import read_notes
 from engine.library.objects.parts import MAX_PARTS, goes_straight, parts_of
 from engine.library.objects.sending import Sender, Sent
 from engine.model.entries import Chunk, FileEntry, chunk_bytes_for
-from engine.model.errors import DestinationWrite, UsageError
+from engine.model.errors import Cancelled, DestinationWrite, UsageError
 from engine.model.names import rel_path
 from tests.library.samples import meta
 
@@ -218,3 +222,67 @@ def test_capabilities_are_remembered():
     assert capabilities_from({**caps.document(), "sha256": "maybe"}) is None
     assert capabilities_from({**caps.document(), "md5": "yes"}) is None
     assert capabilities_from({"conditional_put": True}) is None
+
+
+NOTHING = memoryview(b"")
+
+
+class SmallFile:
+    """As much of a small file as `put_all` asks of it; one has no end."""
+
+    def __init__(self, name: str, ended: list[str]) -> None:
+        self.name, self.ended = name, ended
+
+    async def put(self, body: memoryview, digests: object) -> None:
+        try:
+            if self.name == "refused":
+                raise DestinationWrite("refused")
+            if self.name == "endless":
+                await asyncio.Event().wait()
+        finally:
+            self.ended.append(self.name)
+
+
+async def test_nothing_of_a_batch_is_on_its_way_when_it_has_failed():
+    """Whoever handed it over may use its buffers again."""
+    ended: list[str] = []
+    names = ["endless", "one", "refused", "two", "three"]
+    batch: Any = deque(Ready(SmallFile(name, ended), NOTHING, None) for name in names)  # type: ignore[arg-type]
+
+    with pytest.raises(DestinationWrite):
+        await put_all(batch, 2)
+
+    assert ended == ["one", "refused", "endless"]
+
+
+async def test_a_batch_is_put_whole():
+    ended: list[str] = []
+    batch: Any = deque(Ready(SmallFile(str(number), ended), NOTHING, None) for number in range(9))  # type: ignore[arg-type]
+
+    await put_all(batch, 4)
+
+    assert ended == [str(number) for number in range(9)]
+    assert not batch
+
+
+def test_what_reads_a_buffer_is_over_when_the_call_returns():
+    over, begun = [], threading.Event()
+
+    async def send() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            over.append(True)
+
+    def checkpoint() -> None:
+        begun.wait()
+        raise Cancelled("suspended")
+
+    line = connection.Connection(None)  # type: ignore[arg-type]  # nothing is asked of its store
+    with pytest.raises(Cancelled):
+        line.run_to_end(send(), checkpoint)
+
+    assert over == [True]
+    connection.close_connections()

@@ -1,0 +1,262 @@
+"""Connections to one server, kept from one request to the next. On the loop of its store.
+
+For requests that are in memory whole and whose answers are small: each goes out at once and comes
+back to one future. The way through aiohttp costs several times as much CPU; it has what
+bodies need that are read or written bit by bit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from typing import NamedTuple
+
+from engine.library.objects.answers import Answer, CutOffError, GarbledError, answer_in
+
+IDLE_S = 12.0  # longer, and many a server has closed it
+_BUFFER_BYTES = 64 * 1024  # of each connection, for what comes
+_NEXT_ADDRESS_S = (
+    0.25  # the next address of a host is tried beside one that says nothing for so long
+)
+
+
+class Request(NamedTuple):
+    """A request as it goes out."""
+
+    head: bytes
+    body: bytes | memoryview = b""
+    is_look: bool = False
+    """Its method is HEAD: no body comes with the answer."""
+
+
+class UnreachedError(Exception):
+    """No connection could be made.
+
+    Args:
+        why: what the system said.
+    """
+
+    def __init__(self, why: OSError) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+class LostError(ConnectionError):
+    """A connection ended before the answer had come."""
+
+
+class Lines:
+    """The connections to one server.
+
+    Args:
+        host: name or address.
+        port: of it.
+        tls: how it is proved who answers; None: nothing is encrypted.
+        at_most: connections at once; whoever wants more waits.
+        connect_s: how long to wait for one.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None, at_most: int, connect_s: float
+    ) -> None:
+        self._host, self._port, self._tls = host, port, tls
+        self._connect_s = connect_s
+        self._room = asyncio.Semaphore(at_most)
+        self._idle: list[tuple[_Line, float]] = []
+        self._busy = 0
+        self._is_closed = False
+
+    @property
+    def count(self) -> int:
+        """How many are open, idle ones among them."""
+        return self._busy + sum(line.is_open for line, _ in self._idle)
+
+    async def ask(self, request: Request, *, silence_s: float) -> Answer:
+        """Sends a request and reads the answer whole.
+
+        A kept connection that ends before anything has come was closed by the server while
+        nobody used it: the request goes out once more, over a new one. So every request must be
+        one that may be repeated.
+
+        Args:
+            request: its body is not touched any more on return.
+            silence_s: how long nothing may move.
+
+        Raises:
+            UnreachedError: there is no connection.
+            LostError, OSError: it ended.
+            TimeoutError: nothing moved for too long.
+            GarbledError: what came is no answer, or its end is missing.
+        """
+        async with self._room:
+            self._busy += 1
+            try:
+                line = self._kept()
+                if line is not None:
+                    try:
+                        return await self._asked(line, request, silence_s)
+                    except OSError as err:
+                        if line.has_heard or isinstance(err, TimeoutError):
+                            raise
+                return await self._asked(await self._opened(), request, silence_s)
+            finally:
+                self._busy -= 1
+
+    async def close(self) -> None:
+        """Closes those that are idle; the others are closed when their answer is there."""
+        self._is_closed = True
+        idle, self._idle = self._idle, []
+        for line, _ in idle:
+            line.drop()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next turn
+
+    async def _asked(self, line: _Line, request: Request, silence_s: float) -> Answer:
+        answer = await line.ask(request, silence_s=silence_s)
+        if answer.keeps and line.is_open and not self._is_closed:
+            self._idle.append((line, time.monotonic()))
+        else:
+            line.drop()
+        return answer
+
+    def _kept(self) -> _Line | None:
+        """The one that was used last; those that nobody used for long are closed."""
+        while self._idle:
+            line, since = self._idle.pop()
+            if line.is_open and time.monotonic() - since < IDLE_S:
+                return line
+            line.drop()
+        return None
+
+    async def _opened(self) -> _Line:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._connect_s):
+                _, line = await loop.create_connection(
+                    lambda: _Line(loop),
+                    self._host,
+                    self._port,
+                    ssl=self._tls,
+                    server_hostname=self._host if self._tls else None,
+                    happy_eyeballs_delay=_NEXT_ADDRESS_S,
+                )
+        except TimeoutError:
+            raise
+        except OSError as err:
+            raise UnreachedError(err) from err
+        return line
+
+
+class _Line(asyncio.BufferedProtocol):
+    """One connection: one request at a time.
+
+    Args:
+        loop: that it runs on.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
+        self._received = bytearray()
+        self._answer: asyncio.Future[Answer] | None = None
+        self._to_head = False
+        self._watch: asyncio.TimerHandle | None = None
+        self.has_heard = False
+        """Something has come since the last request."""
+
+    @property
+    def is_open(self) -> bool:
+        """True while a request can be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def ask(self, request: Request, *, silence_s: float) -> Answer:
+        """See `Lines.ask`; whatever fails here closes it."""
+        assert self._transport is not None  # noqa: S101 - who asks has looked
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._answer = answer
+        self._to_head, self.has_heard = request.is_look, False
+        self._transport.write(request.head)
+        if request.body:  # not joined to the head: new memory costs more than another write
+            self._transport.write(request.body)
+        self._watched(silence_s)
+        try:
+            return await answer
+        except BaseException:
+            self.drop()  # what comes later is the answer to nothing
+            raise
+        finally:
+            self._answer = None
+            if self._watch is not None:
+                self._watch.cancel()
+                self._watch = None
+
+    def drop(self) -> None:
+        """Closes it at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go; always the same."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes of an answer."""
+        if self._answer is None or self._answer.done():
+            self.drop()  # nobody has asked for this
+            return
+        self.has_heard = True
+        self._received += self._buffer[:nbytes]
+        self._look(is_end=False)
+
+    def eof_received(self) -> None:
+        """Nothing comes any more; asyncio closes it."""
+        if self._answer is not None and not self._answer.done() and self._received:
+            self._look(is_end=True)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is closed."""
+        self._transport = None
+        if self._answer is None or self._answer.done():
+            return
+        if self._received:
+            self._answer.set_exception(CutOffError("its end is missing"))
+        else:
+            self._answer.set_exception(exc or LostError("the server closed the connection"))
+
+    def _look(self, *, is_end: bool) -> None:
+        assert self._answer is not None  # noqa: S101 - both callers have looked
+        try:
+            answer = answer_in(self._received, to_head=self._to_head, is_end=is_end)
+        except GarbledError as err:
+            self._answer.set_exception(err)
+            return
+        if answer is not None:
+            self._received.clear()
+            is_sent = self._seen() == (0, 0)  # else the rest of the request is still on its way
+            self._answer.set_result(answer if is_sent else answer._replace(keeps=False))
+
+    def _watched(self, silence_s: float) -> None:
+        self._watch = self._loop.call_later(
+            silence_s, self._look_for_silence, silence_s, self._seen()
+        )
+
+    def _look_for_silence(self, silence_s: float, before: tuple[int, int]) -> None:
+        """Ends a request of which nothing was sent and nothing came since it was looked at last."""
+        if self._answer is None or self._answer.done():
+            return
+        if self._seen() != before:
+            self._watched(silence_s)
+            return
+        self._answer.set_exception(TimeoutError("no answer"))
+
+    def _seen(self) -> tuple[int, int]:
+        unsent = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return unsent, len(self._received)
