@@ -105,7 +105,9 @@ def _fio(source: Path, target: Path) -> Sample:
     files = [path for path in sorted(source.rglob("*")) if path.is_file()]
     total = str(sum(path.stat().st_size for path in files))
     common = ["--direct=1", "--bs=4M", "--ioengine=libaio", "--iodepth=4", "--thread"]
-    names = ":".join(str(path.relative_to(source)) for path in files)  # it takes 4,096 bytes of them
+    names = ":".join(
+        str(path.relative_to(source)) for path in files
+    )  # it takes 4,096 bytes of them
     reads = ["--name=read", "--rw=read", f"--directory={source}", f"--filename={names}"]
     reads.append(f"--size={total}")
     writes = ["--name=write", "--rw=write", f"--filename={target / 'out'}", f"--size={total}"]
