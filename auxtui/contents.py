@@ -237,6 +237,8 @@ def copy_facts(copy: LiveCopy, look: Look) -> list[Fact]:
     limit = f"; throttle {fmt.limit(copy.throttle_bps)}" if copy.throttle_bps else ""
     encoding = encoding_of(copy.compression, copy.encrypt_to)
     encoded = "" if encoding.is_plain else f"; {encoding}"
+    if copy.reflink:
+        encoded = "; shares blocks with its source, no second copy"
     return [
         (f"{safe(copy.policy)} / {safe(copy.name)}", copy_state(copy, look)),
         ("Holds", Cell(", ".join(numbers))),

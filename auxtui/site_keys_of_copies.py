@@ -209,6 +209,15 @@ COPY = (
         applies=_secondary,
     ),
     Key(
+        name="reflink",
+        label="Reflink",
+        help="On one disk with its source: shares its blocks. Quick, no room, no second copy.",
+        shape="flag",
+        tab="Data",
+        default=False,
+        applies=_secondary,
+    ),
+    Key(
         name="verify",
         label="Verify",
         help='at-write, "5 % a night" or "within 30d"; empty: on request only.',

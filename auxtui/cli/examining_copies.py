@@ -16,6 +16,7 @@ from engine.catalog.live import LiveCatalog
 from engine.catalog.values import CopyValue, Finding, LibraryValue, PolicyValue, SubclientValue
 from engine.library import open_library
 from engine.library.interface import Place
+from engine.library.local_trying import can_share_blocks
 from engine.model.clock import system_clock
 from engine.model.errors import AuxError
 from engine.model.names import shown
@@ -46,6 +47,8 @@ def examine_copies(home: Home, session: Session) -> Iterator[Finding]:
         for copy in config.copies(session, policy.id):
             yield from _of_ledger(session, policy, copy)
             library = libraries.get(copy.library_id or 0)
+            if library is not None and copy.reflink:
+                yield from _on_sharing(policy, copy, library)
             if library is not None and library.uuid and library.url.startswith("/"):
                 yield from _on_media(session, policy, copy, library, commcell)
 
@@ -177,6 +180,27 @@ def _on_media(
             f" said to be available not found in library {shown(library.name)}, "
             f"the first {gone[0]}",
             hint=f"auxtui verify {policy.name}/{copy.name} --all marks them bad; then auxtui repair",
+        )
+
+
+def _on_sharing(policy: PolicyValue, copy: CopyValue, library: LibraryValue) -> Iterator[Finding]:
+    name = f"{shown(policy.name)}/{shown(copy.name)}"
+    try:
+        shares = can_share_blocks(library.url)
+    except OSError:
+        shares = False
+    if shares:
+        yield Finding(
+            severity=Severity.INFO,
+            what=f"copy {name} shares the blocks of large files with its source: one bad sector takes both",
+            hint="it is a state to go back to; have another copy on another disk",
+        )
+    else:
+        yield Finding(
+            severity=Severity.WARNING,
+            what=f"copy {name} is to share blocks with its source, and the file system of library"
+            f" {shown(library.name)} cannot do that: it is copied as usual",
+            hint="leave reflink out, or use XFS or Btrfs there",
         )
 
 

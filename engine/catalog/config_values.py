@@ -133,6 +133,8 @@ class CopyValue:
     throttle_bps: int | None
     """Bytes per second; None: no limit."""
     throttle_timetable: tuple[JsonObject, ...]
+    reflink: bool
+    """Large files share the blocks of their source where the file system can do that."""
     verify: str
     verify_expires_s: int | None
     verify_throttle_bps: int | None

@@ -26,7 +26,7 @@ _COPIES = """
 SELECT c.id, c.policy_id, p.name AS policy, c.name, c.kind, c.library_id,
        coalesce(l.name, '') AS library, coalesce(s.name, '') AS source, c.active, c.precedence,
        c.retain_s, c.retain_cycles, c.defer_s, c.on_and_after, c.select_rule, c.select_every,
-       c.take, c.compression, c.encrypt_to, c.throttle_bps
+       c.take, c.compression, c.encrypt_to, c.throttle_bps, c.reflink
 FROM policy_copy c
 JOIN storage_policy p ON p.id = c.policy_id
 LEFT JOIN library l ON l.id = c.library_id
@@ -162,7 +162,7 @@ class EstateQueries(WatchQueries, RuleQueries):
         copies: dict[int, list[LiveCopy]] = defaultdict(list)
         for row in self._rows(_COPIES):
             values = dict(row)
-            values["active"] = bool(row["active"])
+            values["active"], values["reflink"] = bool(row["active"]), bool(row["reflink"])
             values["on_and_after"] = at(row["on_and_after"])
             values["encrypt_to"] = tuple(json.loads(row["encrypt_to"] or "[]"))
             if not row["source"] and row["kind"] != "primary":

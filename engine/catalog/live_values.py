@@ -62,6 +62,8 @@ class LiveCopy:
     compression: str
     encrypt_to: tuple[str, ...]
     throttle_bps: int | None
+    reflink: bool
+    """Large files share the blocks of their source where the file system can do that."""
     counts: CopyCounts
     standing: CopyStanding | None = None
     """Fallen behind or not, and its forecast; None: not measured yet, or nothing is copied to it."""

@@ -14,6 +14,7 @@ REVISIONS: tuple[str, ...] = (
     "0018",
     "0019",
     "0020",
+    "0021",
 )
 """One for each script in `migrations/versions`, in their order."""
 

@@ -164,6 +164,8 @@ class PolicyCopy(SQLModel, table=True):
     throttle_bps: int | None = big(default=None)
     """Bytes per second; None: no limit."""
     throttle_timetable: JsonList = Field(default_factory=list, sa_type=JSON)
+    reflink: bool = False
+    """Large files share the blocks of their source where the file system can do that."""
     verify: str = ""
     """`at-write`, `5 % a night`, `within 30d`; empty: on request only."""
     verify_expires_s: int | None = big(default=None)

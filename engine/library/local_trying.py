@@ -6,8 +6,14 @@ import os
 import secrets
 import time
 
-from engine.library.beneath import create_file, open_for_reading, unlink_if_there, write_all
-from engine.library.syscalls import rename_new
+from engine.library.beneath import (
+    OWN_FILE_MODE,
+    create_file,
+    open_for_reading,
+    unlink_if_there,
+    write_all,
+)
+from engine.library.syscalls import rename_new, share_range
 from engine.library.trying import PROBE_BYTES, Step, probe_names
 from engine.model.errors import DestinationWrite
 
@@ -41,3 +47,24 @@ def try_out(root_fd: int) -> list[Step]:
         unlink_if_there(aside, parent=root_fd)
         unlink_if_there(name, parent=root_fd)
     return [Step("write, sync, rename, read, delete", time.perf_counter() - start)]
+
+
+def can_share_blocks(path: str) -> bool:
+    """True where the file system of a directory lets two files share blocks; tried with two without a name.
+
+    Raises:
+        OSError: it cannot be tried there.
+    """
+    block = bytes(PROBE_BYTES)
+    flags = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
+    source = os.open(path, flags, OWN_FILE_MODE)
+    try:
+        target = os.open(path, flags, OWN_FILE_MODE)
+        try:
+            write_all(source, memoryview(block), 0)
+            os.ftruncate(target, len(block))
+            return share_range(source, target, 0, len(block))
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)

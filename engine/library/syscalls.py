@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
+import struct
 from functools import cache
 
 _AT_RENAME_NOREPLACE = 1
@@ -15,6 +17,10 @@ _AT_RENAME_EXCHANGE = 2
 _AT_EMPTY_PATH = 0x1000
 _FALLOC_FL_KEEP_SIZE = 1
 _FALLOC_FL_PUNCH_HOLE = 2
+_FICLONERANGE = (
+    0x4020940D  # linux/fs.h; another number on a few architectures, which then refuse it
+)
+_CLONE_RANGE = struct.Struct("qQQQ")  # struct file_clone_range
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 _NOT_BY_DESCRIPTOR = frozenset({errno.ENOENT, errno.EINVAL, errno.EPERM})  # what an account gets
 
@@ -118,3 +124,19 @@ def punch_hole(fd: int, offset: int, length: int) -> bool:
     if ctypes.get_errno() not in _UNSUPPORTED:
         _raise_errno()
     return False
+
+
+def share_range(source: int, target: int, offset: int, length: int) -> bool:
+    """Lets a range of `target` have the very blocks of `source`, whatever was there before.
+
+    Needs a file system that can do it (XFS, Btrfs, bcachefs ...) and holds both files; an offset and a
+    length of whole blocks, or a range to the end of both.
+
+    Returns:
+        False: it is not possible here, for whatever reason. What the range holds is unknown then.
+    """
+    try:
+        fcntl.ioctl(target, _FICLONERANGE, _CLONE_RANGE.pack(source, offset, length, offset))
+    except OSError:
+        return False
+    return True

@@ -138,6 +138,7 @@ class OrderEnds:
             copy_name=copy.name,
             library=library.name,
             open_writer=open_writer,
+            reflink=copy.reflink,
             throttle=self._throttles.get(copy_id),
             encoding=copy.encoding,
             encodes=encodes,

@@ -56,6 +56,8 @@ class Room:
         """Why a backup job cannot be begun on a copy: too little space, or gone; None: it can."""
         library_id = self._scope.library_id(pair[0])
         library = self._libraries[library_id]
+        if self._takes_none(pair):
+            size_bytes = 0
         if self._fits_by_the_last_look(library_id, size_bytes):
             return None
         try:
@@ -69,7 +71,9 @@ class Room:
         promised_to = {
             other: promised
             for other, promised in self._in_flight().items()
-            if other != pair and self._scope.copies[other[0]].library_id == library_id
+            if other != pair
+            and self._scope.copies[other[0]].library_id == library_id
+            and not self._takes_none(other)
         }
         keep = keep_free_bytes(probe.total_bytes)
         if probe.free_bytes - keep >= size_bytes + sum(promised_to.values()):
@@ -88,6 +92,10 @@ class Room:
             f"{format_size(probe.free_bytes)} free ({format_size(keep)} stay free)",
             hint="make room or extend the library; the run continues where it stopped",
         )
+
+    def _takes_none(self, pair: Pair) -> bool:
+        """True where blocks are to be shared; if they cannot be, the disk itself says that it is full."""
+        return self._scope.copies[pair[0]].reflink
 
     def _fits_by_the_last_look(self, library_id: int, size_bytes: int) -> bool:
         """True where a look at a distant library says so that was just taken.

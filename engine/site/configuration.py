@@ -171,6 +171,8 @@ class CopyItem:
     encrypt_to: tuple[str, ...] = ()
     throttle_bps: int | None = None
     throttle_timetable: tuple[JsonTable, ...] = ()
+    reflink: bool = False
+    """Large files share the blocks of their source where the file system can do that."""
     upkeep: Upkeep = field(default_factory=Upkeep)
 
     @property

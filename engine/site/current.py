@@ -147,6 +147,7 @@ def _copy_item(row: PolicyCopy, policy: str, library: str, source: str) -> CopyI
         encrypt_to=tuple(row.encrypt_to),
         throttle_bps=row.throttle_bps,
         throttle_timetable=tuple(row.throttle_timetable),
+        reflink=row.reflink,
         upkeep=upkeep_of(row),
     )
 

@@ -28,6 +28,7 @@ SECONDARY_ONLY = (
     "compression",
     "encrypt_to",
     "throttle",
+    "reflink",
 )
 COPY_KEYS = (
     "kind",
@@ -170,6 +171,7 @@ def _read_copy(
         encrypt_to=_read_recipients(section),
         throttle_bps=throttle_bps,
         throttle_timetable=timetable,
+        reflink=_read_reflink(section, wanted),
         upkeep=read_upkeep(section),
     )
 
@@ -180,6 +182,25 @@ def _read_library(section: Section, kind: CopyKind, wanted: Configuration) -> st
     if kind is not CopyKind.PRIMARY:
         raise section.error(None, 'needs "library": a secondary copy lies somewhere')
     return ""
+
+
+def _read_reflink(section: Section, wanted: Configuration) -> bool:
+    """Refuses it where no block can ever be shared."""
+    if not section.flag("reflink", False):
+        return False
+    library = wanted.libraries[section.text("library")]
+    if not library.url.startswith("/"):
+        raise section.error(
+            "reflink",
+            f'library "{library.name}" is not on this host: no block can be shared with it',
+            hint="leave it out, or give the copy a library on the file system of its source",
+        )
+    if section.choice("compression", "none", COMPRESSIONS) != "none" or "encrypt_to" in section:
+        raise section.error(
+            "reflink",
+            "goes with files as they are only: what is compressed or encrypted has other blocks",
+        )
+    return True
 
 
 def _read_retain(section: Section) -> int | None:

@@ -187,6 +187,7 @@ def _copy(item: CopyItem, zone: str) -> Table:
         "compression": item.compression,
         "encrypt_to": list(item.encrypt_to),
         "throttle": _throttle(item),
+        "reflink": item.reflink,
         **rendered_upkeep(item.upkeep),
     }
     if item.kind is CopyKind.PRIMARY:

@@ -177,6 +177,7 @@ def _write_copy(session: Session, item: CopyItem) -> None:
     row.compression, row.encrypt_to = item.compression, list(item.encrypt_to)
     row.throttle_bps = item.throttle_bps
     row.throttle_timetable = [dict(limit) for limit in item.throttle_timetable]
+    row.reflink = item.reflink
     store_upkeep(row, item.upkeep)
 
 

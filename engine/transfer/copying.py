@@ -20,6 +20,7 @@ from engine.transfer.cancel import CancelToken
 from engine.transfer.encoded_file import EncodedFile
 from engine.transfer.flow import FileRead, Lane, Pace, Sink, flow_range
 from engine.transfer.opened import OpenDestination, OpenOrder, Target, Written, span_of
+from engine.transfer.shared import drop_differing, read_shared, share_chunk, untold
 from engine.transfer.throttle import Throttle
 from engine.transfer.work import BatchWork, ChunkWork, SmallFile
 
@@ -79,11 +80,11 @@ def _copy_chunk(work: ChunkWork, lane: Lane, throttle: Throttle, moved: Moved) -
     )
     for file in encoded.values():
         file.begin(work.chunk)
-    sinks = [_sink(target, order.stop) for target in targets]
+    shared = [target for target in targets if share_chunk(target, source, work.chunk)]
+    sinks = [_sink(target, order.stop) for target in targets if target not in shared]
     sinks += [_encoded_sink(dest, file) for dest, file in encoded.items()]
-    digest = flow_range(lane, pace, source, span_of(work.chunk), sinks)
+    digest = _digest_of(work, lane, pace, source, shared, sinks)
     order.add_read(work.chunk.length)
-    check_unchanged(source)
     check_digest(entry, work.chunk, digest)
     order.set_digest(work.number, digest)
     done = [Done(entry.path, work.chunk._replace(digest=digest))]
@@ -93,6 +94,30 @@ def _copy_chunk(work: ChunkWork, lane: Lane, throttle: Throttle, moved: Moved) -
         if handed.done:
             written.append(Written(dest, file, handed.done, handed.pieces))
     return [one for one in written if one.destination.is_alive]
+
+
+def _digest_of(
+    work: ChunkWork,
+    lane: Lane,
+    pace: Pace,
+    source: FileRead,
+    shared: Sequence[Target],
+    sinks: Sequence[Sink],
+) -> bytes:
+    """Feeds the sinks and reads what shares its blocks; the source only where that is needed."""
+    entry, chunk, span = work.file.entry, work.chunk, span_of(work.chunk)
+    check_unchanged(source)  # since the sharing, before what is shared is believed
+    digest = flow_range(lane, pace, source, span, sinks) if sinks or not shared else b""
+    if shared:
+        found = read_shared(lane, untold(pace) if digest else pace, entry, shared, chunk)
+        agreed = set(found.values())
+        if not digest and len(agreed) == 1 and agreed <= {chunk.digest or min(agreed)}:
+            digest = min(agreed)
+        elif not digest:  # whose fault it is only the source can tell
+            digest = flow_range(lane, untold(pace), source, span, ())
+        drop_differing(found, digest, entry, chunk)
+    check_unchanged(source)
+    return digest
 
 
 def _sink(target: Target, stop: CancelToken) -> Sink:

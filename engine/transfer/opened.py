@@ -97,6 +97,28 @@ class Target:
         self._lock = threading.Lock()
         self._handle: WriteHandle | None = None
         self._direct: DirectFile | None = None
+        self._read: FileRead | None = None
+
+    def fileno(self) -> int | None:
+        """Descriptor of the file, made if it is not there; None for what is not a local file.
+
+        Raises:
+            DestinationError: it cannot be opened.
+        """
+        return self._open()[0].fileno()
+
+    def read(self) -> FileRead:
+        """The file, open for reading what was written to it.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        with self._lock:
+            if self._read is None:
+                handle = self.destination.writer.read_back(self._entry)
+                direct = DirectFile(handle.fileno(), os.O_RDONLY)
+                self._read = FileRead(self._entry.path, handle, direct)
+            return self._read
 
     def write(self, view: memoryview, offset: int) -> None:
         """A sink; a failure drops the destination."""
@@ -116,7 +138,7 @@ class Target:
                 self._handle = self.destination.writer.open_file(self._entry)
                 if not self._entry.sparse:  # the library makes the holes
                     self._direct = DirectFile(self._handle.fileno(), os.O_WRONLY)
-                    if self._left > 1:
+                    if self._left > 1 and not self.destination.spec.reflink:
                         reserve(self._handle.fileno(), self._entry.size)
             return self._handle, self._direct
 
@@ -141,6 +163,9 @@ class Target:
         with self._lock:
             handle, self._handle = self._handle, None
             direct, self._direct = self._direct, None
+            read, self._read = self._read, None
+        if read is not None:
+            read.close()
         if direct is not None:
             direct.close()
         if handle is not None:

@@ -33,6 +33,8 @@ class OrderDestination:
     library: str
     open_writer: Callable[[], JobWriter]
     """Called once, in a thread; starts or resumes the job copy."""
+    reflink: bool = False
+    """Large files share the blocks of their source where the file system can do that."""
     throttle: Throttle | None = None
     """Limit of this copy, besides that of the run."""
     encoding: Encoding = PLAIN

@@ -1,4 +1,4 @@
-"""A disk of its own, in a file, whose power can be cut. Needs root, loop devices and mkfs.ext4."""
+"""A disk of its own, in a file, whose power can be cut. Needs root, loop devices and mkfs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN: from now on nothing reaches the dev
 _TRIES = 50
 _MOUNTS = 480
 _PIN_S = 0.25
+_MAKE = {
+    "ext4": (64, ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0")),
+    "xfs": (320, ("mkfs.xfs", "-q", "-f")),
+}
+"""By kind: MiB, the least that it can be made with, and what makes it."""
 _WITHOUT_FLUSH = (2).to_bytes(4, "little")  # what is in memory is lost, as without power
 
 
-def _works() -> bool:
-    if os.geteuid() or not shutil.which("mkfs.ext4"):
+def _works(kind: str) -> bool:
+    if os.geteuid() or not shutil.which(f"mkfs.{kind}"):
         return False
     with tempfile.TemporaryDirectory() as name:
-        disk = Disk(Path(name))
+        disk = Disk(Path(name), kind=kind)
         try:
             disk.mount()
         except (OSError, subprocess.CalledProcessError):
@@ -34,16 +39,17 @@ def _works() -> bool:
 
 
 class Disk:
-    """An ext4 file system in a file below a directory."""
+    """A file system in a file below a directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, kind: str = "ext4") -> None:
+        size_mib, make = _MAKE[kind]
         self._image = directory / "disk.img"
         self.root = directory / "disk"
         self.root.mkdir()
         self._is_mounted = False
         with self._image.open("wb") as image:
-            image.truncate(64 * 1024**2)
-        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0", str(self._image))
+            image.truncate(size_mib * 1024**2)
+        _run(*make, str(self._image))
 
     def mount(self) -> None:
         """Mounts; after a power cut the journal of the file system is replayed."""
@@ -94,5 +100,8 @@ def _run(*command: str) -> None:
 
 
 needs_disk = pytest.mark.skipif(
-    not _works(), reason="NOT PROVEN HERE: power cuts need root, loop devices and mkfs.ext4"
+    not _works("ext4"), reason="NOT PROVEN HERE: power cuts need root, loop devices and mkfs.ext4"
+)
+needs_xfs = pytest.mark.skipif(
+    not _works("xfs"), reason="NOT PROVEN HERE: reflinks need root, loop devices and mkfs.xfs"
 )

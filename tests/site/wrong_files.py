@@ -27,6 +27,25 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
         COPY + 'library = "fast"\nretian = "1d"  # <-- here\n',
         ("policies.databases.copies.more.retian", '"retain"'),
     ),
+    "reflinks to another host": (
+        '[libraries.far]\nurl = "s3://bucket/p"\n'
+        + COPY
+        + 'library = "far"\nreflink = true  # <-- here\n',
+        ("policies.databases.copies.more.reflink", "not on this host"),
+    ),
+    "reflinks of what is compressed": (
+        COPY + 'library = "fast"\ncompression = "zstd"\nreflink = true  # <-- here\n',
+        ("policies.databases.copies.more.reflink", "compressed"),
+    ),
+    "reflinks of what is encrypted": (
+        COPY
+        + 'library = "fast"\nreflink = true  # <-- here\nencrypt_to = ["age1gagawleskhnpzg0u4ey4clt3p3psc6tajsr0pun4prfaxuyjngxsjnlkyj"]\n',
+        ("policies.databases.copies.more.reflink", "encrypted"),
+    ),
+    "reflinks of a primary copy": (
+        "[policies.databases.copies.primary]\nreflink = true  # <-- here\n",
+        ("reflink", "does not apply to a primary copy"),
+    ),
     "scheduled run that may take no time": (
         RUN + 'options = {total_time = "0h"}  # <-- here\n',
         ("schedules.s.options.total_time", "no time at all"),
