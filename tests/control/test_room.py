@@ -32,7 +32,7 @@ def room(*, reflink: bool, promised: dict[tuple[int, int], int] | None = None) -
         probe=lambda: Probe(identity=IDENTITY, free_bytes=10 * GIB, total_bytes=11 * GIB),
         occupied_bytes=lambda *_: 0,
     )
-    return Room(cast(Scope, scope), {7: library}, lambda: promised or {})  # type: ignore[dict-item]
+    return Room(cast("Scope", scope), {7: library}, lambda: promised or {})  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize("reflink", [True, False])
