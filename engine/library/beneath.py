@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -102,11 +101,12 @@ def open_for_reading(name: bytes, *, parent: int) -> int:
 
 def open_and_look(name: bytes, *, parent: int) -> tuple[int, os.stat_result]:
     """`open_for_reading`, with what was found of the file."""
-    fd = _open_to_read(name, parent)
+    fd = open_to_read(name, parent)
     return fd, _regular(fd)
 
 
-def _open_to_read(name: bytes, parent: int) -> int:
+def open_to_read(name: bytes, parent: int) -> int:
+    """`open_for_reading` without a look at what it is: for who looks at it later, `require_regular`."""
     try:
         return os.open(name, _READ | os.O_NOATIME, dir_fd=parent)
     except PermissionError:  # the access time may be left by the owner alone
@@ -320,107 +320,25 @@ class Parents:
         return fd
 
 
-class SharedParents:
-    """`Parents` for a reader that several threads use: each call has one for itself.
-
-    They are kept open between calls, because files of one directory come one after the other.
-
-    Args:
-        root: as of `Parents`.
-    """
-
-    def __init__(self, root: int) -> None:
-        self._root = root
-        self._lock = threading.Lock()
-        self._idle: list[Parents] = []
-        self._is_closed = False
-
-    def open_file(self, path: RelPath) -> tuple[int, os.stat_result]:
-        """Opens a regular file to read, as `open_and_look` does.
-
-        Raises:
-            UnsafeName, OSError: as `Parents.of` and `open_and_look`.
-        """
-        parents = self._taken(path.rpartition(b"/")[0])
-        try:
-            parent, name = parents.of(path)
-            return open_and_look(name, parent=parent)
-        finally:
-            self._give_back(parents)
-
-    def read_file(self, path: RelPath, buffer: memoryview) -> tuple[int, os.stat_result]:
-        """Reads a regular file from its begin, then looks at it.
-
-        Returns:
-            How many bytes it had, at most those of the buffer, and what it is after that.
-
-        Raises:
-            UnsafeName, OSError: as `open_file`; it could not be read.
-        """
-        parents = self._taken(path.rpartition(b"/")[0])
-        try:
-            parent, name = parents.of(path)
-            fd = _open_to_read(name, parent)
-        finally:
-            self._give_back(parents)
-        try:
-            try:
-                count = _read_at(fd, buffer)
-            except OSError:
-                _require_regular(fd)
-                raise
-            return count, _require_regular(fd)
-        finally:
-            os.close(fd)
-
-    def _give_back(self, parents: Parents) -> None:
-        with self._lock:
-            self._idle.append(parents)
-        if self._is_closed:
-            self.close()
-
-    def _taken(self, directory: bytes) -> Parents:
-        """One that has this directory open, else the one that was used longest ago.
-
-        Not just any: two streams in two directories would take each other's, and walk every time.
-        """
-        with self._lock:
-            for at, parents in enumerate(self._idle):
-                if parents.is_open(directory):
-                    return self._idle.pop(at)
-            return self._idle.pop(0) if self._idle else Parents(self._root)
-
-    def close(self) -> None:
-        """Closes what is open; what a call uses is closed at its end."""
-        self._is_closed = True
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for parents in idle:
-            parents.close()
-
-
 def _regular(fd: int) -> os.stat_result:
     """What an open file is; one that is not regular is closed and refused."""
     try:
-        return _require_regular(fd)
+        return require_regular(fd)
     except OSError:
         os.close(fd)
         raise
 
 
-def _require_regular(fd: int) -> os.stat_result:
+def require_regular(fd: int) -> os.stat_result:
+    """What an open file is.
+
+    Raises:
+        OSError: it is not a regular file (EINVAL).
+    """
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
     return found
-
-
-def _read_at(fd: int, buffer: memoryview) -> int:
-    """Fills a buffer from the begin of a file; returns how many bytes there were."""
-    count = 0
-    while count < len(buffer) and (got := os.preadv(fd, [buffer[count:]], count)):
-        count += got
-    return count
 
 
 def _make_usable(name: bytes, parent: int) -> None:

@@ -101,19 +101,33 @@ class JobReader(Protocol):
 
 
 class ReadsWhole(ABC):
-    """A `JobReader` that can read a small file in one go, with fewer calls than by a handle."""
+    """A `JobReader` that can read small files in one go, with fewer calls than by a handle each."""
 
     @abstractmethod
-    def read_whole(self, entry: FileEntry, view: memoryview) -> bool:
-        """Fills a buffer with all of a file that did not change meanwhile.
+    def read_each(
+        self, files: Sequence[tuple[FileEntry, memoryview]]
+    ) -> Iterator[FileEntry] | None:
+        """Fills each buffer with all of a file that did not change meanwhile, one after the other.
+
+        Args:
+            files: at least one; each buffer is as long as its file.
 
         Returns:
-            False: this one is to be opened and read, nothing was done.
+            Each file once it is read; None: they are to be opened and read, nothing was done.
 
         Raises:
-            SourceRead: it cannot be opened or read.
+            SourceRead: the next one cannot be opened or read.
             SourceChanged: it is not the file that was adopted.
         """
+
+    def read_whole(self, entry: FileEntry, view: memoryview) -> bool:
+        """`read_each` of one file; False: it is to be opened and read, nothing was done."""
+        reads = self.read_each([(entry, view)])
+        if reads is None:
+            return False
+        for _ in reads:
+            pass
+        return True
 
 
 class WriteHandle(Protocol):
@@ -227,6 +241,19 @@ class JobWriter(Protocol):
     def close(self) -> None:
         """Closes; what is journaled stays for the next try."""
         ...
+
+
+class PublishesBehind(ABC):
+    """A `JobWriter` whose publication may begin while its files are still written."""
+
+    @abstractmethod
+    def publish_behind(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
+        """`JobWriter.publish` for entries that are taken as they come, each file once it is recorded.
+
+        Meanwhile other files are written and recorded. When the last entry is taken all of them
+        must be; from then on nothing more is written. What the iterator raises ends it, and what is
+        recorded stays.
+        """
 
 
 class Library(Protocol):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from engine.library.beneath import SharedParents, open_root
+from engine.library.beneath import open_root
 from engine.library.blame import on_source
 from engine.library.file_handles import FileReader, identity_of
 from engine.library.interface import ReadsWhole
+from engine.library.shared_parents import SharedParents
 from engine.model.entries import Entry, FileEntry, Identity, ManifestHeader
 from engine.model.errors import LibraryOffline, SourceChanged
 from engine.model.names import shown
@@ -88,22 +89,29 @@ class LandingReader(ReadsWhole):
             raise
         return handle
 
-    def read_whole(self, entry: FileEntry, view: memoryview) -> bool:
+    def read_each(
+        self, files: Sequence[tuple[FileEntry, memoryview]]
+    ) -> Iterator[FileEntry] | None:
         """See `ReadsWhole`.
 
         One look after the read is enough: what is then as it was adopted, change time included, was
         the same in between; where only size and time of modification must agree, there is a digest.
         """
-        if entry.identity is None and not self._has_digests:
-            return False
-        with on_source("read", entry.path):
-            count, found = self._parents.read_file(entry.path, view)
-        self._refuse_changed(entry, identity_of(found))
-        if count < len(
-            view
-        ):  # whatever its attributes say: what the buffer had before is no content
-            raise SourceChanged(f"{shown(entry.path)} ended at byte {count} of {len(view)}")
-        return True
+        if not self._has_digests and any(entry.identity is None for entry, _ in files):
+            return None
+        return self._read_each(files)
+
+    def _read_each(self, files: Sequence[tuple[FileEntry, memoryview]]) -> Iterator[FileEntry]:
+        reads = self._parents.read_each([(entry.path, view) for entry, view in files])
+        for entry, view in files:
+            with on_source("read", entry.path):
+                count, found = next(reads)
+            if not _is_as_adopted(entry, found):
+                self._refuse_changed(entry, identity_of(found))
+            # Whatever its attributes say: what the buffer had before is no content.
+            if count < len(view):
+                raise SourceChanged(f"{shown(entry.path)} ended at byte {count} of {len(view)}")
+            yield entry
 
     def _refuse_changed(self, entry: FileEntry, found: Identity) -> None:
         changed = _what_changed(entry, found, is_strict=not self._has_digests)
@@ -119,6 +127,18 @@ class LandingReader(ReadsWhole):
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _is_as_adopted(entry: FileEntry, found: os.stat_result) -> bool:
+    """True where nothing at all has changed, the quick way; else `_what_changed` decides."""
+    adopted = entry.identity
+    return (
+        adopted is not None
+        and found.st_ctime_ns == adopted.ctime_ns
+        and found.st_mtime_ns == adopted.mtime_ns
+        and found.st_size == adopted.size == entry.size
+        and found.st_ino == adopted.inode
+    )
 
 
 def _what_changed(entry: FileEntry, found: Identity, *, is_strict: bool) -> str:

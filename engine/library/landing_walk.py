@@ -11,13 +11,13 @@ import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from blake3 import blake3
 
 from engine.library.beneath import directory, names_in
 from engine.library.blame import source_error
 from engine.library.file_handles import HOLE_BYTES, identity_of
-from engine.library.manifest import entry_order
 from engine.model.entries import (
     DirectoryEntry,
     Entry,
@@ -43,6 +43,7 @@ _KINDS = {
     stat.S_IFBLK: "a block device",
     stat.S_IFCHR: "a character device",
 }
+_LOOKS_AT_ONCE = 512  # entries whose looks are hashed in one call
 _XATTRS = ("user.", "security.capability", "system.posix_acl_")  # what is about the file itself
 _NO_XATTRS = frozenset({errno.EOPNOTSUPP, errno.ENODATA, errno.EACCES, errno.EPERM})
 
@@ -83,8 +84,7 @@ def walk_entry(landing_fd: int, name: bytes) -> Walk:
     """
     walker = _Walker(os.fstat(landing_fd).st_dev)
     walker.visit(landing_fd, name, rel_path(name))
-    walker.walk.entries.sort(key=entry_order)
-    return walker.walk
+    return walker.walk  # a directory before its children, and those sorted: that is `entry_order`
 
 
 def fingerprint(entries: Iterable[Entry]) -> str:
@@ -93,18 +93,24 @@ def fingerprint(entries: Iterable[Entry]) -> str:
     Not modes, owners or inodes: a change of those alone changes no backup job.
     """
     digest = blake3()
-    for entry in entries:
-        digest.update(b"%d:%b" % (len(entry.path), entry.path))
-        match entry:
-            case FileEntry():
-                digest.update(b"f%d,%d;" % (entry.size, entry.meta.mtime_ns))
-            case DirectoryEntry():
-                digest.update(b"d;")
-            case SymlinkEntry():
-                digest.update(b"s%d:%b;" % (len(entry.target), entry.target))
-            case HardlinkEntry():
-                digest.update(b"h%d:%b;" % (len(entry.to), entry.to))
+    looks = map(_look_of, entries)
+    while some := b"".join(islice(looks, _LOOKS_AT_ONCE)):
+        digest.update(some)
     return digest.hexdigest()
+
+
+def _look_of(entry: Entry) -> bytes:
+    """What a fingerprint takes of an entry; never empty, and no two can be taken for one."""
+    path = entry.path
+    match entry:
+        case FileEntry():
+            return b"%d:%bf%d,%d;" % (len(path), path, entry.size, entry.meta.mtime_ns)
+        case DirectoryEntry():
+            return b"%d:%bd;" % (len(path), path)
+        case SymlinkEntry():
+            return b"%d:%bs%d:%b;" % (len(path), path, len(entry.target), entry.target)
+        case HardlinkEntry():
+            return b"%d:%bh%d:%b;" % (len(path), path, len(entry.to), entry.to)
 
 
 class _Walker:
@@ -213,6 +219,8 @@ def _xattrs(parent: int, name: bytes) -> tuple[tuple[bytes, bytes], ...]:
     path = b"/proc/self/fd/%d/%b" % (parent, name)
     try:
         names = os.listxattr(path, follow_symlinks=False)
+        if not names:  # as nearly always
+            return ()
         return tuple(
             (os.fsencode(key), os.getxattr(path, key, follow_symlinks=False))
             for key in sorted(names)

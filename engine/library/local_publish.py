@@ -1,7 +1,8 @@
 """The publish protocol of a local library, in this order and no other.
 
-1. directories, empty files, links; owner, mode, times of all, directories last and deepest first;
-   in the same pass each entry is compared with what is proven, and goes into a manifest aside;
+1. empty files, links; owner, mode, times of all; directories last and deepest first, made where
+   nothing was written in them; in the same pass each entry is compared with what is proven, and goes
+   into a manifest aside. This step may go on behind the streams, file by file as they are recorded;
 2. sync of every file and directory;
 3. the marker, through the descriptors that are held, and the path that should lead to them;
 4. the manifest: synced, renamed into the partial directory, that directory synced;
@@ -26,6 +27,7 @@ from engine.library.beneath import (
     Parents,
     create_file,
     exists,
+    make_directory,
     names_in,
     open_own_directory,
     open_own_file,
@@ -58,6 +60,7 @@ class Publication:
         partial: the claimed directory, with all chunks written and synced.
         warn: is told what the file system cannot keep of an entry.
         check: raises `ManifestError` for a file that is not proven.
+        last: called when the last entry is as it shall be, before the sync; may refuse to go on.
     """
 
     def __init__(
@@ -66,10 +69,12 @@ class Publication:
         *,
         warn: Callable[[str], None],
         check: Callable[[FileEntry], None],
+        last: Callable[[], None],
     ) -> None:
         self._partial = partial
         self._warn = warn
         self._check = check
+        self._last = last
         self._syncs_each = True
         self._is_root = os.geteuid() == 0
         self._directories: list[DirectoryEntry] = []
@@ -105,7 +110,10 @@ class Publication:
     def _laid_out(self, ordered: Iterable[Entry]) -> Iterator[Entry]:
         """Each entry once it is as it shall be; the manifest checks the tree before the next one."""
         tree = _TreeOfNames()
-        with Parents(self._partial.data_fd, make=True) as parents:
+        with (
+            Parents(self._partial.data_fd, make=True) as parents,
+            Parents(self._partial.data_fd, make=True) as complete,
+        ):
             for entry in ordered:
                 if isinstance(entry, FileEntry):
                     self._check(entry)
@@ -115,12 +123,13 @@ class Publication:
                 with on_destination("publish", entry.path):
                     self._lay(entry, parents)
                 for path, names in tree.add(entry):
-                    self._tidy(parents.at(path), names)
+                    self._tidy(path, names, complete)
             for path, names in tree.rest():
-                self._tidy(parents.at(path), names)
+                self._tidy(path, names, complete)
+        self._last()
 
     def _finish_directories(self) -> None:
-        with Parents(self._partial.data_fd) as parents:
+        with Parents(self._partial.data_fd, make=True) as parents:
             for entry in reversed(self._directories):
                 with on_destination("publish", entry.path):
                     self._finish_directory(entry, parents)
@@ -131,7 +140,7 @@ class Publication:
             case FileEntry():
                 self._finish_file(entry, parents)
             case DirectoryEntry():
-                parents.at(entry.path)
+                return  # made with what lies in it, or at the end: who writes syncs what it made
             case SymlinkEntry():
                 self._make_link(entry, parents)
             case HardlinkEntry():
@@ -187,15 +196,21 @@ class Publication:
             first_parent, first = others.of(entry.to)
             os.link(first, name, src_dir_fd=first_parent, dst_dir_fd=parent, follow_symlinks=False)
 
-    def _tidy(self, directory: int, names: set[bytes]) -> None:
-        """Removes what an earlier try left and the manifest does not have."""
+    def _tidy(self, path: bytes, names: set[bytes], parents: Parents) -> None:
+        """Removes what an earlier try left in a directory and the manifest does not have."""
+        if path and not exists(path, parent=self._partial.data_fd):
+            return
+        directory = parents.at(path)
         for name in names_in(directory):
             if name not in names:
                 remove_tree(name, parent=directory)
 
     def _finish_directory(self, entry: DirectoryEntry, parents: Parents) -> None:
         parent, name = parents.of(entry.path)
-        fd = open_own_directory(name, parent=parent)
+        try:
+            fd = open_own_directory(name, parent=parent)
+        except FileNotFoundError:  # nothing lies in it
+            fd, _ = make_directory(name, parent=parent)
         try:
             self._mark(fd, entry, least_mode=stat.S_IRUSR | stat.S_IXUSR)
         finally:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from engine.library import layout
-from engine.library.beneath import (
-    Parents,
-    SharedParents,
-    open_directory,
-    open_for_reading,
-)
+from engine.library.beneath import Parents, open_directory, open_for_reading
 from engine.library.blame import on_source
 from engine.library.file_handles import FileReader
+from engine.library.interface import ReadsWhole
 from engine.library.manifest import is_proven, read_manifest
+from engine.library.shared_parents import SharedParents
 from engine.model.entries import (
     DirectoryEntry,
     Entry,
@@ -27,7 +24,7 @@ from engine.model.errors import ManifestError, SourceCorrupt
 from engine.model.names import MAX_DEPTH, shown
 
 
-class LocalJobReader:
+class LocalJobReader(ReadsWhole):
     """A published job copy; `JobReader` of local libraries. Thread-safe.
 
     Args:
@@ -63,14 +60,29 @@ class LocalJobReader:
         with on_source("open", entry.path):
             fd, found = self._parents.open_file(entry.path)
         handle = FileReader(fd, entry.path, found)
-        if handle.identity.size != entry.size:
+        try:
+            self._refuse_other_size(entry, found.st_size)
+        except SourceCorrupt:
             handle.close()
+            raise
+        return handle
+
+    def read_each(self, files: Sequence[tuple[FileEntry, memoryview]]) -> Iterator[FileEntry]:
+        """See `ReadsWhole`; whether the bytes are the right ones is told by the digests."""
+        reads = self._parents.read_each([(entry.path, view) for entry, view in files])
+        for entry, view in files:
+            with on_source("read", entry.path):
+                count, found = next(reads)
+            self._refuse_other_size(entry, found.st_size if count == len(view) else count)
+            yield entry
+
+    def _refuse_other_size(self, entry: FileEntry, size: int) -> None:
+        if size != entry.size:
             raise SourceCorrupt(
-                f"{shown(entry.path)} in {shown(self._where)} has {handle.identity.size} bytes, "
+                f"{shown(entry.path)} in {shown(self._where)} has {size} bytes, "
                 f"its manifest says {entry.size}",
                 hint="verify this copy, and repair it from another one",
             )
-        return handle
 
     def check_structure(self, entry: Entry) -> None:
         """See `StructureReader`."""

@@ -17,7 +17,7 @@ from engine.library.beneath import (
 )
 from engine.library.blame import destination_error, on_destination, on_source
 from engine.library.file_handles import FileReader, FileWriter, suspect_error, write_range
-from engine.library.interface import Done
+from engine.library.interface import Done, PublishesBehind
 from engine.library.journal import Journal, JournalHeader, all_done, read_journal
 from engine.library.local_partial import PartialJob
 from engine.library.local_publish import Publication
@@ -32,7 +32,7 @@ from engine.model.names import RelPath
 _SYNC_EACH_AT_MOST = 4  # files of a batch; above it one sync of the file system is cheaper
 
 
-class LocalJobWriter(ProvingWriter):
+class LocalJobWriter(ProvingWriter, PublishesBehind):
     """A job copy being made; `JobWriter` of local libraries. Thread-safe.
 
     Args:
@@ -139,16 +139,31 @@ class LocalJobWriter(ProvingWriter):
         with self._lock:
             self._proof.refuse_at_end()
             self._proof.is_at_end = True  # whatever comes now
-            publication = Publication(
-                self._partial, warn=self._proof.warn, check=self._proof.check_file
-            )
             try:
-                digest = publication.publish(header, entries)
+                digest = self._publication(lambda: None).publish(header, entries)
             except ManifestError:  # no fault of what is written: what is missing may still come
                 self._proof.is_at_end = False
                 raise
             self.close()
             return digest
+
+    def publish_behind(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
+        """See `PublishesBehind`."""
+        self._proof.refuse_at_end()
+        digest = self._publication(self._end).publish(header, entries)
+        self.close()
+        return digest
+
+    def _publication(self, last: Callable[[], None]) -> Publication:
+        proof = self._proof
+        return Publication(self._partial, warn=proof.warn, check=proof.check_file, last=last)
+
+    def _end(self) -> None:
+        """Nothing more is written; what was distrusted after it was taken is not published."""
+        with self._lock:
+            self._proof.refuse_at_end()
+            self._proof.refuse_suspected()
+            self._proof.is_at_end = True
 
     def discard(self) -> None:
         """See `JobWriter`."""

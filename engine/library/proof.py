@@ -170,6 +170,11 @@ class Proof:
             if path in self._suspects:
                 raise self._suspect(path)
 
+    def refuse_suspected(self) -> None:
+        """Raises `DestinationWrite` when any file is not to be trusted."""
+        for path in self._suspects:
+            raise self._suspect(path)
+
     def refuse_at_end(self) -> None:
         """Raises `DestinationWrite` when an earlier step failed, or the writer is closed."""
         if self.is_at_end:

@@ -80,6 +80,8 @@ def commit(destination: OpenDestination, group: Sequence[Written]) -> None:
         if destination.is_alive and done:
             destination.writer.record(done)
             destination.count([chunk for written in group for chunk in written.counts])
+        if destination.is_alive:
+            destination.settled.add(number for written in group for number in written.files)
     except AuxError as err:
         destination.fail(err)
     finally:

@@ -5,9 +5,11 @@ A failing destination is noted and left out. A failing source is raised, with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import wait
+from contextlib import closing
 from functools import partial
+from itertools import repeat
 from typing import TypeVar
 
 from blake3 import blake3
@@ -185,13 +187,11 @@ def _copy_group(
     pace: Pace,
 ) -> list[Written]:
     views: list[memoryview] = []
-    chunks: list[Chunk] = []
     at = 0
     for file in files:
-        view = buffer[at : at + file.entry.size]
-        chunks.append(_read_small(order, file, view, pace))
-        views.append(view)
-        at += len(view)
+        views.append(buffer[at : at + file.entry.size])
+        at += file.entry.size
+    chunks = _read_small(order, files, views, pace)
     order.add_read(at)
     write = partial(_write_small, order, files, views, chunks)
     needing = [dest for dest in order.alive if any(dest in file.needs for file in files)]
@@ -202,19 +202,55 @@ def _copy_group(
     return [one for pump in pumps if (one := pump.result()) is not None]
 
 
-def _read_small(order: OpenOrder, file: SmallFile, view: memoryview, pace: Pace) -> Chunk:
-    entry = file.entry
+def _read_small(
+    order: OpenOrder, files: Sequence[SmallFile], views: Sequence[memoryview], pace: Pace
+) -> list[Chunk]:
+    """Reads a group of small files and keeps their digests."""
+    chunks: list[Chunk] = []
+    pairs = [(file.entry, view) for file, view in zip(files, views, strict=True)]
     try:
-        digest = read_whole(order.reader, entry, view, pace)
-        if file.expected:
-            check_digest(entry, Chunk(0, len(view), file.expected), digest)
+        with closing(read_at_once(order.reader, pairs, pace)) as reads:
+            for file, view, is_read in zip(files, views, reads, strict=True):
+                entry = file.entry
+                if is_read:
+                    digest = blake3(view).digest()
+                else:
+                    digest = read_whole(order.reader, entry, view, pace)
+                if file.expected:
+                    check_digest(entry, Chunk(0, len(view), file.expected), digest)
+                if file.number >= 0:
+                    order.set_digest(file.number, digest)
+                chunks.append(Chunk(0, len(view), digest))
     except Cancelled:
         raise
     except AuxError as err:
-        raise SourceFailed(err, entry.path) from err
-    if file.number >= 0:
-        order.set_digest(file.number, digest)
-    return Chunk(0, len(view), digest)
+        raise SourceFailed(err, files[len(chunks)].entry.path) from err
+    return chunks
+
+
+def read_at_once(
+    reader: JobReader, files: Sequence[tuple[FileEntry, memoryview]], pace: Pace
+) -> Generator[bool, None, None]:
+    """Fills buffers with small files as their reader does it with many; one after the other.
+
+    Yields:
+        True for a file that is read; False for one that is still to be read, by `read_whole`.
+
+    Raises:
+        SourceError: the next one is unreadable or changed.
+        Cancelled: stopped between files.
+    """
+    size = sum(len(view) for _, view in files)
+    reads = None
+    if isinstance(reader, ReadsWhole) and pace.piece_bytes(size) == size:
+        reads = reader.read_each(files)
+    if reads is None:
+        yield from repeat(False, len(files))
+        return
+    for _, view in files:
+        pace.take(len(view))
+        next(reads)
+        yield True
 
 
 def read_whole(reader: JobReader, entry: FileEntry, view: memoryview, pace: Pace) -> bytes:
@@ -273,7 +309,7 @@ def _write_small(
     except AuxError as err:
         dest.fail(err)
         return None
-    return Written(dest, None, done, counts)
+    return Written(dest, None, done, counts, [files[index].file_number for index in mine])
 
 
 def check_unchanged(source: FileRead) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from engine.library.interface import JobReader
 from engine.model.entries import encoded_header
 from engine.model.errors import AuxError, Cancelled
 from engine.transfer.cancel import CancelToken
 from engine.transfer.encoded import EncodedSide
+from engine.transfer.following import Follower
 from engine.transfer.hops import Hops
 from engine.transfer.opened import EntriesWithDigests, OpenDestination, OpenOrder
 from engine.transfer.orders import (
@@ -63,8 +64,14 @@ def _encode(dest: OpenDestination, reader: JobReader) -> None:
         raise
 
 
-async def publish_order(order: OpenOrder, hops: Hops) -> None:
-    """Remembers the digests, then publishes on every destination that has all; or does nothing."""
+async def publish_order(
+    order: OpenOrder, hops: Hops, followers: Mapping[OpenDestination, Follower]
+) -> None:
+    """Remembers the digests, then publishes on every destination that has all; or does nothing.
+
+    Args:
+        followers: the publications that wait for their last step.
+    """
     if order.stop.is_cancelled or not order.alive:
         return
     if order.order.remember is not None:
@@ -73,7 +80,12 @@ async def publish_order(order: OpenOrder, hops: Hops) -> None:
         except AuxError as err:
             order.fail(err)
             return
-    await asyncio.gather(*(_publish(order, dest, hops) for dest in order.alive))
+    await asyncio.gather(
+        *(
+            followers[dest].published() if dest in followers else _publish(order, dest, hops)
+            for dest in order.alive
+        )
+    )
 
 
 async def _publish(order: OpenOrder, dest: OpenDestination, hops: Hops) -> None:

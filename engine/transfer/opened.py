@@ -25,6 +25,7 @@ from engine.transfer.encoded_file import EncodedFile
 from engine.transfer.flow import FileRead, Span
 from engine.transfer.orders import OrderDestination, TransferOrder
 from engine.transfer.progress import InFlight
+from engine.transfer.settled import Settled
 
 
 def spans_of(entry: FileEntry) -> list[Chunk]:
@@ -51,6 +52,8 @@ class OpenDestination:
         self.error: AuxError | None = None
         self.path = b""
         self.manifest_digest: bytes | None = None
+        self.settled = Settled()
+        """Its files that are committed."""
         self.chunks_done = 0
         self.bytes_done = 0
         self._lock = threading.Lock()
@@ -65,6 +68,7 @@ class OpenDestination:
         with self._lock:
             if self.error is None:
                 self.error, self.path = error, path
+        self.settled.stop()
 
     def count(self, done: Sequence[Chunk]) -> None:
         """Counts journaled chunks."""
@@ -79,6 +83,7 @@ class Target:
     Args:
         destination: where it is.
         entry: the file.
+        number: of the file within the order.
         chunks: how many chunks will be written there.
         done: called when all of them are committed.
     """
@@ -87,11 +92,13 @@ class Target:
         self,
         destination: OpenDestination,
         entry: FileEntry,
+        number: int,
         chunks: int,
         done: Callable[[], None],
     ) -> None:
         self.destination = destination
         self._entry = entry
+        self._number = number
         self._left = chunks
         self._done = done
         self._lock = threading.Lock()
@@ -150,12 +157,14 @@ class Target:
             self.destination.fail(err, self._entry.path)
 
     def settle(self, chunks: int) -> None:
-        """Closes the file when its last chunk is committed."""
+        """Closes the file when its last chunk is committed, or its destination has failed."""
         with self._lock:
             self._left -= chunks
             is_last = self._left == 0
         if is_last:
             self.close()
+            if self.destination.is_alive:
+                self.destination.settled.add((self._number,))
             self._done()
 
     def close(self) -> None:
@@ -177,6 +186,7 @@ class CopiedFile:
 
     Args:
         entry: the file.
+        number: of the file within the order.
         reader: of its backup job.
         needs: chunks that each destination lacks.
         encoded: makes the file for each destination that it is encoded for; given what to call
@@ -189,6 +199,7 @@ class CopiedFile:
     def __init__(
         self,
         entry: FileEntry,
+        number: int,
         reader: JobReader,
         needs: dict[OpenDestination, int],
         *,
@@ -200,7 +211,7 @@ class CopiedFile:
         self.entry = entry
         self.bytes_done = bytes_done
         self.targets = {
-            dest: Target(dest, entry, count, self._part_done)
+            dest: Target(dest, entry, number, count, self._part_done)
             for dest, count in needs.items()
             if dest not in encoded
         }
@@ -276,9 +287,10 @@ class Written:
         target: the file to sync; None for a batch, which is synced when it is recorded.
         done: the chunks.
         counts: chunks of the original that are there with them; None: they are the same.
+        files: of a batch, by their number within the order, also those without a chunk.
     """
 
-    __slots__ = ("counts", "destination", "done", "target")
+    __slots__ = ("counts", "destination", "done", "files", "target")
 
     def __init__(
         self,
@@ -286,11 +298,13 @@ class Written:
         target: Target | EncodedFile | None,
         done: Sequence[Done],
         counts: Sequence[Chunk] | None = None,
+        files: Sequence[int] = (),
     ) -> None:
         self.destination = destination
         self.target = target
         self.done = done
         self.counts = [one.chunk for one in done] if counts is None else counts
+        self.files = files
 
 
 class OpenOrder:
@@ -410,30 +424,38 @@ class EntriesWithDigests(Sequence[Entry]):
 
     def __iter__(self) -> Iterator[Entry]:
         if self._encoded is not None:
-            return self._encoded.published(self._originals())
-        return self._originals()
+            return self._encoded.published(originals(self._order))
+        return originals(self._order)
 
-    def _originals(self) -> Iterator[Entry]:
-        number = 0
-        for entry in self._order.reader.entries():
-            if not isinstance(entry, FileEntry):
-                yield entry
-                continue
-            if 0 < entry.size <= chunk_bytes_for(entry.size) and len(entry.chunks) <= 1:
-                chunk = Chunk(0, entry.size, self._order.digest_of(number))
-                yield with_chunks(entry, (chunk,), entry.identity)
-                number += 1
-                continue
-            spans = spans_of(entry)
-            yield with_chunks(
-                entry,
-                tuple(
-                    Chunk(span.offset, span.length, self._order.digest_of(number + at))
-                    for at, span in enumerate(spans)
-                ),
-                entry.identity,
-            )
-            number += len(spans)
+
+def originals(order: OpenOrder, wait: Callable[[FileEntry], None] | None = None) -> Iterator[Entry]:
+    """The entries of an order with the digests that are known; not as they are encoded.
+
+    Args:
+        wait: called before the digests of a file are looked up.
+    """
+    number = 0
+    for entry in order.reader.entries():
+        if not isinstance(entry, FileEntry):
+            yield entry
+            continue
+        if wait is not None:
+            wait(entry)
+        if 0 < entry.size <= chunk_bytes_for(entry.size) and len(entry.chunks) <= 1:
+            chunk = Chunk(0, entry.size, order.digest_of(number))
+            yield with_chunks(entry, (chunk,), entry.identity)
+            number += 1
+            continue
+        spans = spans_of(entry)
+        yield with_chunks(
+            entry,
+            tuple(
+                Chunk(span.offset, span.length, order.digest_of(number + at))
+                for at, span in enumerate(spans)
+            ),
+            entry.identity,
+        )
+        number += len(spans)
 
 
 def _follow(stop: CancelToken, other: CancelToken | None) -> Callable[[], None]:

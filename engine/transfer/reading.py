@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
+
+from blake3 import blake3
 
 from engine.library.interface import JobReader
 from engine.model.entries import Chunk, FileEntry
 from engine.model.errors import AuxError, SourceError
 from engine.transfer.buffers import BUFFER_BYTES
 from engine.transfer.cancel import CancelToken
-from engine.transfer.copying import check_digest, check_unchanged, fitting, read_whole
+from engine.transfer.copying import (
+    check_digest,
+    check_unchanged,
+    fitting,
+    read_at_once,
+    read_whole,
+)
 from engine.transfer.flow import FileRead, Lane, Pace, Sink, flow_range
 from engine.transfer.opened import opened_for_reading, span_of, spans_of
 from engine.transfer.progress import ReadProgress
@@ -157,24 +166,41 @@ def read_batch(
 def _read_each(
     reading: Reading, entries: Sequence[FileEntry], buffer: memoryview, bad: Bad
 ) -> list[SmallContent]:
-    """Every file opened, hashed and compared."""
+    """Every file read, hashed and compared."""
     pace = reading.pace()
     right: list[SmallContent] = []
+    left = _with_views(entries, buffer)
+    while left:
+        done = 0
+        try:
+            with closing(read_at_once(reading.reader, left, pace)) as reads:
+                for (entry, view), is_read in zip(left, reads, strict=True):
+                    reading.progress.begin(entry.path)
+                    if is_read:
+                        digest = blake3(view).digest()
+                    else:
+                        digest = read_whole(reading.reader, entry, view, pace)
+                    for chunk in entry.chunks:
+                        check_digest(entry, chunk, digest)
+                    right.append((entry, view))
+                    reading.progress.add(entry.size)
+                    done += 1
+        except SourceError as err:
+            entry, _ = left[done]
+            bad(entry, err)
+            reading.progress.add(entry.size)
+            done += 1
+        left = left[done:]
+    return right
+
+
+def _with_views(entries: Sequence[FileEntry], buffer: memoryview) -> list[SmallContent]:
+    files: list[SmallContent] = []
     at = 0
     for entry in entries:
-        view = buffer[at : at + entry.size]
-        reading.progress.begin(entry.path)
-        try:
-            digest = read_whole(reading.reader, entry, view, pace)
-            for chunk in entry.chunks:
-                check_digest(entry, chunk, digest)
-        except SourceError as err:
-            bad(entry, err)
-        else:
-            right.append((entry, view))
+        files.append((entry, buffer[at : at + entry.size]))
         at += entry.size
-        reading.progress.add(entry.size)
-    return right
+    return files
 
 
 def _read_proven(

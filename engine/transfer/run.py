@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from engine.model.errors import AuxError, Cancelled
@@ -27,6 +27,7 @@ from engine.transfer.finishing import (
     result_of_unopened,
 )
 from engine.transfer.flow import Lane
+from engine.transfer.following import FOLLOWED_FROM, Follower, followers
 from engine.transfer.hops import GRACE_S, Hops
 from engine.transfer.opened import OpenDestination, OpenOrder, Written
 from engine.transfer.orders import TransferOrder, TransferResult
@@ -50,6 +51,7 @@ class _Progress:
     order: OpenOrder
     started_s: float
     committers: dict[OpenDestination, Committer]
+    followers: dict[OpenDestination, Follower] = field(default_factory=dict)
     outstanding: int = 0
     is_split: bool = False
     is_cut: bool = False
@@ -229,6 +231,8 @@ class TransferRun:
                     progress.is_cut = True
                     break
                 some = await self._hops.run(lambda: list(islice(works, SPLIT_AT_ONCE)))
+                if order.file_count >= FOLLOWED_FROM and not progress.followers:
+                    progress.followers = followers(order, self._hops, self._spawn)
                 for work in some:
                     progress.outstanding += 1
                     await self._queue.put(work)
@@ -321,8 +325,10 @@ class TransferRun:
                 await committer.idle()
             if progress.is_cut:
                 order.stop.cancel(self._ends_because)
-            await publish_order(order, self._hops)
+            await publish_order(order, self._hops, progress.followers)
         finally:
+            for follower in progress.followers.values():
+                await follower.stopped()
             if not self._hops.has_abandoned:
                 await self._hops.run(close_order, order)
             del self._open[order]

@@ -244,6 +244,7 @@ def _chunk_works(
             lacking[dest] = lacking.get(dest, 0) + 1
     file = CopiedFile(
         entry,
+        file_number,
         order.reader,
         lacking,
         encoded={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from blake3 import blake3
@@ -127,6 +128,37 @@ def write_chunks(writer: JobWriter, job: Job, dones: list[Done] | None = None) -
         handle.sync()
         handle.close()
         writer.record([done])
+
+
+def followed_job() -> Job:
+    """A job whose publication can go on behind its writing to the last: links at its end."""
+    job = Job()
+    job.directory(b"tree", 0o555)
+    job.file(b"tree/big", b"0123456789" * 20_000, chunk=65_536, mode=0o444)
+    job.file(b"tree/empty", b"")
+    job.directory(b"tree/sub", 0o700)
+    for number in range(14):
+        job.file(b"tree/sub/x%02d" % number, b"%d" % number, mode=0o640)
+    job.directory(b"tree/void")
+    job.directory(b"tree/void/below", 0o711)
+    job.hardlink(b"tree/z-same", b"tree/big")
+    job.symlink(b"tree/z-up", b"../../../../etc/passwd")
+    return job
+
+
+def as_written(writer: JobWriter, job: Job) -> Iterator[Entry]:
+    """The entries of a job, each file written and recorded before it comes: small ones in batches."""
+    waiting = [file for file in job.files if file.path not in writer.resumed]
+    for entry in sorted(job.entries, key=lambda each: each.path.replace(b"/", b"\0")):
+        while entry in waiting or (waiting and isinstance(entry, (SymlinkEntry, HardlinkEntry))):
+            if len(waiting[0].chunks) > 1:
+                large = waiting.pop(0)
+                write_chunks(writer, job, [Done(large.path, chunk) for chunk in large.chunks])
+                continue
+            batch, waiting = waiting[:6], waiting[6:]
+            writer.write_batch([(file, memoryview(job.content[file.path])) for file in batch])
+            writer.record([Done(file.path, chunk) for file in batch for chunk in file.chunks])
+        yield entry
 
 
 def copy_job(

@@ -10,7 +10,6 @@ import pytest
 
 from engine.library.beneath import (
     Parents,
-    SharedParents,
     create_file,
     is_at,
     make_durable_directory,
@@ -20,6 +19,7 @@ from engine.library.beneath import (
     open_own_file,
     remove_tree,
 )
+from engine.library.shared_parents import SharedParents
 from engine.model.errors import UnsafeName
 from engine.model.names import RelPath, rel_path
 from tests.library.broken_calls import watched
@@ -177,6 +177,126 @@ def test_a_swapped_directory_is_noticed(root: Path, fd: int):
     (root / "two").rename(root / "one")
     assert not is_at(b"one", held, parent=fd)
     os.close(held)
+
+
+@pytest.fixture
+def shared(root: Path, fd: int) -> Iterator[SharedParents]:
+    """Of a directory with the files f0 to f39."""
+    for number in range(40):
+        (root / f"f{number}").write_bytes(b"%d" % number * 3)
+    shared = SharedParents(fd)
+    yield shared
+    shared.close()
+
+
+def wanted(count: int = 40) -> list[tuple[RelPath, memoryview]]:
+    """So many of them, with room for their content."""
+    return [
+        (rel_path(b"f%d" % number), memoryview(bytearray(3 * len(b"%d" % number))))
+        for number in range(count)
+    ]
+
+
+def is_open(directory: Path) -> set[str]:
+    """The files of a directory that this process has open."""
+    links = (os.path.join("/proc/self/fd", fd) for fd in os.listdir("/proc/self/fd"))
+    found = (os.readlink(link) for link in links if os.path.islink(link))
+    return {path for path in found if os.path.dirname(path) == str(directory)}
+
+
+def cold(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Nothing is in the page cache; returns how many bytes the device was asked for ahead."""
+    read, asked = os.preadv, []
+
+    def late(fd: int, buffers: list[memoryview], at: int, flags: int = 0) -> int:
+        if flags & os.RWF_NOWAIT:
+            raise BlockingIOError
+        return read(fd, buffers, at)
+
+    monkeypatch.setattr(os, "preadv", late)
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, at, count, how: asked.append(count))
+    return asked
+
+
+def test_what_is_cached_is_read_with_one_file_open(
+    root: Path, shared: SharedParents, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[int] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda *args: asked.append(args[2]))
+    files = wanted()
+    for number, (count, found) in enumerate(shared.read_each(files)):
+        assert is_open(root) == set()
+        assert count == found.st_size == len(files[number][1])
+        assert bytes(files[number][1]) == b"%d" % number * 3
+    assert number == 39
+    assert asked == []
+
+
+def test_what_is_not_cached_is_asked_for_many_at_once(
+    root: Path, shared: SharedParents, monkeypatch: pytest.MonkeyPatch
+):
+    asked = cold(monkeypatch)
+    files = wanted()
+
+    reads = shared.read_each(files)
+    next(reads)
+    assert len(asked) == 32
+    assert len(is_open(root)) == 31
+    for _ in reads:
+        pass
+
+    assert [bytes(view) for _, view in files] == [b"%d" % number * 3 for number in range(40)]
+    assert len(asked) == 40
+    assert is_open(root) == set()
+
+
+def test_who_reads_no_further_leaves_nothing_open(
+    root: Path, shared: SharedParents, monkeypatch: pytest.MonkeyPatch
+):
+    cold(monkeypatch)
+    reads = shared.read_each(wanted())
+    next(reads)
+
+    reads.close()  # type: ignore[attr-defined]
+
+    assert is_open(root) == set()
+
+
+@pytest.mark.parametrize("is_cold", [True, False])
+def test_a_file_that_cannot_be_opened_is_told_when_it_is_its_turn(
+    root: Path, shared: SharedParents, monkeypatch: pytest.MonkeyPatch, is_cold: bool
+):
+    if is_cold:
+        cold(monkeypatch)
+    (root / "f5").unlink()
+    (root / "f5").symlink_to("/etc/passwd")
+    files = wanted()
+    reads = shared.read_each(files)
+
+    for number in range(5):
+        next(reads)
+        assert bytes(files[number][1]) == b"%d" % number * 3
+    with pytest.raises(OSError, match="symbolic links"):
+        next(reads)
+
+    assert is_open(root) == set()
+
+
+def test_what_is_cached_in_part_is_read_whole(
+    shared: SharedParents, monkeypatch: pytest.MonkeyPatch
+):
+    read = os.preadv
+
+    def part(fd: int, buffers: list[memoryview], at: int, flags: int = 0) -> int:
+        return read(fd, [buffers[0][:1]] if flags else buffers, at)
+
+    monkeypatch.setattr(os, "preadv", part)
+    files = wanted()
+
+    counts = [count for count, _ in shared.read_each(files)]
+
+    assert counts == [len(view) for _, view in files]
+    assert [bytes(view) for _, view in files] == [b"%d" % number * 3 for number in range(40)]
 
 
 def test_streams_in_two_directories_walk_once_each(

@@ -23,8 +23,9 @@ from engine.library.landing import (
 )
 from engine.model.entries import DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry
 from engine.model.errors import LibraryOffline, SourceChanged, SourceError, SourceRead
+from engine.model.names import rel_path
 from tests.library.broken_calls import failing, watched
-from tests.library.samples import header, read_all
+from tests.library.samples import header, meta, read_all
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="NOT PROVEN HERE: needs root")
@@ -292,6 +293,21 @@ def test_changes_have_another_fingerprint(landing: Path):
     assert len(set(seen)) == len(seen)
 
 
+def test_a_fingerprint_is_what_it_always_was():
+    """Catalogs and journals keep it."""
+    kept = meta(mtime_ns=5)
+    entries = [
+        DirectoryEntry(path=rel_path(b"x"), meta=kept),
+        FileEntry(path=rel_path(b"x/a"), size=7, meta=kept),
+        SymlinkEntry(path=rel_path(b"x/b"), target=b"a/c", meta=kept),
+        HardlinkEntry(path=rel_path(b"x/c"), to=rel_path(b"x/a")),
+    ]
+
+    assert fingerprint(iter(entries)) == (
+        "98e82c9739067640b36252ad9a6aaef09446942473fd023920b4efa2e805a4fe"
+    )
+
+
 def test_names_cannot_imitate_each_other(landing: Path, fd: int):
     (landing / "x").mkdir()
     (landing / "x" / "a").write_text("")
@@ -546,7 +562,9 @@ def test_a_short_read_in_one_go_is_no_content(landing: Path, monkeypatch: pytest
     (landing / "a.dump").write_bytes(b"content")
     reader = reader_of(landing)
     read = os.preadv
-    monkeypatch.setattr(os, "preadv", lambda fd, into, at: 0 if at else read(fd, [into[0][:3]], at))
+    monkeypatch.setattr(
+        os, "preadv", lambda fd, into, at, *_: 0 if at else read(fd, [into[0][:3]], at)
+    )
 
     with pytest.raises(SourceChanged, match="ended at byte 3 of 7"):
         reader.read_whole(first_file(reader), memoryview(bytearray(7)))

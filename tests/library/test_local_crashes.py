@@ -19,8 +19,10 @@ from tests.library.samples import (
     IDENTITY,
     PLACE,
     Job,
+    as_written,
     check_copy,
     copy_job,
+    followed_job,
     header,
     sample_job,
     write_chunks,
@@ -88,12 +90,23 @@ def write_in_batches(library: LocalLibrary, job: Job) -> None:
         writer.close()
 
 
+def write_behind(library: LocalLibrary, job: Job) -> None:
+    """Publishes while it writes, as the transfer does with thousands of files."""
+    writer = library.write_job(PLACE, header(), source_key="source")
+    try:
+        writer.publish_behind(header(), as_written(writer, job))
+    finally:
+        writer.close()
+
+
 @pytest.mark.parametrize(
     ("work", "make", "step"),
     [
         pytest.param(copy_job, sample_job, 1, id="chunks"),
         pytest.param(write_in_batches, big_batch_job, 5, id="batches"),
+        pytest.param(write_behind, followed_job, 8, id="behind"),
         pytest.param(write_in_batches, big_batch_job, 1, id="all", marks=[pytest.mark.soak, _LONG]),
+        pytest.param(write_behind, followed_job, 1, id="all", marks=[pytest.mark.soak, _LONG]),
     ],
 )
 def test_killed_at_any_call(
@@ -268,7 +281,7 @@ def test_power_cut_at_some_calls(disk: Disk, work: Callable[[LocalLibrary, Job],
 @needs_disk
 @pytest.mark.soak
 @_LONG
-@pytest.mark.parametrize("work", [copy_job, write_in_batches])
+@pytest.mark.parametrize("work", [copy_job, write_in_batches, write_behind])
 def test_power_cut_at_every_call(disk: Disk, work: Callable[[LocalLibrary, Job], object]):
     check_power_cuts(disk, work, step=0)
 
@@ -277,7 +290,7 @@ def check_power_cuts(
     disk: Disk, work: Callable[[LocalLibrary, Job], object], *, step: float
 ) -> None:
     """Cuts the power at calls spread over the work, at its last ones and after it."""
-    job = big_batch_job()
+    job = followed_job() if work is write_behind else big_batch_job()
     disk.mount()
     opened(disk.root).initialise(IDENTITY)
     for _ in range(2):  # the first time more directories are made

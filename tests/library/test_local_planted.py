@@ -144,6 +144,8 @@ def test_a_published_file_of_another_size_is_corrupt(root: Path, library: LocalL
 
     with pytest.raises(SourceCorrupt, match="8 bytes, its manifest says 7"):
         reader.open_file(entry)
+    with pytest.raises(SourceCorrupt, match="8 bytes, its manifest says 7"):
+        reader.read_whole(entry, memoryview(bytearray(7)))
     reader.close()
 
 

@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 
 from engine.model.encoding import PLAIN, encoding_of
 from engine.model.errors import UsageError
+from engine.model.states import INCOMPLETE, LAST_FAILED
 from engine.model.states import JobCopyState as S
-from engine.policy.plan import build_plan, plan_copy
+from engine.policy.judgement import Judge
+from engine.policy.plan import DEFAULT_CALENDAR, build_plan, plan_copy
 from engine.policy.selection import SELECT_RULES
 from engine.policy.values import NO_KEYS, Keys, RunOptions, Verdict
+from engine.policy.zones import LocalClock
 from tests.policy.lines import DAY, NOW, PRIMARY, at, line, selective, synchronous
 
 TAKEN, FOLLOWS, SKIPPED, BLOCKED = (
@@ -418,6 +421,66 @@ OPTIONS = st.builds(
     use_most_recent_full=st.booleans(),
     fulls_first=st.booleans(),
 )
+
+
+COMMON_RULES = (
+    synchronous(),
+    synchronous(defer_s=DAY),
+    synchronous(active=False),
+    synchronous(subclients=frozenset({"b/y"})),
+    synchronous(on_and_after=datetime.fromtimestamp(NOW - 5 * DAY, UTC)),
+    synchronous(encoding=encoding_of("zstd", ())),
+    selective(),
+    selective(rule="monthly", take="last"),
+)
+COMMON_OPTIONS = (
+    RunOptions(),
+    RunOptions(skip_failed_verification=True),
+    RunOptions(use_most_recent_full=True),
+    RunOptions(fulls_first=True),
+)
+COMMON_LINES = [
+    line(number, **facts)
+    for number, facts in enumerate(
+        (
+            {},
+            {"level": "incremental"},
+            {"source_state": None},
+            {"source_state": S.BAD},
+            {"source_available_at": None},
+            {"source_available_at": NOW - DAY / 2},
+            {"source_available_at": None, "completed_at": NOW - DAY / 2},
+            {"source_available_at": NOW + DAY},
+            {"source_verification": "failed"},
+            {"source_reason": f"{INCOMPLETE}2 files"},
+            {"source_encoding": "zstd\nage1x"},
+            {"reason": f"{LAST_FAILED}no room"},
+            {"tries": 5},
+            {"decision": "do_not_copy"},
+            {"decision": "picked"},
+            {"subclient": "b/y"},
+        ),
+        start=1,
+    )
+]
+
+
+@pytest.mark.parametrize("options", COMMON_OPTIONS)
+@pytest.mark.parametrize("rules", COMMON_RULES)
+@pytest.mark.parametrize("completed_by", [None, NOW - 9 * DAY])
+def test_what_is_judged_the_short_way_is_judged_as_the_long_way(rules, options, completed_by):
+    judge = Judge(
+        rules,
+        now=NOW,
+        options=options,
+        clock=LocalClock("UTC"),
+        calendar=DEFAULT_CALENDAR,
+        source_name="primary",
+        completed_by=completed_by,
+    )
+    judge.look_at(COMMON_LINES)
+
+    assert judge.verdicts(COMMON_LINES) == [judge.verdict(one) for one in COMMON_LINES]
 
 
 @settings(max_examples=300)

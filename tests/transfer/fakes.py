@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from blake3 import blake3
 
-from engine.library.interface import Done, JobReader, JobWriter
+from engine.library.interface import Done, JobReader, JobWriter, PublishesBehind
 from engine.library.manifest import entry_order
 from engine.model.entries import (
     Chunk,
@@ -247,6 +247,24 @@ class FakeWriter:
 
     def close(self) -> None:
         self.closed = True
+
+
+@dataclass
+class FollowedWriter(FakeWriter, PublishesBehind):
+    """A writer whose publication goes on behind the streams."""
+
+    on_taken: Callable[[Entry], None] = nothing
+
+    def publish_behind(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
+        taken: list[Entry] = []
+        for entry in entries:
+            self.on_taken(entry)
+            if isinstance(entry, FileEntry):
+                with self.lock:
+                    known = [self.store.journal.get((entry.path, c.offset)) for c in entry.chunks]
+                assert known == list(entry.chunks), "taken before it was journaled"
+            taken.append(entry)
+        return self.publish(header, taken)
 
 
 class FakeReadBack:
