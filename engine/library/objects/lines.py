@@ -12,7 +12,7 @@ import ssl
 import time
 from typing import NamedTuple
 
-from engine.library.objects.answers import Answer, CutOffError, GarbledError, answer_in
+from engine.library.objects.answers import Answer, AnswerReader, CutOffError, GarbledError
 
 IDLE_S = 12.0  # longer, and many a server has closed it
 _BUFFER_BYTES = 64 * 1024  # of each connection, for what comes
@@ -158,9 +158,9 @@ class _Line(asyncio.BufferedProtocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
-        self._received = bytearray()
+        self._reader = AnswerReader()
+        self._received_bytes = 0
         self._answer: asyncio.Future[Answer] | None = None
-        self._to_head = False
         self._watch: asyncio.TimerHandle | None = None
         self.has_heard = False
         """Something has come since the last request."""
@@ -175,7 +175,8 @@ class _Line(asyncio.BufferedProtocol):
         assert self._transport is not None  # noqa: S101 - who asks has looked
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._answer = answer
-        self._to_head, self.has_heard = request.is_look, False
+        self._reader = AnswerReader(to_head=request.is_look)
+        self._received_bytes, self.has_heard = 0, False
         self._transport.write(request.head)
         if request.body:  # not joined to the head: new memory costs more than another write
             self._transport.write(request.body)
@@ -213,35 +214,38 @@ class _Line(asyncio.BufferedProtocol):
             self.drop()  # nobody has asked for this
             return
         self.has_heard = True
-        self._received += self._buffer[:nbytes]
-        self._look(is_end=False)
+        self._received_bytes += nbytes
+        try:
+            answer = self._reader.feed(self._buffer[:nbytes])
+        except GarbledError as err:
+            self._answer.set_exception(err)
+            return
+        if answer is not None:
+            self._tell(answer)
 
     def eof_received(self) -> None:
         """Nothing comes any more; asyncio closes it."""
-        if self._answer is not None and not self._answer.done() and self._received:
-            self._look(is_end=True)
+        if self._answer is None or self._answer.done() or not self.has_heard:
+            return
+        try:
+            self._tell(self._reader.end())
+        except CutOffError as err:
+            self._answer.set_exception(err)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed."""
         self._transport = None
         if self._answer is None or self._answer.done():
             return
-        if self._received:
+        if self.has_heard:
             self._answer.set_exception(CutOffError("its end is missing"))
         else:
             self._answer.set_exception(exc or LostError("the server closed the connection"))
 
-    def _look(self, *, is_end: bool) -> None:
-        assert self._answer is not None  # noqa: S101 - both callers have looked
-        try:
-            answer = answer_in(self._received, to_head=self._to_head, is_end=is_end)
-        except GarbledError as err:
-            self._answer.set_exception(err)
-            return
-        if answer is not None:
-            self._received.clear()
-            is_sent = self._seen() == (0, 0)  # else the rest of the request is still on its way
-            self._answer.set_result(answer if is_sent else answer._replace(keeps=False))
+    def _tell(self, answer: Answer) -> None:
+        assert self._answer is not None  # noqa: S101 - who tells has looked
+        is_sent = not self._unsent_bytes()  # else the rest of the request is still on its way
+        self._answer.set_result(answer if is_sent else answer._replace(keeps=False))
 
     def _watched(self, silence_s: float) -> None:
         self._watch = self._loop.call_later(
@@ -258,5 +262,7 @@ class _Line(asyncio.BufferedProtocol):
         self._answer.set_exception(TimeoutError("no answer"))
 
     def _seen(self) -> tuple[int, int]:
-        unsent = 0 if self._transport is None else self._transport.get_write_buffer_size()
-        return unsent, len(self._received)
+        return self._unsent_bytes(), self._received_bytes
+
+    def _unsent_bytes(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()

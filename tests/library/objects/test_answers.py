@@ -5,13 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.library.objects import answers
-from engine.library.objects.answers import Answer, CutOffError, GarbledError, answer_in
+from engine.library.objects.answers import Answer, AnswerReader, CutOffError, GarbledError
+
+
+def answer_in(text: bytes, *, to_head: bool = False, is_end: bool = False) -> Answer | None:
+    reader = AnswerReader(to_head=to_head)
+    found = reader.feed(text)
+    return reader.end() if is_end else found
+
 
 PUT = b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: 0\r\n\r\n'
 LIST = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nX-Odd:\r\n\r\n<a/>\n"
 CHUNKS = (
     b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: Chunked\r\n\r\n"
-    b"4;x=y\r\n<Err\r\n3 \r\nor>\r\n0\r\nX-Trailer: 1\r\n\r\n"
+    b"4;x=y\r\n<Err\r\n3\r\nor>\r\n0\r\nX-Trailer: 1\r\n\r\n"
 )
 NOTHING = b"HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n"
 
@@ -23,8 +30,11 @@ NOTHING = b"HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n"
 def test_an_answer_is_there_with_its_last_byte_and_not_before(
     text: bytes, status: int, body: bytes
 ):
-    assert [answer_in(text[:end]) for end in range(len(text))] == [None] * len(text)
-    found = answer_in(text)
+    reader = AnswerReader()
+    early = [reader.feed(text[at : at + 1]) for at in range(len(text) - 1)]
+    found = reader.feed(text[-1:])
+    assert early == [None] * (len(text) - 1)
+    assert found == answer_in(text)
     assert found is not None
     assert (found.status, found.body, found.keeps) == (status, body, True)
 
