@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from engine.catalog import ledger
 from engine.catalog.config import copies, policy
 from engine.catalog.home import Home
+from engine.catalog.jobs import load_job
 from engine.catalog.opening import open_catalog
 from engine.catalog.values import JobCopyValue, JobValue
 from engine.control import frontdoor
@@ -57,8 +59,8 @@ kind = "synchronous"
 library = "shelf"
 """
 
-JOURNAL_BYTES = 1000
-"""A journal that is longer has several chunks in it."""
+JOURNAL_LINES = 3
+"""A journal that has so many has chunks in it: the first is its header."""
 
 
 @dataclass
@@ -135,19 +137,21 @@ class Cell:
     ) -> JobValue:
         """Waits until a job is as wanted."""
         end = time.monotonic() + within_s
-        while True:
-            job = frontdoor.load_job(self.home, job_id)
-            if wanted(job):
-                return job
-            if time.monotonic() > end:
-                raise AssertionError(f"job never became as wanted: {job}")
-            time.sleep(0.01)
+        with open_catalog(self.home) as catalog:
+            while True:
+                with catalog.read() as session:
+                    job = load_job(session, job_id)
+                if wanted(job):
+                    return job
+                if time.monotonic() > end:
+                    raise AssertionError(f"job never became as wanted: {job}")
+                time.sleep(0.01)
 
     def journaled(self, *, within_s: float = 240) -> None:
         """Waits until the journal of an unpublished job copy proves some chunks."""
         end = time.monotonic() + within_s
         while not any(
-            journal.stat().st_size > JOURNAL_BYTES
+            journal.read_bytes().count(b"\n") >= JOURNAL_LINES
             for journal in self.root.glob("*/databases/*/.partial/*/journal")
         ):
             assert time.monotonic() < end, "no chunk was ever proven"
@@ -169,11 +173,13 @@ class Cell:
 
     def kill9(self) -> None:
         """Kills the service as a crash would, and waits until it is gone."""
-        holder = read_holder(self.home.service_lock)
-        if holder is not None and is_held(self.home.service_lock):
-            os.kill(holder.pid, signal.SIGKILL)
         while is_held(self.home.service_lock):
-            time.sleep(0.005)
+            holder = read_holder(self.home.service_lock)
+            if holder is not None:  # else it is just starting
+                assert holder.pid != os.getpid(), "a service of this process is stopped, not killed"
+                with suppress(ProcessLookupError):
+                    os.kill(holder.pid, signal.SIGKILL)
+            time.sleep(0.002)
 
     def close(self) -> None:
         """Stops the service."""

@@ -9,7 +9,13 @@ import pytest
 from engine.catalog.checking import backup_catalog
 from engine.catalog.home import Home
 from engine.catalog.opening import open_catalog
+from tests.blank import make_anew
 from tests.catalog.estate import make_estate
+
+
+@pytest.fixture(autouse=True)
+def _catalogs_are_made(monkeypatch):
+    make_anew(monkeypatch)
 
 
 @pytest.fixture(scope="session")

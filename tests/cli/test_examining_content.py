@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,10 +15,8 @@ from tests.control.backups import BackupCell
 
 
 @pytest.fixture
-def cell(tmp_path: Path) -> Iterator[BackupCell]:
-    made = BackupCell(tmp_path / "cell")
-    yield made
-    made.close()
+def cell(backup_cell: BackupCell) -> BackupCell:
+    return backup_cell
 
 
 def about_content(cell: BackupCell) -> list[Finding]:

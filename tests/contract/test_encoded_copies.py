@@ -20,13 +20,10 @@ from engine.transfer.orders import OrderDestination, TransferOrder
 from engine.transfer.restoring import restore_job
 from engine.transfer.throttle import Throttle
 from engine.transfer.verifying import verify_job
-from tests.contract.test_libraries import library, opener, plain_sftp, sshd
 from tests.library.samples import PLACE, header
 from tests.transfer.fakes import FakeSource
 from tests.transfer.running import copy
 from tests.transfer.test_copying import some_bytes
-
-__all__ = ["library", "opener", "plain_sftp", "sshd"]  # fixtures
 
 KEY = pyrage.x25519.Identity.generate()
 KEYS = Identities(keys=(KEY,), recipients=frozenset({str(KEY.to_public())}))

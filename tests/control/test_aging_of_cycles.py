@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -20,11 +18,9 @@ BRIEF = 'retain = "1d"\nretain_cycles = 1'
 
 
 @pytest.fixture
-def cell(tmp_path: Path) -> Iterator[BackupCell]:
-    made = BackupCell(tmp_path / "cell")
-    made.configure(primary=BRIEF)
-    yield made
-    made.close()
+def cell(backup_cell: BackupCell) -> BackupCell:
+    backup_cell.configure(primary=BRIEF)
+    return backup_cell
 
 
 def two_cycles(cell: BackupCell) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +20,8 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def cell(tmp_path: Path) -> Iterator[BackupCell]:
-    made = BackupCell(tmp_path / "cell")
-    yield made
-    made.close()
+def cell(backup_cell: BackupCell) -> BackupCell:
+    return backup_cell
 
 
 def test_a_full_is_restored_by_the_systems_own_tools(cell: BackupCell, tmp_path: Path):

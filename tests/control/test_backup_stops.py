@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,12 +18,10 @@ from tests.control.backups import NAME, BackupCell
 
 
 @pytest.fixture
-def cell(tmp_path: Path) -> Iterator[BackupCell]:
-    made = BackupCell(tmp_path / "cell")
-    made.configure()
-    (made.source / "large").write_bytes(content("large", 40_000_000))
-    yield made
-    made.close()
+def cell(backup_cell: BackupCell) -> BackupCell:
+    backup_cell.configure()
+    (backup_cell.source / "large").write_bytes(content("large", 40_000_000))
+    return backup_cell
 
 
 def slow_backup(cell: BackupCell) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,10 @@ from tests.control.backups import BackupCell
 
 
 @pytest.fixture
-def cell(tmp_path: Path) -> Iterator[BackupCell]:
-    made = BackupCell(tmp_path / "cell")
-    make_tree(made.source)
-    made.configure('volume_size = "2MiB"')
-    yield made
-    made.close()
+def cell(backup_cell: BackupCell) -> BackupCell:
+    make_tree(backup_cell.source)
+    backup_cell.configure('volume_size = "2MiB"')
+    return backup_cell
 
 
 @pytest.mark.parametrize("name", ["backup.tar.zst.000002", "backup.tar.zst.index"])

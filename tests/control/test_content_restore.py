@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,8 @@ from tests.control.backups import NAME, BackupCell
 
 
 @pytest.fixture
-def cell(tmp_path: Path) -> Iterator[BackupCell]:
-    made = BackupCell(tmp_path / "cell")
-    yield made
-    made.close()
+def cell(backup_cell: BackupCell) -> BackupCell:
+    return backup_cell
 
 
 def restore(cell: BackupCell, target: Path, job_id: int | None = None, **options):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,11 +29,9 @@ encrypt_to = ["{recipient}"]
 
 
 @pytest.fixture
-def cell(tmp_path: Path) -> Iterator[BackupCell]:
-    made = BackupCell(tmp_path / "cell")
-    (made.root / "safe").mkdir()
-    yield made
-    made.close()
+def cell(backup_cell: BackupCell) -> BackupCell:
+    (backup_cell.root / "safe").mkdir()
+    return backup_cell
 
 
 @pytest.fixture(scope="module")

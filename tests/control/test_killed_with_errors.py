@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from engine.catalog.live import LiveCatalog
 from engine.control import frontdoor
 from engine.model.states import RequestKind
 from tests.cell import Cell
-
-
-@pytest.fixture
-def cell(tmp_path: Path) -> Iterator[Cell]:
-    made = Cell(tmp_path / "cell")
-    yield made
-    made.close()
 
 
 def test_a_killed_job_lists_as_many_errors_as_it_counts(cell: Cell) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from engine.operations.deciding import decide
 from engine.operations.planning import load_scope, plan_run
 from engine.operations.releasing import release
 from engine.policy.values import RunOptions, Verdict
+from tests import memory
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -47,7 +49,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory = Path(tempfile.mkdtemp(prefix="ledger", dir=_fast_directory()))
+        self._held = ExitStack()
+        self.directory = self._held.enter_context(memory.directory()) or Path(tempfile.mkdtemp())
         self.home = Home(self.directory)
         self.catalog = open_catalog(self.home, create=True)
         self.now = START
@@ -78,7 +81,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.catalog.close()
-        shutil.rmtree(self.directory)
+        self._held.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     @initialize(levels=st.lists(st.booleans(), min_size=2, max_size=6))
     def begin(self, levels: list[bool]) -> None:
@@ -299,11 +303,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def is_good(line: JobCopyValue) -> bool:
     return line.state is JobCopyState.AVAILABLE and line.verification != "failed"
-
-
-def _fast_directory() -> str | None:
-    """A disk in memory: thousands of commits are no test of the disk."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 _IS_SOAK = bool(os.environ.get("AUXTUI_SOAK"))

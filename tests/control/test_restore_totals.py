@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from engine.control import frontdoor
 from tests.cell import SECOND, Cell, tree
-
-
-@pytest.fixture
-def cell(tmp_path: Path) -> Iterator[Cell]:
-    made = Cell(tmp_path / "cell")
-    yield made
-    made.close()
 
 
 def test_a_restore_with_fallback_and_one_of_a_part_end_at_all_of_it(

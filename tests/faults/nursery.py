@@ -31,6 +31,7 @@ from engine.model.errors import AuxError
 from engine.operations import restore
 from tests.faults import staging
 from tests.halfhours import keep_quiet
+from tests.looks import look_often
 
 PACKET_BYTES = 65536
 _PR_SET_PDEATHSIG = 1
@@ -114,5 +115,6 @@ def _wait_for_tracer() -> None:
 
 if __name__ == "__main__":
     assert restore  # imported with the rest, so that no service imports it later
-    keep_quiet(pytest.MonkeyPatch())
+    for change in (keep_quiet, look_often):
+        change(pytest.MonkeyPatch())
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,6 +1,4 @@
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,17 +7,6 @@ import pytest
 from engine.library.local import LocalLibrary
 from tests.library.local import opened
 from tests.library.samples import IDENTITY
-
-
-@pytest.fixture
-def fast_path(tmp_path: Path) -> Iterator[Path]:
-    """A directory in memory where there is one: for tests of many calls that prove no durability."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    path = Path(tempfile.mkdtemp(prefix="auxtui-", dir="/dev/shm"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture
@@ -36,3 +23,19 @@ def library(root: Path) -> LocalLibrary:
     library = opened(root)
     library.initialise(IDENTITY)
     return library
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    """An empty landing directory."""
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    return landing
+
+
+@pytest.fixture
+def fd(landing: Path) -> Iterator[int]:
+    """The landing directory, open."""
+    fd = os.open(landing, os.O_RDONLY)
+    yield fd
+    os.close(fd)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from engine.model.states import CopyKind, JobCopyState
-from engine.policy.values import CopyRules, LedgerLine
+from engine.policy.plan import Plan, build_plan
+from engine.policy.values import CopyRules, LedgerLine, RunOptions, Verdict
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp()
 DAY = 86_400
+TAKEN, FOLLOWS = Verdict.TAKEN, Verdict.FOLLOWS
+SKIPPED, BLOCKED = Verdict.SKIPPED, Verdict.BLOCKED
 PRIMARY = CopyRules(copy_id=1, name="primary", kind=CopyKind.PRIMARY, source_copy_id=None)
 
 
@@ -46,3 +49,8 @@ def selective(rule="all-fulls", take="first", copy_id=3, name="vault", **changes
     return CopyRules(
         copy_id=copy_id, name=name, select_rule=rule, take=take, **{**facts, **changes}
     )
+
+
+def plan(policy, lines_by_copy, **options) -> Plan:
+    """The plan of a run over all copies of a policy."""
+    return build_plan(policy, lines_by_copy, now=NOW, options=RunOptions(**options))

@@ -7,28 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.remote.plain import running_plain_server
 from tests.remote.sshd import Sshd, running_sshd
-
-
-@pytest.fixture(scope="session")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    """An OpenSSH server that only serves; a test that hurts it starts its own."""
-    with running_sshd(tmp_path_factory.mktemp("sshd")) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
 def forced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """An OpenSSH server where an account may use SFTP and nothing else."""
     with running_sshd(tmp_path_factory.mktemp("forced"), "ForceCommand internal-sftp") as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def plain_sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    """A server of SFTP version 3 without any extension."""
-    with running_plain_server(tmp_path_factory.mktemp("plain")) as server:
         yield server
 
 

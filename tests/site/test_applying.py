@@ -1,109 +1,20 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
 
-from engine.catalog import config, jobs, ledger, schedules
-from engine.catalog.home import Home
-from engine.catalog.opening import Catalog, open_catalog
-from engine.catalog.tables import PolicyCopy
+from engine.catalog import config, schedules
+from engine.catalog.opening import Catalog
 from engine.model.encoding import encoding_of
-from engine.model.errors import SiteError, UsageError
-from engine.model.states import JobCopyState, JobState, LibraryState, Operation
+from engine.model.errors import SiteError
 from engine.site.applying import apply_site
-from engine.site.diffing import ChangeKind
 from engine.site.exporting import export_site
 from tests.site.conftest import NOW, Apply, summary
+from tests.site.estate import BASE, adopt, copies
 from tests.site.wrong_files import SOUND, WRONG
-
-MARKER = "auxtui-library.json"
-BASE = """
-[media_agents.store1]
-[libraries.vault]
-url = "@/vault"
-[clients.db1.subclients.pg]
-policy = "databases"
-landing = "@/landing"
-[policies.databases.copies.offsite]
-kind = "synchronous"
-library = "vault"
-retain = "90d"
-"""
-
-
-def adopt(catalog: Catalog, *, copied_to: str = "") -> int:
-    """A backup job of db1/pg, on the primary and perhaps on another copy."""
-    with catalog.write() as session:
-        policy = config.policy(session, "databases")
-        (subclient,) = config.subclients(session, policy.id)
-        number = jobs.next_id(session)
-        ledger.add_backup_job(
-            session,
-            id=number,
-            subclient_id=subclient.id,
-            policy_id=policy.id,
-            level="full",
-            name=f"dump{number}".encode(),
-            fingerprint=f"f{number}",
-            cycle=number,
-            started_at=NOW,
-            completed_at=NOW,
-            adopted_at=NOW,
-            size_bytes=10,
-            files=1,
-            chunks=1,
-        )
-        if copied_to:
-            copy = next(c for c in config.copies(session, policy.id) if c.name == copied_to)
-            ledger.mark_available(
-                session,
-                copy.id,
-                number,
-                manifest_digest=b"d" * 32,
-                chunks=1,
-                size_bytes=10,
-                by_job=None,
-                now=NOW,
-            )
-        return number
-
-
-def run_of(catalog: Catalog, state: JobState) -> int:
-    """A job of the policy for its copy, as it stands in the catalog."""
-    with catalog.write() as session:
-        policy = config.policy(session, "databases")
-        return jobs.create_job(
-            session,
-            operation=Operation.AUXCOPY,
-            policy_id=policy.id,
-            policy=policy.name,
-            copies=["offsite"],
-            options={},
-            description="",
-            priority=5,
-            initiated_by="test",
-            state=state,
-            reason="",
-            throttle_bps=None,
-            now=NOW,
-        )
-
-
-def libraries(catalog: Catalog):
-    with catalog.read() as session:
-        return {library.name: library for library in config.libraries(session)}
-
-
-def copies(catalog: Catalog):
-    with catalog.read() as session:
-        policy = config.policy(session, "databases")
-        return {copy.name: copy for copy in config.copies(session, policy.id)}
 
 
 def test_the_first_apply_makes_everything_in_order(apply: Apply, catalog: Catalog):
@@ -152,110 +63,6 @@ def test_changes_are_documents_for_programs(apply: Apply):
         "fields": {"retain": ["90d", "30d"], "defer": ["0s", "1d"]},
         "note": "",
     }
-
-
-def test_a_new_library_gets_its_directory_and_its_marker(
-    apply: Apply, catalog: Catalog, tmp_path: Path
-):
-    apply(BASE)
-
-    vault = tmp_path / "vault"
-    assert (vault / MARKER).is_file()
-    assert stat.S_IMODE(vault.stat().st_mode) == 0o700
-    library = libraries(catalog)["vault"]
-    assert library.uuid is not None
-    assert library.state == LibraryState.ONLINE
-    assert library.free_bytes
-
-
-def test_the_marker_of_this_commcell_is_adopted(apply: Apply, catalog: Catalog):
-    apply(BASE)
-    uuid = libraries(catalog)["vault"].uuid
-    without = BASE.replace("[libraries.vault]\n", "[libraries.other]\n").replace(
-        '"@/vault"', '"@/other"'
-    )
-    apply(without.replace('library = "vault"', 'library = "other"'))
-    assert "vault" not in libraries(catalog)
-
-    apply(BASE)
-
-    assert libraries(catalog)["vault"].uuid == uuid
-
-
-def test_the_marker_of_another_commcell_leaves_the_library_offline(
-    apply: Apply, catalog: Catalog, tmp_path: Path
-):
-    text = BASE.replace("@", str(tmp_path))
-    with open_catalog(Home(tmp_path / "stranger"), create=True) as stranger:
-        apply_site(stranger, text, "site.toml", dry_run=False, now=NOW)
-    before = (tmp_path / "vault" / MARKER).read_bytes()
-
-    changes = apply(BASE)
-
-    assert changes[-1].change is ChangeKind.WARNING
-    assert changes[-1].note
-    library = libraries(catalog)["vault"]
-    assert (library.state, library.uuid) == (LibraryState.OFFLINE, None)
-    assert library.state_reason
-    assert (tmp_path / "vault" / MARKER).read_bytes() == before
-
-
-def test_a_library_that_was_offline_comes_online_at_the_next_apply(
-    apply: Apply, catalog: Catalog, tmp_path: Path
-):
-    (tmp_path / "vault").mkdir()
-    (tmp_path / "vault" / MARKER).write_text("{}")
-    assert apply(BASE)[-1].change is ChangeKind.WARNING
-    (tmp_path / "vault" / MARKER).unlink()
-
-    changes = apply(BASE)
-
-    assert summary(changes) == [("library", "vault", "changed")]
-    assert changes[0].fields == {"state": ["offline", "online"]}
-    assert libraries(catalog)["vault"].state == LibraryState.ONLINE
-
-
-def test_a_directory_that_cannot_be_made_changes_nothing(
-    apply: Apply, catalog: Catalog, tmp_path: Path
-):
-    (tmp_path / "file").write_text("not a directory")
-    text = BASE + '[libraries.first]\nurl = "@/first"\n[libraries.bad]\nurl = "@/file/deep"\n'
-
-    with pytest.raises(SiteError, match=r"site.toml:15: libraries.bad.url: cannot make") as caught:
-        apply(text)
-
-    assert caught.value.hint
-    assert libraries(catalog) == {}
-    assert not (tmp_path / "first").exists()
-    assert not (tmp_path / "vault").exists()
-
-
-def test_a_moved_library_with_job_copies_is_never_marked_anew(
-    apply: Apply, catalog: Catalog, tmp_path: Path
-):
-    apply(BASE)
-    adopt(catalog, copied_to="offsite")
-
-    changes = apply(BASE.replace("@/vault", "@/elsewhere"))
-
-    assert summary(changes) == [("library", "vault", "changed"), ("library", "vault", "warning")]
-    assert not (tmp_path / "elsewhere" / MARKER).exists()
-    assert libraries(catalog)["vault"].state == LibraryState.OFFLINE
-
-    os.rename(tmp_path / "vault", tmp_path / "moved")
-    changes = apply(BASE.replace("@/vault", "@/moved"))
-
-    assert summary(changes) == [("library", "vault", "changed")]
-    assert libraries(catalog)["vault"].state == LibraryState.ONLINE
-
-
-def test_a_moved_empty_library_starts_anew(apply: Apply, catalog: Catalog, tmp_path: Path):
-    apply(BASE)
-
-    apply(BASE.replace("@/vault", "@/elsewhere"))
-
-    assert (tmp_path / "elsewhere" / MARKER).is_file()
-    assert libraries(catalog)["vault"].state == LibraryState.ONLINE
 
 
 def test_the_host_is_a_media_agent_when_the_file_names_none(apply: Apply, catalog: Catalog):
@@ -311,144 +118,9 @@ def test_copies_that_read_from_each_other_go_together(apply: Apply, catalog: Cat
     assert set(copies(catalog)) == {"primary", "offsite"}
 
 
-def test_everything_can_be_taken_away_while_nothing_is_backed_up(apply: Apply, catalog: Catalog):
-    apply(
-        BASE
-        + '[windows.w]\non = ["media_agents.store1"]\n'
-        + 'do_not_run = [{from = "08:00", to = "09:00"}]\n'
-        + '[schedules.s]\noperation = "auxcopy"\npolicy = "databases"\nwhen = "daily at 22:00"\n'
-        + '[alerts.a]\non = ["failed"]\nto = "https://h/x"\n'
-    )
-
-    changes = apply("")
-
-    assert {change.change for change in changes} == {ChangeKind.REMOVED}
-    assert len(changes) == 10
-    with catalog.read() as session:
-        assert session.exec(select(PolicyCopy)).all() == []
-    assert export_site(catalog).strip() == '[commcell]\nname = "commcell"\ntime_zone = "UTC"'
-
-
-REMOVED = {
-    "policy": ("[clients.db1]\n", r"policy .databases. cannot be removed: it has 1 backup job"),
-    "subclient": (
-        BASE.replace("subclients.pg", "subclients.other"),
-        r"subclient .db1/pg. cannot be removed: it has 1 backup job",
-    ),
-    "copy": (
-        BASE.replace("copies.offsite", "copies.other"),
-        r"copy .databases/offsite. cannot be removed: it holds 1 job copy",
-    ),
-    "library": (
-        BASE.replace("[libraries.vault]", "[libraries.other]").replace(
-            'library = "vault"', 'library = "other"'
-        ),
-        r"copy .databases/offsite. holds 1 job copy in library .vault.",
-    ),
-    "subclient to another policy": (
-        BASE.replace('policy = "databases"', 'policy = "more"') + "[policies.more]\n",
-        r"subclient .db1/pg. has 1 backup job in policy .databases.",
-    ),
-    "primary exchanged": (
-        BASE.replace('kind = "synchronous"', 'kind = "primary"')
-        + '[policies.databases.copies.primary]\nkind = "synchronous"\nlibrary = "vault"\n',
-        r"policy .databases. has 1 backup job: its primary copy cannot be exchanged",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", REMOVED)
-def test_what_backup_jobs_depend_on_is_not_taken_away(name, apply: Apply, catalog: Catalog):
-    text, message = REMOVED[name]
-    apply(BASE)
-    adopt(catalog, copied_to="offsite")
-    before = export_site(catalog)
-
-    with pytest.raises(SiteError, match=rf"^site.toml:\d+: .*{message}"):
-        apply(text)
-
-    assert export_site(catalog) == before
-    with pytest.raises(SiteError, match=message):
-        apply(text, dry_run=True)
-
-
-def test_the_primary_cannot_be_removed_or_renamed(apply: Apply):
-    apply(BASE)
-
-    with pytest.raises(SiteError, match="it is the primary"):
-        apply(BASE + '[policies.databases.copies.here]\nkind = "primary"\n')
-
-
-def test_a_copy_that_only_owes_can_go(apply: Apply, catalog: Catalog):
-    apply(BASE)
-    number = adopt(catalog)
-    with catalog.write() as session:
-        policy = config.policy(session, "databases")
-        copy = next(c for c in config.copies(session, policy.id) if c.name == "offsite")
-        ledger.set_state(session, copy.id, number, JobCopyState.TO_BE_COPIED)
-
-    changes = apply(BASE.replace("copies.offsite", "copies.other"))
-
-    assert ("copy", "databases/offsite", "removed") in summary(changes)
-
-
-def test_a_copy_cannot_go_while_a_job_runs_for_it(apply: Apply, catalog: Catalog):
-    apply(BASE)
-    job = run_of(catalog, JobState.RUNNING)
-
-    with pytest.raises(SiteError, match=rf"job {job} is running"):
-        apply(BASE.replace("copies.offsite", "copies.other"))
-    with pytest.raises(SiteError, match=rf"job {job} is running"):
-        apply("")
-
-
-def test_the_history_of_a_removed_policy_stays(apply: Apply, catalog: Catalog):
-    apply(BASE)
-    job = run_of(catalog, JobState.COMPLETED)
-
-    apply("")
-
-    with catalog.read() as session:
-        assert jobs.load_job(session, job).policy == "databases"
-
-
-WORM = BASE.replace('retain = "90d"', 'retain = "90d"\nretain_cycles = 2\nworm = true')
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        WORM.replace('"90d"', '"89d"'),
-        WORM.replace("retain_cycles = 2", "retain_cycles = 1"),
-        WORM.replace("worm = true", "worm = false"),
-    ],
-)
-def test_a_worm_copy_is_not_retained_for_less(text, apply: Apply, catalog: Catalog):
-    apply(WORM)
-    adopt(catalog, copied_to="offsite")
-
-    with pytest.raises(SiteError, match="is a WORM copy: its retention cannot be lowered"):
-        apply(text)
-
-    apply(WORM.replace('"90d"', '"91d"'))
-    apply(WORM.replace('retain = "90d"\n', ""))  # for ever
-
-
-def test_a_library_of_a_kind_that_cannot_be_opened_is_refused(
-    apply: Apply, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-):
-    def refuse(name, url):
-        raise UsageError(f"library {name}: no s3:// here", hint="a directory")
-
-    monkeypatch.setattr("engine.site.markers.check_url", refuse)
-
-    with pytest.raises(SiteError, match=r"^site.toml:4: libraries.vault.url: .* no s3:// here"):
-        apply(BASE)
-
-    assert libraries(catalog) == {}
-
-
 RECIPIENT = "age1gagawleskhnpzg0u4ey4clt3p3psc6tajsr0pun4prfaxuyjngxsjnlkyj"
+
+
 SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6IGzDlDTk6GtUWNqe93DRbbFPxlBGyD+GlGTsZ7mvF"
 
 
