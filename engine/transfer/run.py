@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -56,6 +57,10 @@ class _Progress:
     is_split: bool = False
     is_cut: bool = False
     """Some of its work was left out because the run winds down."""
+
+
+class _IsOver(Exception):
+    """The run takes no more parts."""
 
 
 class TransferRun:
@@ -135,8 +140,9 @@ class TransferRun:
         """Changes the number of streams; one too many ends after its piece of work."""
         self._streams = count
         if self._tasks is not None:
-            self._start_streams()
-            self._spawn(self._queue.look_again())
+            with suppress(_IsOver):  # then there is nothing left that more streams could do
+                self._start_streams()
+                self._spawn(self._queue.look_again())
 
     def drain(self, reason: str) -> None:
         """Winds down: what streams are at is finished and journaled, nothing else is begun."""
@@ -145,7 +151,13 @@ class TransferRun:
     def _spawn(self, story: Coroutine[object, object, None]) -> None:
         if self._tasks is None:
             raise RuntimeError("the run is over")
-        self._tasks.create_task(self._watched(story))
+        part = self._watched(story)
+        try:
+            self._tasks.create_task(part)
+        except RuntimeError as err:  # its last part has just ended, or all are being cancelled
+            part.close()
+            story.close()
+            raise _IsOver from err
 
     async def _watched(self, story: Coroutine[object, object, None]) -> None:
         """A part of the run; when it fails unexpectedly, the run ends in order and then says so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -197,3 +198,16 @@ async def test_a_stream_says_that_it_is_throttled():
 
     assert states[0] is StreamState.COPYING
     assert states[-1] is StreamState.THROTTLED
+
+
+async def test_a_run_of_which_the_last_part_has_ended_takes_no_more_streams() -> None:
+    """Who shares streams out may say so in the instant before the run is over."""
+    session = Session([])
+    async with asyncio.TaskGroup() as parts:
+        pass
+    session.run._tasks = parts
+
+    session.run.set_streams(4)
+
+    gc.collect()  # what was begun and never awaited would be told now
+    assert session.run.streams == 4
