@@ -251,8 +251,8 @@ class Feed:
         cost_s = time.thread_time() - started_cpu_s
         one.due_mono_s = time.monotonic() + max(one.watch.least_s, cost_s * HEAVY_SHARE)
         if not one.asked or value != one.value:
-            one.asked, one.value = True, value
             one.target.post_message(Fresh(one.watch.topic, value))
+            one.asked, one.value = True, value
 
     def pulse(self, live: LiveCatalog) -> Pulse:
         """The query of what every screen shows in its frame."""

@@ -27,6 +27,7 @@ from engine.model.errors import AuxError  # noqa: E402
 from engine.model.states import RequestKind  # noqa: E402
 from engine.policy.values import RunOptions  # noqa: E402
 from tests.console.sample_catalog import NOW, make_catalog  # noqa: E402
+from tests.console.stylesheets import read_once  # noqa: E402
 
 PLAN: dict[str, Any] = {
     "policy": "databases",
@@ -256,6 +257,7 @@ def _short_looks() -> Iterator[None]:
     Keys wait for a list as long as a busy host needs.
     """
     with pytest.MonkeyPatch.context() as patch:
+        read_once(patch)
         patch.setattr(base, "HOLD_S", 600.0)
         patch.setattr(_wait, "SLEEP_GRANULARITY", 1 / 200)
         patch.setattr(_wait, "SLEEP_IDLE", 1 / 4000)

@@ -13,6 +13,8 @@ from auxtui.feed import Feed
 
 PATIENCE_S = 240.0  # of a busy machine; whoever waits in vain waits so long
 LOOKS = 2  # so often the same is seen of a screen that stays
+REASONING = {"plot", "plan", "aging", "judge"}
+"""Groups of workers whose end changes the screen by itself; others may wait for an answer of the user."""
 
 
 def screen_text(app: ConsoleApp) -> str:
@@ -54,18 +56,41 @@ async def still(pilot: Pilot[None]) -> None:
     before, same = None, 0
     async with asyncio.timeout(PATIENCE_S):
         while same < LOOKS:
-            await pilot.pause(0.02)
+            await _answered(app.feed)
+            is_settled = _has_told(app.feed) and not _reasons(app)
+            await pilot.pause(0.01)
             now = app.screen._compositor.render_strips()
-            same = same + 1 if now == before and _has_answered(app.feed) else 0
+            same = same + 1 if now == before and is_settled else 0
             before = now
 
 
-def _has_answered(feed: Feed) -> bool:
+class _Told:
+    """Takes the answer to a question."""
+
+    def __init__(self) -> None:
+        self._loop, self.event = asyncio.get_running_loop(), asyncio.Event()
+
+    def post_message(self, _: object) -> None:
+        self._loop.call_soon_threadsafe(self.event.set)
+
+
+async def _answered(feed: Feed) -> None:
+    """Waits for an answer: those to all earlier questions are on their way to the screen then."""
+    told = _Told()
+    feed.ask(told, None, lambda _: None)  # type: ignore[arg-type]
+    await told.event.wait()
+
+
+def _has_told(feed: Feed) -> bool:
+    """True when all that is followed has been asked, and what that gave is on its way to the screen."""
     with feed._lock:
         followed = [*feed._followed]
-    return feed._questions.empty() and all(
-        one.asked and (one.watch.every_turn or not one.stale) for one in followed
-    )
+    return all(one.asked and (one.watch.every_turn or not one.stale) for one in followed)
+
+
+def _reasons(app: ConsoleApp) -> bool:
+    """True while a plot is drawn or a plan is made, which shall be seen."""
+    return any(worker.group in REASONING and not worker.is_finished for worker in app.workers)
 
 
 async def lacks(pilot: Pilot[None], *texts: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from datetime import UTC
@@ -100,7 +101,9 @@ async def test_updates_in_pieces_are_what_a_full_repaint_shows(watched, home, sc
             mark = f"mark-{number}"
             _set(home, **change)
             _set(home, initiated_by=mark)
-            watched.feed.refresh()
+            looked = asyncio.Event()
+            watched.feed.refresh(looked.set)
+            await looked.wait()
             await still(pilot)
             await pilot.press("down", "up")
             await pilot.pause()
