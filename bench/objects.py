@@ -143,9 +143,9 @@ def copy_once(url: str, source: Path) -> None:
         )
         header = header_of(secrets.randbelow(1 << 40) + 1)
         writer = library.write_job(Place("bench", "bench"), header, source_key="bench")
-        every = [entry_of(path) for path in sorted(source.iterdir())]
+        paths = {path: path.stat().st_size for path in sorted(source.iterdir())}
+        large = [entry_of(path) for path, size in paths.items() if size >= MIB]
         with ThreadPoolExecutor(STREAMS) as streams:
-            large = [entry for entry in every if entry.size >= MIB]
             works = [(entry, chunk) for entry in large for chunk in entry.chunks]
 
             def copy_chunk(work: tuple[FileEntry, Chunk]) -> None:
@@ -158,18 +158,30 @@ def copy_once(url: str, source: Path) -> None:
                 handle.sync()
                 writer.record([Done(entry.path, chunk)])
 
-            def copy_batch(batch: list[FileEntry]) -> None:
-                contents = [(source / os.fsdecode(entry.path)).read_bytes() for entry in batch]
+            def copy_batch(batch: list[Path]) -> list[FileEntry]:
+                contents = [path.read_bytes() for path in batch]
+                entries = [
+                    whole_entry(path, content)
+                    for path, content in zip(batch, contents, strict=True)
+                ]
                 views = [memoryview(content) for content in contents]
-                writer.write_batch(list(zip(batch, views, strict=True)))
-                writer.record(Done(entry.path, entry.chunks[0]) for entry in batch)
+                writer.write_batch(list(zip(entries, views, strict=True)))
+                writer.record(Done(entry.path, entry.chunks[0]) for entry in entries)
+                return entries
 
-            small = [entry for entry in every if entry.size < MIB]
+            small = [path for path, size in paths.items() if size < MIB]
             batches = [small[at : at + BATCH_FILES] for at in range(0, len(small), BATCH_FILES)]
             list(streams.map(copy_chunk, works))
-            list(streams.map(copy_batch, batches))
-        entries: list[Entry] = list(every)
+            done = list(streams.map(copy_batch, batches))
+        entries: list[Entry] = [*large, *(entry for batch in done for entry in batch)]
         writer.publish(header, entries)
+
+
+def whole_entry(path: Path, content: bytes) -> FileEntry:
+    """A small file that was read, with its digest: as a run does, it is read once."""
+    chunk = Chunk(0, len(content), blake3(content).digest())
+    name = rel_path(os.fsencode(path.name))
+    return FileEntry(path=name, size=len(content), meta=_META, chunks=(chunk,))
 
 
 def entry_of(path: Path) -> FileEntry:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from engine.library.objects.faults import Kind, StoreFault
 from engine.library.objects.keys import PROBE
 from engine.library.objects.store import Store
+from engine.model.names import shown
 
 Checking = Literal["verified", "ignored", "refused"]
 
@@ -40,6 +41,8 @@ class Capabilities:
     """The entity tag of an object that was put at once is its MD5: what the server received."""
     tags_anew: bool = False
     """An object made of parts has another entity tag than the end of its upload answers."""
+    tells_parts: bool = False
+    """Which parts of an upload have arrived can be asked."""
     versioned: bool = False
     object_lock: bool = False
 
@@ -77,6 +80,11 @@ class Capabilities:
             lines.append(
                 'the server verifies no checksum: verify copies there (verify = "at-write")'
             )
+        if not self.tells_parts:
+            lines.append(
+                "the server does not tell which parts of a file have arrived: a file that a break "
+                "cuts off is sent anew"
+            )
         return tuple(lines)
 
     def document(self) -> dict[str, Any]:
@@ -107,12 +115,15 @@ async def find_out(store: Store) -> Capabilities:
     try:
         answer = await store.call("put_object", Key=key, Body=io.BytesIO(_BODY))
         md5 = hashlib.md5(_BODY, usedforsecurity=False).hexdigest()
-        made = await _made_of_parts(store, key)
+        upload = await _upload(store, key)
+        tells_parts = await _tells_parts(store, key, upload)
+        made = await _made_of_parts(store, key, upload)
         tags_anew = bool(made) and await _tag_of(store, key) != made
         return Capabilities(
             conditional_put=not await _accepts(store, key, IfNoneMatch="*"),
             conditional_complete=made is None,
             tags_anew=tags_anew,
+            tells_parts=tells_parts,
             sha256=await _sha256(store, key),
             md5=not await _accepts(store, key, ContentMD5=_b64(hashlib.md5, _OTHER)),
             etag_is_md5=str(answer.get("ETag", "")).strip('"') == md5,
@@ -151,12 +162,41 @@ async def _tag_of(store: Store, key: str) -> str:
     return str((await store.call("head_object", Key=key)).get("ETag", ""))
 
 
-async def _made_of_parts(store: Store, key: str) -> str | None:
+async def _upload(store: Store, key: str) -> str:
+    """Begins a multipart upload.
+
+    Raises:
+        StoreFault: the server knows of no such thing, or cannot be used at all.
+    """
+    try:
+        return str((await store.call("create_multipart_upload", Key=key))["UploadId"])
+    except StoreFault as fault:
+        if fault.kind is not Kind.REFUSED:
+            raise
+        raise StoreFault(
+            Kind.REFUSED,
+            text=f"it takes no uploads in parts ({shown(fault.code[:60])})",
+            hint="no large file can be put there: a newer version of the server may take them; else "
+            "use another one",
+            code=fault.code,
+        ) from fault
+
+
+async def _tells_parts(store: Store, key: str, upload: str) -> bool:
+    try:
+        await store.call("list_parts", Key=key, UploadId=upload)
+    except StoreFault as fault:
+        if fault.kind not in (Kind.REFUSED, Kind.MISSING):
+            raise
+        return False
+    return True
+
+
+async def _made_of_parts(store: Store, key: str, upload: str) -> str | None:
     """Entity tag of a multipart upload that took the place of an object in spite of a condition.
 
     None: it did not, as it should be; empty: the server refuses such uploads in another way.
     """
-    upload = (await store.call("create_multipart_upload", Key=key))["UploadId"]
     try:
         part = await store.call(
             "upload_part", Key=key, UploadId=upload, PartNumber=1, Body=io.BytesIO(_BODY)

@@ -65,14 +65,14 @@ async def uploads_below(store: Store, prefix: str) -> list[Upload]:
 
 
 async def parts_of_upload(store: Store, key: str, upload: str) -> dict[int, Sent] | None:
-    """The parts of an upload that arrived; None when there is no such upload any more."""
+    """The parts of an upload that arrived; None when there is no such upload, or nobody can say."""
     found: dict[int, Sent] = {}
     more: dict[str, Any] = {}
     while True:
         try:
             page = await store.call("list_parts", Key=key, UploadId=upload, **more)
         except StoreFault as fault:
-            if fault.kind is Kind.MISSING:
+            if fault.kind in (Kind.MISSING, Kind.REFUSED):
                 return None
             raise
         for item in page.get("Parts", []):

@@ -89,7 +89,10 @@ _TEXTS = {
         "name it: region=… in the URL",
     ),
     "InvalidAccessKeyId": ("the access key is not known there", "correct the credentials"),
-    "SignatureDoesNotMatch": ("the secret key is wrong", "correct the credentials"),
+    "SignatureDoesNotMatch": (
+        "the secret key is wrong",
+        "correct the credentials; where others went there with them, the server misreads this name",
+    ),
     "ExpiredToken": ("the credentials have expired", "renew them"),
     "AccessDenied": (
         "access denied",

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from engine.library.journal import ChunksByOffset, JournalContent
-from engine.library.objects.erasing import objects_below, parts_of_upload, uploads_below
+from engine.library.objects.erasing import (
+    Upload,
+    abort,
+    objects_below,
+    parts_of_upload,
+    uploads_below,
+)
+from engine.library.objects.faults import StoreFault
 from engine.library.objects.files import Job, Leftover, StagedFile, StraightFile
 from engine.library.objects.notes import NotedFile, Notes
 from engine.library.objects.sending import Sent
@@ -102,7 +110,9 @@ async def _take_object(job: Job, file: StraightFile, said: NotedFile, there: Sen
 
 async def _take_parts(job: Job, file: StraightFile, said: NotedFile) -> None:
     parts = await parts_of_upload(job.connection.store, file.key, said.upload)
-    if parts is None:
+    if parts is None:  # begun anew; what may be left of it must not take room for ever
+        with suppress(StoreFault):
+            await abort(job.connection.store, [Upload(file.key, said.upload, None)])
         return
     file.upload = said.upload
     for number, part in parts.items():

@@ -517,6 +517,24 @@ class TestResume:
 
         check_copy(library, job)
 
+    def test_an_upload_of_which_the_store_tells_nothing(self, bucket: Bucket):
+        library, job = bucket.library(), large_job()
+        first = library.write_job(PLACE, header(), source_key="source")
+        write_chunks(first, job, job.dones[:1])
+        first.close()
+        bucket.proxy.fault(
+            "501 NotImplemented", lambda one: one.method == "GET" and "uploadId=" in one.path
+        )
+
+        library = bucket.open()
+        second = library.write_job(PLACE, header(), source_key="source")
+        assert second.resumed == {}
+        write_chunks(second, job)
+        second.publish(header(), job.entries)
+
+        check_copy(library, job)
+        assert bucket.server.uploads(bucket.name) == []
+
     def test_a_file_that_was_put_together_already(self, bucket: Bucket):
         library, job = bucket.library(), large_job()
         first = library.write_job(PLACE, header(), source_key="source")

@@ -215,6 +215,23 @@ def test_the_tag_that_counts_is_the_one_that_stays():
     assert tag == "whole"
 
 
+@pytest.mark.parametrize("refuses", ["list_parts", "create_multipart_upload"])
+def test_a_store_that_knows_nothing_of_parts_says_so(refuses: str):
+    class Old(TagsAnew):
+        async def call(self, operation: str, **asked: Any) -> dict[str, Any]:
+            if operation == refuses:
+                raise StoreFault(Kind.REFUSED, code="NotImplemented")
+            return await super().call(operation, **asked)
+
+    store: Any = Old()
+    if refuses == "create_multipart_upload":
+        with pytest.raises(StoreFault, match=r"takes no uploads in parts \(NotImplemented\)"):
+            asyncio.run(find_out(store))
+        return
+    lacks = asyncio.run(find_out(store)).lacks()
+    assert any("which parts of a file have arrived" in one for one in lacks)
+
+
 def test_capabilities_are_remembered():
     caps = Capabilities(conditional_put=True, sha256="verified", versioned=True)
 
