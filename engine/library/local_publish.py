@@ -2,7 +2,7 @@
 
 1. empty files, links; owner, mode, times of all; directories last and deepest first, made where
    nothing was written in them; in the same pass each entry is compared with what is proven, and goes
-   into a manifest aside. This step may go on behind the streams, file by file as they are recorded;
+   into a manifest aside. This step may go on while others are still recorded;
 2. sync of every file and directory;
 3. the marker, through the descriptors that are held, and the path that should lead to them;
 4. the manifest: synced, renamed into the partial directory, that directory synced;

@@ -1,6 +1,8 @@
-"""Publication behind the streams: it takes each file as soon as that is committed on its destination.
+"""Publication during the last syncs: it takes each file as soon as that is committed.
 
-Nothing is published before the order has all: the last step waits for `Settled.complete`.
+Nothing is published before the order has all: the last step waits for `Settled.complete`. It does
+not begin earlier, while streams are at work: both would wait for the interpreter's lock, at each
+of their short calls, and be later than one after the other.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ Spawn = Callable[[Coroutine[object, object, None]], object]
 
 
 class Follower:
-    """The publication of one order on one destination while its files are still written.
+    """The publication of one order on one destination while the last of it is synced.
 
     Args:
         order: being copied.

@@ -243,8 +243,6 @@ class TransferRun:
                     progress.is_cut = True
                     break
                 some = await self._hops.run(lambda: list(islice(works, SPLIT_AT_ONCE)))
-                if order.file_count >= FOLLOWED_FROM and not progress.followers:
-                    progress.followers = followers(order, self._hops, self._spawn)
                 for work in some:
                     progress.outstanding += 1
                     await self._queue.put(work)
@@ -333,6 +331,8 @@ class TransferRun:
     async def _finish(self, progress: _Progress) -> None:
         order = progress.order
         try:
+            if order.file_count >= FOLLOWED_FROM and not progress.is_cut:
+                progress.followers = followers(order, self._hops, self._spawn)
             for committer in progress.committers.values():
                 await committer.idle()
             if progress.is_cut:

@@ -1,4 +1,4 @@
-"""How far an order is committed on one destination, for whoever follows the streams."""
+"""How far an order is committed on one destination, for the publication that follows."""
 
 from __future__ import annotations
 

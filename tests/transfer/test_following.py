@@ -1,4 +1,4 @@
-"""The publication behind the streams: it takes what is committed, and nothing is published too early."""
+"""The publication during the last syncs: it takes what is committed, and nothing is published too early."""
 
 from __future__ import annotations
 
@@ -34,26 +34,31 @@ def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "BATCH_FILES", 2)
 
 
-def source_of(files: int = FILES, **more: object) -> FakeSource:
+def source_of(files: int, **more: object) -> FakeSource:
     return FakeSource({b"f%03d" % n: b"x" * n for n in range(files)}, **more)
 
 
-async def test_files_are_taken_while_others_are_written():
+async def test_files_are_taken_while_others_are_synced():
     """Also large ones, and empty ones, which have no chunk."""
-    store, taken = Store(), threading.Event()
-    source = source_of()
+    store, written, taken = Store(), threading.Event(), threading.Event()
+    source = source_of(12)
     source.contents[b"f010-large"] = bytes(2 * 1024 * 1024 + 1)
 
-    def second_record_waits(_: object) -> None:
-        assert not store.records or taken.wait(LONG_S)
+    def last_batch(paths: object) -> None:
+        if store.batches == 5:
+            written.set()
+
+    def wait(_: object) -> None:
+        """The first record is for less than all, the second one is late."""
+        assert (taken if store.records else written).wait(LONG_S)
 
     def take(entry: Entry) -> None:
         assert store.published is None
         taken.set()
 
-    writer = FollowedWriter(store, on_record=second_record_waits, on_taken=take)
+    writer = FollowedWriter(store, on_batch=last_batch, on_record=wait, on_taken=take)
 
-    [result] = await copy(order(source, destination(writer)))
+    [result] = await copy(order(source, destination(writer)), streams=1)
 
     assert result.outcomes[0].state == "published"
     assert result.outcomes[0].manifest_digest
@@ -66,7 +71,7 @@ async def test_links_are_taken_when_every_file_is_committed():
     store = Store()
     link = SymlinkEntry(path=rel_path(b"f001-link"), target=b"x", meta=META)
     hard = HardlinkEntry(path=rel_path(b"f001-more"), to=rel_path(b"f001"))
-    source = source_of(extra=(link, hard))
+    source = source_of(FILES, extra=(link, hard))
     journaled: list[int] = []
 
     def take(entry: Entry) -> None:
@@ -82,7 +87,7 @@ async def test_links_are_taken_when_every_file_is_committed():
 
 async def test_a_source_that_fails_late_is_not_published():
     store = Store()
-    source = source_of()
+    source = source_of(FILES)
 
     def fail(path: bytes, *_: int) -> None:
         if path == b"f039":
@@ -103,13 +108,13 @@ async def test_a_source_that_fails_late_is_not_published():
 async def test_what_is_stopped_meanwhile_is_not_published_and_keeps_its_journal():
     store, taken = Store(), threading.Event()
 
-    def stop(_: object) -> None:
-        if store.records:
-            assert taken.wait(LONG_S)
+    def take(_: Entry) -> None:
+        if not taken.is_set():
+            taken.set()
             session.cancel.cancel("suspended by op")
 
-    writer = FollowedWriter(store, on_record=stop, on_taken=lambda _: taken.set())
-    session = Session([order(source_of(), destination(writer))])
+    writer = FollowedWriter(store, on_taken=take)
+    session = Session([order(source_of(FILES), destination(writer))])
 
     [result] = await session.to_end()
 
@@ -118,13 +123,14 @@ async def test_what_is_stopped_meanwhile_is_not_published_and_keeps_its_journal(
     assert outcome.error is not None
     assert outcome.error.message == "suspended by op"
     assert outcome.chunks_done == len(store.journal) > 0
+    assert taken.is_set()
     assert store.published is None
     assert writer.closed
 
 
 async def test_what_winds_down_meanwhile_is_not_published():
     store = Store()
-    source = source_of()
+    source = source_of(FILES)
     session = Session([order(source, destination(FollowedWriter(store)))], streams=1)
     source.on_read = lambda *_: session.run.drain("the service stops")
 
@@ -144,7 +150,7 @@ async def test_a_destination_whose_publication_fails_drops_out_and_the_other_goe
     writers = [FollowedWriter(stores[0], on_taken=fail), FollowedWriter(stores[1])]
 
     [result] = await copy(
-        order(source_of(), *(destination(writer, n) for n, writer in enumerate(writers)))
+        order(source_of(FILES), *(destination(writer, n) for n, writer in enumerate(writers)))
     )
 
     assert [outcome.state for outcome in result.outcomes] == ["failed", "published"]
@@ -153,16 +159,23 @@ async def test_a_destination_whose_publication_fails_drops_out_and_the_other_goe
     assert all(writer.closed for writer in writers)
 
 
-async def test_a_destination_that_fails_otherwise_ends_its_publication():
-    store = Store()
+async def test_a_destination_whose_last_record_fails_ends_its_publication():
+    store, written, taken = Store(), threading.Event(), threading.Event()
+
+    def last_batch(_: object) -> None:
+        if store.batches == 5:
+            written.set()
 
     def fail(_: object) -> None:
+        assert (taken if store.records else written).wait(LONG_S)
         if store.records:
             raise DestinationFull("no room for the journal")
 
-    writer = FollowedWriter(store, on_record=fail)
+    writer = FollowedWriter(
+        store, on_batch=last_batch, on_record=fail, on_taken=lambda _: taken.set()
+    )
 
-    [result] = await copy(order(source_of(), destination(writer)))
+    [result] = await copy(order(source_of(12), destination(writer)), streams=1)
 
     assert result.outcomes[0].state is OutcomeState.FAILED
     assert isinstance(result.outcomes[0].error, DestinationFull)
@@ -184,7 +197,7 @@ async def test_the_last_step_comes_when_the_digests_are_remembered(fails: bool):
 
     writer = FollowedWriter(store)
 
-    [result] = await copy(order(source_of(), destination(writer), remember=remember))
+    [result] = await copy(order(source_of(FILES), destination(writer), remember=remember))
 
     assert kept == [FILES]
     assert result.outcomes[0].state == ("failed" if fails else "published")
@@ -194,7 +207,7 @@ async def test_the_last_step_comes_when_the_digests_are_remembered(fails: bool):
 
 async def test_what_an_earlier_try_has_is_not_followed():
     """What it has may be read again and found different."""
-    store, source = Store(), source_of()
+    store, source = Store(), source_of(FILES)
     first = Session([order(source, destination(store.writer()))])
     source.on_read = lambda path, *_: path == b"f030" and first.cancel.cancel("stopped")
     await first.to_end()
@@ -202,7 +215,7 @@ async def test_what_an_earlier_try_has_is_not_followed():
     taken: list[Entry] = []
 
     [result] = await copy(
-        order(source_of(), destination(FollowedWriter(store, on_taken=taken.append)))
+        order(source_of(FILES), destination(FollowedWriter(store, on_taken=taken.append)))
     )
 
     assert result.outcomes[0].state == "published"
@@ -214,7 +227,7 @@ async def test_a_bug_of_the_publication_is_raised():
         raise ZeroDivisionError
 
     writer = FollowedWriter(Store(), on_taken=bug)
-    session = Session([order(source_of(), destination(writer))])
+    session = Session([order(source_of(FILES), destination(writer))])
 
     with pytest.raises(ZeroDivisionError):
         await session.to_end()
@@ -223,11 +236,14 @@ async def test_a_bug_of_the_publication_is_raised():
     assert len(session.results) == 1
 
 
-async def test_a_tree_arrives_behind_the_streams(estate: Estate, monkeypatch: pytest.MonkeyPatch):
+async def test_a_tree_arrives_with_its_publication_begun_early(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+):
     def publish(*_: object) -> bytes:
         raise AssertionError("it was not followed")
 
     monkeypatch.setattr(LocalJobWriter, "publish", publish)
+    monkeypatch.setattr(work, "BATCH_FILES", 256)
     make_tree(estate.entry)
 
     [result] = await copy(estate.order("a", "b"))
