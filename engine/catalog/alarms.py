@@ -99,6 +99,13 @@ def raise_alarm(s: Session, kind: AlertKind, cause: Cause, now: datetime) -> boo
     return before is None
 
 
+def reword(s: Session, alarm_id: int, message: str, hint: str) -> None:
+    """Says of an alarm what is so by now; nobody is told anew."""
+    connection_of(s).execute(
+        update(ALARM).where(ALARM.c.id == alarm_id).values(message=message, hint=hint)
+    )
+
+
 def clear_alarm(
     s: Session,
     kind: AlertKind,

@@ -29,6 +29,7 @@ SLOT_S = 300  # distance of two samples
 KEEP_FINE = timedelta(days=7)  # then one an hour is kept
 KEEP = timedelta(days=90)
 _OWED = (JobCopyState.TO_BE_COPIED.value, JobCopyState.PARTIALLY_COPIED.value)
+_THERE = (JobCopyState.AVAILABLE.value, JobCopyState.BAD.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class RunOfCopy:
 
 
 def owed(s: Session, copy_id: int, source_id: int) -> Owed:
-    """What a copy owes now, by the ledger.
+    """What a copy owes now, by the ledger; what is to be copied again among it.
 
     Args:
         s: any session.
@@ -60,14 +61,15 @@ def owed(s: Session, copy_id: int, source_id: int) -> Owed:
     """
     own, source, job = JOB_COPY.alias("own"), JOB_COPY.alias("source"), BACKUP_JOB.c
     there = func.coalesce(source.c.copied_at, job.completed_at)
+    again = (own.c.decision == "recopy") & own.c.state.in_(_THERE)
     # What was written long before it was adopted could not be copied before that.
-    since = case((job.adopted_at > there, job.adopted_at), else_=there)
+    since = case((again, own.c.decided_at), (job.adopted_at > there, job.adopted_at), else_=there)
     query = (
         select(func.count(), func.coalesce(func.sum(job.size_bytes), 0), func.min(since))
         .select_from(own)
         .join(BACKUP_JOB, job.id == own.c.backup_job_id)
         .outerjoin(source, (source.c.copy_id == source_id) & (source.c.backup_job_id == job.id))
-        .where(own.c.copy_id == copy_id, own.c.state.in_(_OWED))
+        .where(own.c.copy_id == copy_id, own.c.state.in_(_OWED) | again)
     )
     jobs, size_bytes, oldest = connection_of(s).execute(query).one()
     return Owed(jobs=int(jobs), bytes=int(size_bytes), oldest_at=_aware(oldest))

@@ -15,6 +15,15 @@ from engine.model.errors import NotFoundError
 from engine.model.states import JobCopyState, Level, Verification
 
 
+class Damaged(NamedTuple):
+    """The first of the job copies of a copy that are damaged, and how many there are."""
+
+    number: int
+    backup_job_id: int
+    reason: str
+    next_step: str
+
+
 class Kept(NamedTuple):
     """What keeps a job copy, and until when."""
 
@@ -154,11 +163,15 @@ def copy_ids(s: Session, backup_job_id: int, states: Sequence[JobCopyState]) -> 
     return [row[0] for row in connection_of(s).execute(query)]
 
 
-def count_damaged(s: Session, copy_id: int) -> int:
-    """How many job copies of a copy have failed verification and are not good again."""
-    query = select(func.count()).where(
-        JOB_COPY.c.copy_id == copy_id,
-        JOB_COPY.c.state == JobCopyState.BAD.value,
-        JOB_COPY.c.verification == Verification.FAILED.value,
+def damaged(s: Session, copy_id: int) -> Damaged | None:
+    """What has failed verification on a copy and is not good again; None: nothing."""
+    row = JOB_COPY.c
+    failed = (
+        row.copy_id == copy_id,
+        row.state == JobCopyState.BAD.value,
+        row.verification == Verification.FAILED.value,
     )
-    return int(connection_of(s).execute(query).scalar_one())
+    number = connection_of(s).execute(select(func.count()).where(*failed)).scalar_one()
+    first = select(row.backup_job_id, row.reason, row.next_step).where(*failed)
+    found = connection_of(s).execute(first.order_by(row.backup_job_id).limit(1)).first()
+    return None if found is None else Damaged(int(number), *found)

@@ -38,7 +38,7 @@ class Watch:
         self._threads = DaemonThreads("watch")  # a library that hangs must not hold up the end
 
     async def look(self) -> None:
-        """Measures the copies; tells of silence, of delays, and of damage that is gone."""
+        """Measures the copies; tells of silence, of delays, and of damage."""
         await self.measure()
         now = self.clock()
         silent = await self.store.read_long(lambda s: silent_subclients(s, now))
@@ -46,7 +46,7 @@ class Watch:
         def write(session: Session) -> None:
             tell_silence(session, silent, now)
             tell_delays(session, now)
-            _clear_damage(session, now)
+            _tell_damage(session, now)
             alarms.tell_standing(session, now)
 
         await self.store.write(write)
@@ -145,15 +145,24 @@ def _tell_changes(
             )
 
 
-def _clear_damage(session: Session, now: datetime) -> None:
-    """A copy on which no damage is known any more, because it was repaired or marked."""
+def _tell_damage(session: Session, now: datetime) -> None:
+    """Alarms of damage say how much there is; one of a copy that was repaired or marked clears."""
     stood = alarms.standing(session, AlertKind.DAMAGED)
     if not stood:
         return
-    damaged = {
-        name
-        for copy_id, name in _copy_names(session).items()
-        if upkeep.count_damaged(session, copy_id)
-    }
+    every = ((name, upkeep.damaged(session, id_)) for id_, name in _copy_names(session).items())
+    damaged = {name: found for name, found in every if found is not None}
     message = "no damage is known any more"
     alarms.clear_others(session, AlertKind.DAMAGED, damaged, message, now)
+    for alarm in stood:
+        found = damaged.get(alarm.about)
+        if found is not None and found.number > 1:
+            text = (
+                f"copy {alarm.about} has {found.number} bad job copies,"
+                f" the first {found.backup_job_id}: {found.reason}"
+            )
+            hint = f"auxtui copies {alarm.about} --state bad lists them; then auxtui repair"
+            alarms.reword(session, alarm.id, text, hint)
+        elif found is not None:
+            text = f"backup job {found.backup_job_id} on copy {alarm.about}: {found.reason}"
+            alarms.reword(session, alarm.id, text, found.next_step)

@@ -26,6 +26,7 @@ from engine.operations.aging_decision import (
     kept_columns,
     located,
     policies_of,
+    retention_rules,
 )
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.holders import HolderLook, find_holders
@@ -36,6 +37,7 @@ from engine.operations.planning import load_scope
 from engine.operations.probing import probe_one
 from engine.policy.alerting import AlertKind
 from engine.policy.durations import format_duration, format_size
+from engine.policy.zones import LocalClock
 
 AT_ONCE = 100  # job copies between two decisions: what is owed or pinned meanwhile stays
 INTENT, AGED = "aging", "aged"
@@ -43,13 +45,25 @@ Cycle = tuple[int, int, int]
 """Copy, subclient, and number of the cycle there."""
 
 
-def aged_reason(copy: CopyValue, job_id: int, now: datetime) -> str:
-    """When a job copy was aged, by which job, and what the retention of its copy was then."""
+def aged_reason(copy: CopyValue, job_id: int, now: datetime, zone: str) -> str:
+    """When a job copy was aged, by which job, and what the retention of its copy was then.
+
+    Args:
+        copy: on which it was.
+        job_id: the run of data aging.
+        now: the present.
+        zone: IANA name of the CommCell's.
+    """
     rules = [f"{copy.retain_cycles} cycles"] if copy.retain_cycles else []
     if copy.retain_s is not None:
         rules.insert(0, format_duration(copy.retain_s))
-    kept = f"; the copy keeps {' and '.join(rules)}" if rules else ""
-    return f"aged on {now:%Y-%m-%d %H:%M} UTC by job {job_id}{kept}"
+    kept = [" and ".join(rules)] if rules else []
+    kept += [
+        f"{rule.keep.removesuffix('-fulls')} fulls {format_duration(rule.retain_s)}"
+        for rule in retention_rules(copy).extended
+    ]
+    what = f"; the copy keeps {', '.join(kept)}" if kept else ""
+    return f"aged on {LocalClock(zone).minute_text(now.timestamp())} by job {job_id}{what}"
 
 
 class DataAging:
@@ -250,11 +264,12 @@ class DataAging:
             return False
         now = self.context.clock()
         item = self._item(one, AGED, now)
-        reason = aged_reason(one.copy, self.context.job_id, now)
-        reason += "" if was_there else "; it was not on the media any more"
         self._aged[one.pair] = item
 
         def write(session: Session) -> None:
+            zone = config.commcell(session).time_zone
+            reason = aged_reason(one.copy, self.context.job_id, now, zone)
+            reason += "" if was_there else "; it was not on the media any more"
             ledger.set_state(
                 session,
                 *one.pair,

@@ -228,10 +228,22 @@ def test_a_subclient_that_falls_silent_is_an_alarm_until_it_is_heard_again(estat
     assert messages(estate)[0].content["about"] == "db1/pg"
 
 
-def test_damage_clears_when_none_is_known_any_more(estate):
+def damage(session):
+    return alarms.find(session, AlertKind.DAMAGED, "databases/offsite")
+
+
+def test_damage_is_told_as_much_as_there_is_and_clears_when_none_is_known_any_more(estate):
     with estate.write() as session:
         job = adopt(session, name=b"a")
-        ledger.set_state(session, OFFSITE, job, JobCopyState.BAD, verification=Verification.FAILED)
+        ledger.set_state(
+            session,
+            OFFSITE,
+            job,
+            JobCopyState.BAD,
+            "torn",
+            "repair it",
+            verification=Verification.FAILED,
+        )
         add_event(
             session,
             severity=Severity.ERROR,
@@ -245,15 +257,26 @@ def test_damage_clears_when_none_is_known_any_more(estate):
         watch = Watch(store, SettableClock(NOW))
         asyncio.run(watch.look())
         with estate.read() as session:
-            assert alarms.find(session, AlertKind.DAMAGED, "databases/offsite")
+            assert damage(session).message == f"backup job {job} on copy databases/offsite: torn"
+            assert damage(session).hint == "repair it"
+        with estate.write() as session:
+            other = adopt(session, name=b"b")
+            ledger.set_state(
+                session, OFFSITE, other, JobCopyState.BAD, verification=Verification.FAILED
+            )
+        asyncio.run(watch.look())
+        with estate.read() as session:
+            said = f"copy databases/offsite has 2 bad job copies, the first {job}: torn"
+            assert damage(session).message == said
         with estate.write() as session:
             ledger.set_state(session, OFFSITE, job, JobCopyState.AVAILABLE)
+            ledger.set_state(session, OFFSITE, other, JobCopyState.AVAILABLE)
         asyncio.run(watch.look())
     finally:
         store.close()
 
     with estate.read() as session:
-        assert alarms.find(session, AlertKind.DAMAGED, "databases/offsite") is None
+        assert damage(session) is None
 
 
 def test_delivered_after_failures_with_growing_pauses_and_once(estate):

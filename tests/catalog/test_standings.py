@@ -107,6 +107,19 @@ def test_what_lay_there_before_it_was_adopted_was_not_owed(estate):
     assert not offsite(estate).is_behind
 
 
+def test_what_is_to_be_copied_again_is_owed_since_that_was_decided(estate):
+    with estate.write() as session:
+        job = adopt(session, name=b"a", days_ago=40, size_bytes=5000)
+        settle_policy(session, "databases", NOW)
+        ledger.set_state(session, OFFSITE, job, JobCopyState.AVAILABLE)
+        ledger.set_decision(session, OFFSITE, job, "recopy", "ann", NOW - timedelta(hours=1))
+    standing = offsite(estate)
+
+    assert (standing.owed_jobs, standing.owed_bytes) == (1, 5000)
+    assert standing.oldest_due_at == NOW - timedelta(hours=1)
+    assert not standing.is_behind
+
+
 def test_a_copy_falls_behind_and_catches_up_once(estate):
     with estate.write() as session:
         job = adopt(session, name=b"a", days_ago=15, adopted_at=NOW - 13 * DAY - DAY / 2)
