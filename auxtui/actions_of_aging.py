@@ -34,13 +34,14 @@ def _aged(targets: Sequence[Target]) -> str:
     lines = going(document) + stopped(document)
     first = ", ".join(str(one["backup_job_id"]) for one in lines[:5])
     more = f" and {len(lines) - 5} more" if len(lines) > 5 else ""
+    jobs = "backup job" if len(lines) == 1 else "backup jobs"
     many = len(stopped(document))
     fuses = "".join(f" The deletion fuse says: {text}." for text in fuse_words(document))
     if many:
         fuses = f" The deletion fuse stopped {many} of them; the name lets them go.{fuses}"
     return (
-        f"Delete {fmt.count(len(lines), 'job copy')} of {named(targets)}, {size_of(lines)}: backup"
-        f" jobs {first}{more}? What is deleted cannot be taken back.{fuses}"
+        f"Delete {fmt.count(len(lines), 'job copy')} of {named(targets)}, {size_of(lines)}:"
+        f" {jobs} {first}{more}? What is deleted cannot be taken back.{fuses}"
     )
 
 

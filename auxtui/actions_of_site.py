@@ -27,7 +27,7 @@ _NEW = (
         "window",
         "New Operation Window",
         "When operations must not run.",
-        {"windows", "window", "commcell"},
+        {"windows", "window", "commcell", "agent", "client", "subclient"},
     ),
     ("alert", "New Alert", "Who is told of what.", {"alerts", "alert", "commcell"}),
 )

@@ -223,7 +223,7 @@ VIEW_ACTIONS: tuple[Action, ...] = (
         id="go.troubles",
         keys="exclamation_mark",
         label="What Is Wrong",
-        help="Everything that is not well, the worst first, with what to do.",
+        help="Everything that is not well, the worst first, with what to do; and what came of the last keys.",
     ),
     Action(
         id="go.back",

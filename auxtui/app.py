@@ -24,22 +24,20 @@ from textual.worker import Worker, WorkerState
 
 from auxtui import actions, keymap
 from auxtui import format as fmt
-from auxtui.actions import BY_ID, Target, World
-from auxtui.alerts import alarm_facts
+from auxtui.actions import BY_ID, World
 from auxtui.asking import Undo
 from auxtui.door import Door, FrontDoor
-from auxtui.drawn import DrawnApp
 from auxtui.feed import Answer, CatalogTrouble, Feed, Fresh, LookedAnew, Watch
-from auxtui.frame import State, is_configured, landing_policies
+from auxtui.frame import State, is_configured, landing_policies, reading_s, with_answer
 from auxtui.gates import gates
 from auxtui.glyphs import SETS, UNICODE, GlyphName
 from auxtui.health import troubles
 from auxtui.line_filter import Signs
+from auxtui.opening import OpeningApp
 from auxtui.present import Cell, Look, Tone
 from auxtui.profile import Profile, terminal_profile
-from auxtui.screens.base import FLASH_S, ConsoleScreen
+from auxtui.screens.base import ConsoleScreen
 from auxtui.screens.home import HomeScreen
-from auxtui.targets import job_target
 from auxtui.zone import in_zone, zoned
 from engine.catalog.home import Home
 from engine.catalog.live import LiveCatalog
@@ -52,6 +50,7 @@ WARM_UP_AFTER_S = 0.1  # after the first screen is known
 GARBAGE = (10_000, 20, 50)  # a full look at all that lives is a key that waits
 LEAVE_S = 3.0  # after a hangup; nothing of a console is worth waiting longer for
 ESTATE_LEAST_S = 2.0  # the tree is asked for at most this often
+INCOMPLETE_LEAST_S = 30.0  # no index has it, and it changes with a scan
 
 
 def run(home: Home, profile: Profile | None = None) -> int:
@@ -72,7 +71,7 @@ def _screen(module: str, name: str) -> Callable[[], Screen[Any]]:
     return make
 
 
-class ConsoleApp(DrawnApp):
+class ConsoleApp(OpeningApp):
     """The console."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -163,6 +162,7 @@ class ConsoleApp(DrawnApp):
             Watch(topic="pulse", query=self.feed.pulse, every_turn=True),
             Watch(topic="estate", query=LiveCatalog.estate, least_s=ESTATE_LEAST_S),
             Watch(topic="alarms", query=LiveCatalog.alarms, least_s=ESTATE_LEAST_S),
+            Watch(topic="incomplete", query=LiveCatalog.incomplete, least_s=INCOMPLETE_LEAST_S),
             Watch(
                 topic="gates",
                 query=lambda live: gates(live, self.look.clock()),
@@ -203,17 +203,11 @@ class ConsoleApp(DrawnApp):
         )
 
     def on_fresh(self, message: Fresh) -> None:
-        if message.topic == "pulse":
-            self._set_state(pulse=message.value)
-        elif message.topic == "estate":
+        if message.topic == "estate":
             self._start_is_over()
             if not self._is_zone_given:
                 self.look = in_zone(self.look, message.value.time_zone)
-            self._set_state(estate=message.value)
-        elif message.topic == "gates":
-            self._set_state(gates=message.value)
-        elif message.topic == "alarms":
-            self._set_state(alarms=message.value)
+        self._set_state(**{message.topic: message.value})
 
     def _start_is_over(self) -> None:
         """The first screen is known, or will not be."""
@@ -269,8 +263,11 @@ class ConsoleApp(DrawnApp):
             state.estate,
             state.pulse,
             state.catalog_error,
+            alarms=state.alarms,
             gates=state.gates,
+            incomplete=state.incomplete,
             zone=self.look.zone,
+            now=self.look.clock(),
             log=str(self._home.service_log),
         )
         self.state = replace(state, troubles=found)
@@ -295,8 +292,8 @@ class ConsoleApp(DrawnApp):
 
     def flash(self, cell: Cell) -> None:
         """Says something in the status line for a while."""
-        self.state = replace(self.state, flash=cell)
-        self.set_timer(FLASH_S, lambda: self._unflash(cell))
+        self.state = with_answer(self.state, cell, self.look.clock())
+        self.set_timer(reading_s(cell), lambda: self._unflash(cell))
         self._tell_frame()
 
     def _unflash(self, cell: Cell) -> None:
@@ -351,61 +348,3 @@ class ConsoleApp(DrawnApp):
     def action_leave_now(self) -> None:
         """Ctrl+C: leaves at once; nothing is lost by it."""
         self.exit()
-
-    def open_target(self, target: Target) -> None:
-        """Shows a thing in the screen that is made for it."""
-        if target.kind == "job":
-            from auxtui.screens.job import JobScreen
-
-            self.push_screen(JobScreen(target.id))
-        elif target.kind == "copy":
-            self.open_ledger(target)
-        elif target.kind in ("job-copy", "backup-job"):
-            self.open_backup_job(target.id)
-        elif target.kind == "library":
-            from auxtui.screens.library import LibraryScreen
-
-            self.push_screen(LibraryScreen(target.id))
-        elif target.kind == "window" and target.value.on_nodes:
-            self.open_windows(target.value.on_nodes[0])
-        elif target.kind == "alarm":
-            self.open_alarm(target)
-        elif target.kind in ("event", "error"):
-            from auxtui.screens.help import TextScreen
-
-            self.push_screen(TextScreen(target.name, target.value))
-        else:
-            self.open_node((target.kind, target.id))
-
-    def open_alarm(self, target: Target) -> None:
-        """Shows the job of an alarm; the whole text of one that has none."""
-        if target.value.job_id is not None:
-            self.open_target(job_target(target.value.job_id, None))
-            return
-        from auxtui.screens.help import TextScreen
-
-        self.push_screen(TextScreen(target.name, alarm_facts(target.value, self.look)))
-
-    def open_node(self, key: tuple[str, int]) -> None:
-        """Shows a node of the tree on the first screen."""
-        self.go("home")
-        if isinstance(self.screen, HomeScreen):
-            self.screen.select(key)
-
-    def open_windows(self, node: str) -> None:
-        """Shows when operations must not run on a node, and why not now."""
-        from auxtui.screens.windows import WindowsScreen
-
-        self.push_screen(WindowsScreen(node))
-
-    def open_ledger(self, target: Target) -> None:
-        """Shows the backup jobs on a copy."""
-        from auxtui.screens.ledger import LedgerScreen
-
-        self.push_screen(LedgerScreen(target.id))
-
-    def open_backup_job(self, backup_job_id: int) -> None:
-        """Shows where a backup job is, where it is not, and why."""
-        from auxtui.screens.backup_job import BackupJobScreen
-
-        self.push_screen(BackupJobScreen(backup_job_id))

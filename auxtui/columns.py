@@ -174,7 +174,7 @@ AGENTS = (
     Column(title="MediaAgent", width=10, flex=1),
     Column(title="Streams", width=7, right=True),
     Column(title="State", width=9),
-    Column(title="Operations", width=29, flex=1),
+    Column(title="Auxiliary copy", width=29, flex=1),
     Column(title="Its time zone", width=18, rank=1),
     Column(title="Libraries", width=16, flex=2, rank=2),
 )
@@ -200,7 +200,7 @@ WINDOWS = (
 )
 NODES = (
     Column(title="Node", width=18, flex=1),
-    Column(title="Operations", width=29, flex=1),
+    Column(title="Auxiliary copy", width=29, flex=1),
     Column(title="Next change", width=16, rank=1),
     Column(title="Why", width=20, flex=3, rank=2),
 )

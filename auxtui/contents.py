@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from auxtui import columns as col
 from auxtui import format as fmt
 from auxtui import tree
+from auxtui.contents_of_libraries import libraries, library_contents
 from auxtui.gates import Gate
 from auxtui.health import Trouble
 from auxtui.inert import safe
@@ -109,7 +110,7 @@ def contents_of(
     if isinstance(thing, LiveSubclient):
         return _subclient(thing, look)
     if isinstance(thing, LiveLibrary):
-        return _library(thing, estate, look)
+        return library_contents(thing, estate, look)
     if isinstance(thing, LiveMediaAgent):
         return _agent(thing, estate, look, now)
     if isinstance(thing, ScheduleValue):
@@ -120,11 +121,11 @@ def contents_of(
         return report(key, estate, look, now.troubles, now.alarms)
     groups: dict[tree.Key, Callable[[Estate, Look], Contents]] = {
         tree.CLIENTS: _clients,
-        tree.LIBRARIES: _libraries,
-        tree.STORAGE: _libraries,
+        tree.LIBRARIES: libraries,
+        tree.STORAGE: libraries,
         tree.AGENTS: lambda estate, look: _agents(estate, look, now),
         tree.SCHEDULES: _schedules,
-        tree.WINDOWS: lambda estate, look: _windows(estate, look, now),
+        tree.WINDOWS: _windows,
         tree.POLICIES: _policies,
         tree.POLICY_GROUP: _policies,
     }
@@ -315,66 +316,6 @@ def _subclient(sub: LiveSubclient, look: Look) -> Contents:
     )
 
 
-def _libraries(estate: Estate, look: Look) -> Contents:
-    return Contents(
-        columns=col.LIBRARIES,
-        rows=[library_row(library, look) for library in estate.libraries],
-        empty="no libraries yet: n makes one; or `auxtui apply FILE.toml`",
-    )
-
-
-def _library(library: LiveLibrary, estate: Estate, look: Look) -> Contents:
-    copies = [copy for copy in estate.copies() if copy.library_id == library.id]
-    return Contents(
-        columns=col.COPIES,
-        rows=[copy_row(copy, look, with_policy=True) for copy in copies],
-        facts=library_facts(library, look),
-        empty="no copy uses this library",
-    )
-
-
-def library_facts(library: LiveLibrary, look: Look) -> list[Fact]:
-    """A library in a few lines."""
-    state = library_state(library.state, look)
-    reason = f": {safe(library.state_reason)}" if library.state_reason else ""
-    space = "not known"
-    if library.total_bytes and library.free_bytes is not None:
-        used = fmt.percent(library.total_bytes - library.free_bytes, library.total_bytes)
-        space = (
-            f"{fmt.size(library.free_bytes)} free of {fmt.size(library.total_bytes)}, {used}% used"
-        )
-    agents = safe(", ".join(library.media_agents)) or "none: no data path"
-    shared = " (shared)" if len(library.media_agents) > 1 else ""
-    return [
-        (safe(library.name), Cell(f"{state.text}{reason}", state.tone)),
-        ("Place", Cell(safe(library.url))),
-        ("Space", Cell(space)),
-        ("Reached by", Cell(f"{agents}{shared}; {fmt.count(library.writers, 'writer')} at most")),
-        ("Looked at", Cell(look.time(library.checked_at))),
-        *_line_facts(library, look),
-    ]
-
-
-def _line_facts(library: LiveLibrary, look: Look) -> list[Fact]:
-    """The line to a library on another host, and what went wrong last."""
-    facts: list[Fact] = []
-    line = library.line
-    if line is not None:
-        latency = "" if line.latency_ms is None else f", round trip {line.latency_ms:.1f} ms"
-        facts.append(
-            (
-                "Line",
-                Cell(f"{safe(line.peer)}{latency}, {fmt.count(line.connections, 'connection')}"),
-            )
-        )
-        facts += [("Limits", Cell(safe("; ".join(line.limits))))] if line.limits else []
-        facts += [("Lacks", Cell(safe("; ".join(line.lacks)), Tone.WARN))] if line.lacks else []
-    if library.last_error:
-        when = look.time(library.last_error_at)
-        facts.append(("Last error", Cell(f"{when}: {safe(library.last_error)}", Tone.MUTED)))
-    return facts
-
-
 def _agents(estate: Estate, look: Look, now: Moment) -> Contents:
     return Contents(
         columns=col.AGENTS,
@@ -412,10 +353,10 @@ def _schedule(schedule: ScheduleValue, estate: Estate, look: Look) -> Contents:
     )
 
 
-def _windows(estate: Estate, look: Look, now: Moment) -> Contents:
+def _windows(estate: Estate, look: Look) -> Contents:
     return Contents(
         columns=col.WINDOWS,
-        rows=[window_row(window, now.gates, look) for window in estate.windows],
+        rows=[window_row(window, look) for window in estate.windows],
         empty="no operation windows: operations may run at any time",
     )
 
@@ -427,5 +368,5 @@ def _window(window: WindowValue, estate: Estate, look: Look, now: Moment) -> Con
         rows=[
             gate_row(node, keys.get(node, (node, 0)), now.gates, look) for node in window.on_nodes
         ],
-        facts=window_facts(window, now.gates, look),
+        facts=window_facts(window, look),
     )

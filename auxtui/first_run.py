@@ -21,7 +21,7 @@ def fields_for(host: str) -> tuple[FormField, ...]:
         FormField(
             name=LANDING,
             label="1 Backups lie in",
-            help="The directory where pg_dump, tar, restic ... put backups. Nothing in it is changed.",
+            help="Where pg_dump, tar, restic ... put backups. Nothing in it is changed.",
         ),
         FormField(
             name=PATTERN,
@@ -38,7 +38,7 @@ def fields_for(host: str) -> tuple[FormField, ...]:
         FormField(
             name=LIBRARY,
             label="2 Copies go to",
-            help="A directory on another disk, e.g. /mnt/vault/auxtui. It is made when it is not there.",
+            help="On another disk, e.g. /mnt/vault/auxtui; made when it is not there.",
         ),
         FormField(
             name=POLICY,

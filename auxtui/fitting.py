@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 
@@ -27,3 +27,20 @@ def fit(text: str, width: int, *, right: bool = False, ellipsis: str = "…") ->
         return set_cell_size(set_cell_size(text, max(0, width - 1)) + ellipsis, width)
     space = " " * (width - length)
     return space + text if right else text + space
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Text in lines of at most `width` cells, broken at spaces where there are any."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        joined = f"{line} {word}" if line else word
+        if cell_len(joined) <= width:
+            line = joined
+            continue
+        if line:
+            lines.append(line)
+        pieces = chop_cells(word, max(1, width)) or [""]
+        lines += pieces[:-1]
+        line = pieces[-1]
+    return [*lines, line]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import NamedTuple
 
 from rich.cells import cell_len
 
@@ -22,6 +24,16 @@ from engine.model.errors import AuxError
 from engine.model.states import JobState, SubclientKind
 
 VIEWS = "1-8"
+FLASH_S = 8.0  # so long the answer to an action stays in the status line, at least
+READ_A_SECOND = 12  # cells; of a long answer, by whoever is tired
+KEPT_ANSWERS = 8  # below what is wrong: an answer that was missed is looked up there
+
+
+class Said(NamedTuple):
+    """An answer to an action, as the status line said it."""
+
+    at: datetime
+    cell: Cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +47,27 @@ class State:
     """What the service has raised and what has not cleared, the newest first."""
     gates: tuple[Gate, ...] = ()
     """MediaAgents, and nodes with a rule of their own, as windows and activity control have them now."""
+    incomplete: Mapping[int, int] = field(default_factory=dict)
+    """Per copy id how many of its job copies lack something that lay there."""
     troubles: tuple[Trouble, ...] = ()
     flash: Cell | None = None
+    said: tuple[Said, ...] = ()
+    """The last answers to actions, the newest first."""
     paused: bool = False
+
+
+def with_answer(state: State, cell: Cell, at: datetime) -> State:
+    """The status line says something else; what came of an action is kept for a while."""
+    said = state.said
+    if cell.tone is not Tone.PLAIN:  # else it only was asked for, or left
+        others = (one for one in said if one.cell != cell)
+        said = (Said(at, cell), *others)[:KEPT_ANSWERS]
+    return replace(state, flash=cell, said=said)
+
+
+def reading_s(cell: Cell) -> float:
+    """Seconds for which an answer stays in the status line."""
+    return max(FLASH_S, cell_len(cell.text) / READ_A_SECOND)
 
 
 def is_configured(estate: Estate | None) -> bool:
@@ -104,7 +134,7 @@ def status_cells(state: State, look: Look) -> tuple[list[Cell], list[Cell]]:
     number = len(state.troubles)
     right = [Cell(f" {fmt.count(number, 'trouble')}:", Tone.MUTED), Cell(" ! ", Tone.KEY)]
     left = [Cell(" "), state.flash] if state.flash is not None else _worst(state, look)
-    return left, right if number > 1 else []
+    return left, right if number else []
 
 
 def _worst(state: State, look: Look) -> list[Cell]:

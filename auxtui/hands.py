@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from auxtui import actions
 from auxtui import format as fmt
 from auxtui.action_values import Action, Confirm, Target, named
-from auxtui.asking import begin, tell_error
+from auxtui.asking import ask_each, begin, tell_error, told
 from auxtui.feed import in_thread
 from auxtui.hands_of_aging import AGING_HANDS
 from auxtui.hands_of_alerts import ALERT_HANDS
@@ -23,7 +23,7 @@ from auxtui.hands_of_rules import RULE_HANDS
 from auxtui.hands_of_site import SITE_HANDS
 from auxtui.inert import safe
 from auxtui.nodes import node_name
-from auxtui.present import Tone
+from auxtui.present import Cell, Tone
 from engine.catalog.live_values import LiveClient, LiveCopy, LiveSubclient
 from engine.catalog.rule_values import WindowValue
 from engine.catalog.running_values import JobValue
@@ -117,10 +117,10 @@ def open_run_dialog(screen: ConsoleScreen, policy: str, options: Mapping[str, An
     if estate is None or found is None:
         raise UsageError(f"policy {safe(policy)} is not there any more")
 
-    def done(said: str | None) -> None:
+    def done(said: Cell | None) -> None:
         if said is not None:
             screen.console.look_anew()
-            screen.flash(said, Tone.OK)
+            screen.flash(*said)
 
     screen.app.push_screen(RunAuxiliaryCopyScreen(found, estate, options), done)
 
@@ -134,9 +134,8 @@ async def _request(
 ) -> str:
     """Asks the service about each job; says what it answered."""
     door = screen.console.door
-    for target in targets:
-        await in_thread(lambda job_id=target.id: door.request(kind, job_id, payload))  # type: ignore[misc]
-    return f"{named(targets)}: {done}"
+    asked = await ask_each(targets, lambda target: door.request(kind, target.id, payload))
+    return told(screen, asked, lambda reached: f"{named(reached)}: {done}")
 
 
 def _suspend(screen: ConsoleScreen, targets: Targets) -> None:
@@ -273,8 +272,7 @@ def _yank(screen: ConsoleScreen, targets: Targets) -> None:
 
 
 def _refresh(screen: ConsoleScreen, targets: Targets) -> None:
-    screen.console.look_anew()
-    screen.flash("looked at the catalog")
+    screen.console.look_anew(lambda: screen.flash("looked at the catalog"))
 
 
 def _pause(screen: ConsoleScreen, targets: Targets) -> None:
@@ -290,7 +288,7 @@ def _help(screen: ConsoleScreen, targets: Targets) -> None:
 def _troubles(screen: ConsoleScreen, targets: Targets) -> None:
     from auxtui.screens.help import TroublesScreen
 
-    screen.app.push_screen(TroublesScreen(screen.console.state.troubles))
+    screen.app.push_screen(TroublesScreen(screen.console.state, screen.look))
 
 
 def _back(screen: ConsoleScreen, targets: Targets) -> None:

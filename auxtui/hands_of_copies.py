@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from auxtui import format as fmt
-from auxtui.action_values import Target, named
+from auxtui.action_values import Target, named, values_of
 from auxtui.asking import Undo, begin
 from auxtui.feed import in_thread
 from auxtui.inert import safe
@@ -69,13 +69,20 @@ def _decided(decision: str, what: str, said: str) -> Hand:
     return hand
 
 
-def _undone(screen: ConsoleScreen, on: _On, targets: Targets, what: str) -> Undo:
+def _lines(targets: Targets) -> list[LiveJobCopy] | None:
+    """What these job copies were; None: some were marked and never read, and cannot be given back."""
+    lines = values_of(LiveJobCopy, targets)
+    return lines if len(lines) == len(targets) else None
+
+
+def _undone(screen: ConsoleScreen, on: _On, targets: Targets, what: str) -> Undo | None:
     """Gives every job copy the decision that it had before."""
+    lines = _lines(targets)
+    if lines is None:
+        return None
     before: dict[str, list[int]] = {}
-    for target in targets:
-        line = target.value
-        decision = line.decision if isinstance(line, LiveJobCopy) else ""
-        before.setdefault(decision, []).append(target.id)
+    for line in lines:
+        before.setdefault(line.decision, []).append(line.backup_job_id)
     door = screen.console.door
 
     async def task() -> str:
@@ -109,7 +116,7 @@ def _retain(screen: ConsoleScreen, targets: Targets) -> None:
         until = end if isinstance(end, datetime) else None
         said = FOR_GOOD if until is None else f"until {look.time(until)}"
         task = _pinned(screen, on, targets, until, f"retained {said} on")
-        undo = Undo(f"Retain {named(targets)}", lambda: _pins_before(screen, on, targets))
+        undo = _pins_undone(screen, on, targets, "Retain")
         begin(screen, f"Retain {named(targets)}", task, undo=undo)
 
     said = f"Keeps {named(targets)} on {on.name} beyond the retention of the copy."
@@ -124,7 +131,7 @@ def _unretain(screen: ConsoleScreen, targets: Targets) -> None:
         await in_thread(lambda: door.retain(on.policy, on.copy, on.ids, until=None, end=True))
         return f"{named(targets)} no longer retained on {on.name}"
 
-    undo = Undo(f"End Retain {named(targets)}", lambda: _pins_before(screen, on, targets))
+    undo = _pins_undone(screen, on, targets, "End Retain")
     begin(screen, f"End Retain {named(targets)}", task(), undo=undo)
 
 
@@ -136,17 +143,20 @@ async def _pinned(
     return f"{named(targets)} {said} {on.name}"
 
 
-async def _pins_before(screen: ConsoleScreen, on: _On, targets: Targets) -> str:
+def _pins_undone(screen: ConsoleScreen, on: _On, targets: Targets, what: str) -> Undo | None:
     """Gives every job copy the pin that it had before, or none."""
-    door = screen.console.door
-    for target in targets:
-        line = target.value
-        was_pinned = isinstance(line, LiveJobCopy) and bool(line.pinned_by)
-        until = line.pinned_until if isinstance(line, LiveJobCopy) else None
-        await in_thread(
-            partial(door.retain, on.policy, on.copy, [target.id], until=until, end=not was_pinned)
-        )
-    return f"{named(targets)} as before on {on.name}"
+    lines, door = _lines(targets), screen.console.door
+    if lines is None:
+        return None
+
+    async def task() -> str:
+        for line in lines:
+            again = partial(door.retain, on.policy, on.copy, [line.backup_job_id])
+            until, is_pinned = line.pinned_until, bool(line.pinned_by)
+            await in_thread(partial(again, until=until, end=not is_pinned))
+        return f"{named(targets)} as before on {on.name}"
+
+    return Undo(f"{what} {named(targets)}", task)
 
 
 def _priority(screen: ConsoleScreen, targets: Targets) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from auxtui import format as fmt
 from auxtui.action_values import Target, named
-from auxtui.asking import Undo, begin
+from auxtui.asking import Undo, ask_each, begin, told
 from auxtui.asking_order import asking_order
 from auxtui.feed import in_thread
 from auxtui.nodes import node_name, node_words
-from engine.model.errors import AuxError, UsageError
+from engine.model.errors import UsageError
 from engine.model.states import RequestKind
 
 if TYPE_CHECKING:
@@ -115,11 +115,9 @@ def _resubmit(screen: ConsoleScreen, targets: Targets) -> None:
     door = screen.console.door
 
     async def task() -> str:
-        started = [
-            await in_thread(lambda number=target.id: door.resubmit(number))  # type: ignore[misc]
-            for target in targets
-        ]
-        return f"started {', '.join(f'job {number}' for number in started)}"
+        asked = await ask_each(targets, lambda target: door.resubmit(target.id))
+        numbers = ", ".join(f"job {number}" for _, number in asked.done)
+        return told(screen, asked, lambda _: f"started {numbers}")
 
     begin(screen, f"Resubmit {named(targets)}", task())
 
@@ -132,18 +130,11 @@ def _all(kind: RequestKind, done: str) -> Hand:
 
 
 async def _each(screen: ConsoleScreen, kind: RequestKind, done: str) -> str:
-    """Asks about every active job; one that refuses does not keep the others from being asked."""
+    """Asks about every active job."""
     pulse, door = screen.console.state.pulse, screen.console.door
-    asked, refused = 0, list[str]()
-    for job in asking_order(kind, pulse.active if pulse else ()):
-        try:
-            await in_thread(lambda number=job.id: door.request(kind, number, {}))  # type: ignore[misc]
-        except AuxError as err:
-            refused.append(err.message)
-        else:
-            asked += 1
-    text = f"{fmt.count(asked, 'job')} {done}"
-    return f"{text}; {len(refused)} refused: {refused[0]}" if refused else text
+    jobs = asking_order(kind, pulse.active if pulse else ())
+    asked = await ask_each(jobs, lambda job: door.request(kind, job.id, {}))
+    return told(screen, asked, lambda reached: f"{fmt.count(len(reached), 'job')} {done}")
 
 
 RULE_HANDS: dict[str, Hand] = {

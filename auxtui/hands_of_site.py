@@ -10,6 +10,7 @@ from auxtui.action_values import Action, Target
 from auxtui.asking import begin, tell_error
 from auxtui.feed import in_thread
 from auxtui.inert import safe
+from auxtui.nodes import node_name
 from auxtui.present import Tone
 from auxtui.site_forms import Place, change_facts, place_of
 from auxtui.site_keys import kind_word
@@ -78,12 +79,15 @@ def _edit(screen: ConsoleScreen, targets: Targets) -> None:
 def _new(kind: str) -> Hand:
     def hand(screen: ConsoleScreen, targets: Targets) -> None:
         value = targets[0].value if targets else None
-        owner = ""
+        owner, proposed = "", {}
         if kind == "copy":
             owner = value.policy if isinstance(value, LiveCopy) else _policy_name(value)
         elif kind == "subclient":
             owner = value.client if isinstance(value, LiveSubclient) else _client_name(value)
-        _form(screen, kind, owner=owner, is_new=True)
+        elif kind == "window" and targets:
+            node = node_name(targets[0].kind, value)
+            proposed = {"on": [node]} if node else {}
+        _form(screen, kind, owner=owner, is_new=True, proposed=proposed)
 
     return hand
 

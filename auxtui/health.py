@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from enum import IntEnum
 
 from auxtui import format as fmt
@@ -15,6 +15,7 @@ from auxtui.nodes import keys_by_node, node_words
 from engine.catalog.live_values import Estate, LiveCopy, LiveLibrary, LivePolicy, LiveSubclient
 from engine.catalog.rule_values import SYSTEM_SCHEDULES, ScheduleValue
 from engine.catalog.running_values import JobValue
+from engine.catalog.watch_values import AlarmValue
 from engine.model.errors import AuxError
 from engine.model.states import (
     FOREIGN,
@@ -28,6 +29,21 @@ from engine.model.states import (
 
 SILENT_S = 30  # a service that has not reported for so long is stuck or dead
 LATE = timedelta(minutes=2)  # a run that is due for longer was not started
+ALARMS_TOLD = frozenset(
+    [
+        "delayed",
+        "fuse",
+        "host-key-changed",
+        "missed",
+        "nothing-done",
+        "source-shrunk",
+        "space-low",
+        "undelivered",
+    ]
+)
+"""Kinds of alarms of which nothing else here tells."""
+ALARMS_OF_JOBS = frozenset(["failed", "completed-with-errors"])
+"""Told as long as nothing tells of the job itself."""
 
 
 class Grade(IntEnum):
@@ -57,8 +73,11 @@ def troubles(
     pulse: Pulse | None,
     catalog: AuxError | None = None,
     *,
+    alarms: Sequence[AlarmValue] = (),
     gates: Sequence[Gate] = (),
+    incomplete: Mapping[int, int] | None = None,
     zone: tzinfo | None = None,
+    now: datetime | None = None,
     log: str = "service.log",
 ) -> tuple[Trouble, ...]:
     """Everything that is not well, the worst first; ties in the order of the tree.
@@ -67,8 +86,11 @@ def troubles(
         estate: the tree.
         pulse: the service and the jobs.
         catalog: why the catalog cannot be read.
+        alarms: what the service has raised and what has not cleared.
         gates: what windows and activity control close now.
+        incomplete: per copy id how many of its job copies lack something that lay there.
         zone: in which times are told.
+        now: the present: times of today are told without the date; None: all with it.
         log: where the service says what it does.
     """
     found: list[Trouble] = []
@@ -78,15 +100,20 @@ def troubles(
         found.extend(_of_service(pulse, log))
         found.extend(_of_clock(pulse))
         found.extend(_of_jobs(pulse))
+    told = {job.id for job in (*pulse.active, *pulse.recent)} if pulse is not None else set()
     if estate is not None:
         found.extend(_of_libraries(estate.libraries))
         found.extend(_of_paths(estate))
         for client in estate.clients:
             found.extend(_of_subclients(client.subclients))
         for policy in estate.policies:
+            found.extend(_of_last_run(policy, told))
             found.extend(_of_policy(policy))
+            found.extend(_lacking(policy, incomplete or {}))
         found.extend(_of_schedules(estate.schedules, pulse))
-        found.extend(_of_gates(gates, estate, zone))
+        found.extend(_of_gates(gates, estate, zone, now))
+        told |= {policy.last_run[0] for policy in estate.policies if policy.last_run}
+    found.extend(_of_alarms(alarms, told))
     return tuple(sorted(found, key=lambda trouble: -trouble.grade))
 
 
@@ -153,7 +180,7 @@ def _of_jobs(pulse: Pulse) -> Iterator[Trouble]:
             yield Trouble(
                 grade=grade,
                 text=f"job {job.id} {text}{reason}",
-                hint=f"enter on job {job.id} shows {'its errors' if job.errors else 'more'}",
+                hint=f"enter on job {job.id} shows more{', left there its errors' if job.errors else ''}",
                 node=("job", job.id),
             )
 
@@ -252,13 +279,15 @@ def _of_schedules(schedules: Iterable[ScheduleValue], pulse: Pulse | None) -> It
         )
 
 
-def _of_gates(gates: Iterable[Gate], estate: Estate, zone: tzinfo | None) -> Iterator[Trouble]:
+def _of_gates(
+    gates: Iterable[Gate], estate: Estate, zone: tzinfo | None, now: datetime | None
+) -> Iterator[Trouble]:
     """Where nothing is copied now because somebody said so."""
     keys = keys_by_node(estate)
     for gate in gates:
         if not gate.own or not gate.reasons:
             continue
-        until = f"until {fmt.moment(gate.until, zone)}" if gate.until else "with no end"
+        until = f"until {fmt.moment(gate.until, zone, now=now)}" if gate.until else "with no end"
         word = "switched off" if gate.is_off else "closed"
         yield Trouble(
             grade=Grade.WARNING if gate.is_off else Grade.NOTE,
@@ -273,23 +302,64 @@ def _of_gates(gates: Iterable[Gate], estate: Estate, zone: tzinfo | None) -> Ite
         )
 
 
-def _of_policy(policy: LivePolicy) -> Iterator[Trouble]:
-    if policy.last_run and policy.last_run[1] == JobState.FAILED:
-        job_id, _, reason = policy.last_run
+def _of_alarms(alarms: Iterable[AlarmValue], told: Container[int]) -> Iterator[Trouble]:
+    """What only the service sees: a source that is silent, a fuse, an alert that does not arrive."""
+    for alarm in alarms:
+        of_job = alarm.kind in ALARMS_OF_JOBS and (alarm.job_id or 0) not in told
+        if alarm.kind in ALARMS_TOLD or of_job:
+            yield Trouble(
+                grade=Grade.ERROR if alarm.severity == "error" else Grade.WARNING,
+                text=safe(alarm.message),
+                hint=f"{safe(alarm.hint) or 'see to it'}; 8 has the alarm, x clears it",
+                node=("alarm", alarm.id),
+            )
+
+
+def _of_last_run(policy: LivePolicy, told: Container[int]) -> Iterator[Trouble]:
+    """A run that ended badly, until the next one; `told` are jobs of whose errors is told already."""
+    job_id, state, reason = policy.last_run or (0, "", "")
+    text, node = f"policy {safe(policy.name)}: the last run, job {job_id}", ("policy", policy.id)
+    if state == JobState.FAILED:
         yield Trouble(
             grade=Grade.ERROR,
-            text=f"policy {safe(policy.name)}: the last run, job {job_id}, failed: {safe(reason)}",
+            text=f"{text}, failed: {safe(reason)}",
             hint="open the job (3, enter) for its errors, then run again (r)",
-            node=("policy", policy.id),
+            node=node,
         )
+    elif state == JobState.COMPLETED_WITH_ERRORS and job_id not in told:
+        yield Trouble(
+            grade=Grade.WARNING,
+            text=f"{text}, completed with errors",
+            hint="open the job (3, enter) for its errors, then run again (r)",
+            command=f"its errors: auxtui job show {job_id}",
+            node=node,
+        )
+
+
+def _of_policy(policy: LivePolicy) -> Iterator[Trouble]:
     for copy in policy.copies:
         yield from _of_copy(copy)
     if policy.copies and all(copy.kind == CopyKind.PRIMARY for copy in policy.copies):
         yield Trouble(
             grade=Grade.WARNING,
             text=f"policy {safe(policy.name)} has no secondary copy",
-            hint="add one to the site file and apply it",
+            hint="n on it makes one, with its library",
             node=("policy", policy.id),
+        )
+
+
+def _lacking(policy: LivePolicy, incomplete: Mapping[int, int]) -> Iterator[Trouble]:
+    """Backup jobs without something that lay there; told once, of the copy nearest to the source."""
+    found = (copy for copy in policy.copies if incomplete.get(copy.id))
+    copy = next(found, None)
+    if copy is not None:
+        jobs = fmt.count(incomplete[copy.id], "incomplete backup job")
+        yield Trouble(
+            grade=Grade.WARNING,
+            text=f"copy {safe(copy.policy)}/{safe(copy.name)} has {jobs}:"
+            " something that lay there is no content and was left out",
+            hint="open the copy (b): the reasons say what; F finds them, Reason has: incomplete",
+            node=("copy", copy.id),
         )
 
 

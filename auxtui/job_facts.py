@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from auxtui import format as fmt
 from auxtui.fitting import fit
+from auxtui.glyphs import Glyphs
 from auxtui.inert import safe
 from auxtui.plots import Chart, Series
 from auxtui.present import (
@@ -19,13 +20,18 @@ from auxtui.present import (
     bar,
     job_state,
     library_state,
-    sparkline,
     target_of,
     why,
 )
 from engine.catalog.live_values import Estate, LiveItem
-from engine.catalog.running_values import AttemptValue, JobErrorValue, JobValue, RateSampleValue
-from engine.model.states import JobState, Operation
+from engine.catalog.running_values import (
+    AttemptValue,
+    JobErrorValue,
+    JobValue,
+    RateSampleValue,
+    StreamValue,
+)
+from engine.model.states import JobState, Operation, StreamState
 
 PLOT_CELLS = 40
 BESIDE_LINE = 13  # cells: the label, and what is kept free around
@@ -55,7 +61,7 @@ def general_facts(job: JobValue, look: Look) -> list[Fact]:
         ("Ran", Cell(_ran(job, look))),
         ("Priority", Cell(f"{job.priority} (0 first, 9 last)")),
         ("Throttle", Cell(_throttle(job))),
-        ("Errors", Cell(str(job.errors), Tone.BAD if job.errors else Tone.PLAIN)),
+        ("Errors", Cell(f"{job.errors}; left shows them", Tone.BAD) if job.errors else Cell("0")),
     ]
     if job.reason or until:
         facts.insert(1, ("Why", Cell(safe(job.reason) + until)))
@@ -179,6 +185,16 @@ def progress_facts(
     return facts
 
 
+def sparkline(values: Sequence[float], width: int, glyphs: Glyphs) -> str:
+    """The last `width` values as one line of heights."""
+    chosen = values[-width:]
+    top = max(chosen, default=0)
+    if top <= 0:
+        return ""
+    steps = len(glyphs.spark) - 1
+    return "".join(glyphs.spark[max(0, min(steps, round(v / top * steps)))] for v in chosen)
+
+
 def sample_rates(samples: Sequence[RateSampleValue]) -> list[float]:
     """Bytes per second between the samples; never negative."""
     rates: list[float] = []
@@ -238,6 +254,33 @@ def streams_facts(job: JobValue) -> list[Fact]:
     if asked:
         facts.append(("Asked for", Cell(str(asked))))
     return facts
+
+
+def stream_row(stream: StreamValue, look: Look) -> Row:
+    """A stream of a running job; the order is that of `columns.STREAMS`."""
+    tone = {
+        StreamState.COPYING: Tone.RUN,
+        StreamState.SYNCING: Tone.RUN,
+        StreamState.THROTTLED: Tone.WARN,
+        StreamState.FAILED: Tone.BAD,
+    }.get(stream.state, Tone.MUTED)
+    sign = look.glyphs.running if tone is Tone.RUN else look.glyphs.waiting
+    shape = bar(stream.file_bytes_done, stream.file_bytes, 10, look.glyphs)
+    percent = fmt.percent(stream.file_bytes_done, stream.file_bytes)
+    return Row(
+        stream.number,
+        (
+            Cell(str(stream.number)),
+            Cell(f"{sign} {stream.state}", tone),
+            Cell(f"{shape} {percent:3d}%" if stream.file_bytes else "", tone),
+            Cell(fmt.rate(stream.bytes_per_second)),
+            Cell(str(stream.backup_job_id or "-")),
+            Cell(safe(stream.path)),
+            Cell(safe(stream.copies), Tone.MUTED),
+            Cell(fmt.size(stream.bytes_done)),
+            Cell(safe(stream.media_agent), Tone.MUTED),
+        ),
+    )
 
 
 def attempt_row(attempt: AttemptValue, look: Look) -> Row:

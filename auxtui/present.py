@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
@@ -12,9 +12,9 @@ from auxtui import format as fmt
 from auxtui.glyphs import UNICODE, Glyphs
 from auxtui.inert import safe
 from engine.catalog.live_values import LiveCopy, LiveJobCopy, LiveLibrary
-from engine.catalog.running_values import EventValue, JobValue, StreamValue
+from engine.catalog.running_values import EventValue, JobValue
 from engine.model.names import shown
-from engine.model.states import JobCopyState, JobState, LibraryState, Operation, StreamState
+from engine.model.states import JobCopyState, JobState, LibraryState, Operation
 
 
 class Tone(StrEnum):
@@ -267,9 +267,15 @@ def job_copy_why(line: LiveJobCopy) -> str:
     return safe("; ".join(parts))
 
 
+def chunks_words(line: LiveJobCopy) -> str:
+    """How many chunks there are; of what is there in part, how many of them are copied."""
+    if line.state == JobCopyState.PARTIALLY_COPIED:
+        return f"{line.chunks_done}/{line.chunks}"
+    return str(line.chunks)
+
+
 def job_copy_row(line: LiveJobCopy, look: Look) -> Row:
     """A line of the ledger; the order is that of `columns.LEDGER`."""
-    chunks = f"{line.chunks_done}/{line.chunks}" if line.chunks_done else str(line.chunks)
     return Row(
         line.backup_job_id,
         (
@@ -281,7 +287,7 @@ def job_copy_row(line: LiveJobCopy, look: Look) -> Row:
             Cell(look.time(line.started_at)),
             Cell(job_copy_why(line)),
             Cell(shown(line.name), Tone.MUTED),
-            Cell(chunks, Tone.MUTED),
+            Cell(chunks_words(line), Tone.MUTED),
             Cell(look.time(line.copied_at)),
             Cell(safe(line.verification), Tone.MUTED),
         ),
@@ -369,33 +375,6 @@ def library_row(library: LiveLibrary, look: Look) -> Row:
     )
 
 
-def stream_row(stream: StreamValue, look: Look) -> Row:
-    """A stream of a running job; the order is that of `columns.STREAMS`."""
-    tone = {
-        StreamState.COPYING: Tone.RUN,
-        StreamState.SYNCING: Tone.RUN,
-        StreamState.THROTTLED: Tone.WARN,
-        StreamState.FAILED: Tone.BAD,
-    }.get(stream.state, Tone.MUTED)
-    sign = look.glyphs.running if tone is Tone.RUN else look.glyphs.waiting
-    shape = bar(stream.file_bytes_done, stream.file_bytes, 10, look.glyphs)
-    percent = fmt.percent(stream.file_bytes_done, stream.file_bytes)
-    return Row(
-        stream.number,
-        (
-            Cell(str(stream.number)),
-            Cell(f"{sign} {stream.state}", tone),
-            Cell(f"{shape} {percent:3d}%" if stream.file_bytes else "", tone),
-            Cell(fmt.rate(stream.bytes_per_second)),
-            Cell(str(stream.backup_job_id or "-")),
-            Cell(safe(stream.path)),
-            Cell(safe(stream.copies), Tone.MUTED),
-            Cell(fmt.size(stream.bytes_done)),
-            Cell(safe(stream.media_agent), Tone.MUTED),
-        ),
-    )
-
-
 _SEVERITY_TONES = {"error": Tone.BAD, "warning": Tone.WARN}
 
 
@@ -412,13 +391,3 @@ def event_row(event: EventValue, look: Look) -> Row:
             Cell(safe(event.code), Tone.MUTED),
         ),
     )
-
-
-def sparkline(values: Sequence[float], width: int, glyphs: Glyphs) -> str:
-    """The last `width` values as one line of heights."""
-    chosen = values[-width:]
-    top = max(chosen, default=0)
-    if top <= 0:
-        return ""
-    steps = len(glyphs.spark) - 1
-    return "".join(glyphs.spark[max(0, min(steps, round(v / top * steps)))] for v in chosen)

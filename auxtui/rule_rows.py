@@ -8,6 +8,7 @@ from auxtui.gates import Gate
 from auxtui.inert import safe
 from auxtui.nodes import node_name, node_words
 from auxtui.present import OPERATIONS, Cell, Fact, Look, Row, Tone, library_state
+from auxtui.site_rows import periods_text
 from engine.catalog.live_values import Estate, LiveMediaAgent
 from engine.catalog.rule_values import ScheduleValue, WindowValue
 from engine.model.states import Operation
@@ -85,22 +86,14 @@ def schedule_head(schedule: ScheduleValue, estate: Estate, look: Look) -> list[F
     return facts
 
 
-def periods_text(window: WindowValue) -> str:
-    """When a window is in force, as it was written."""
-    return "; ".join(
-        f"{period.get('days', 'all')} {period.get('from', '00:00')}-{period.get('to', '24:00')}"
-        for period in window.do_not_run
-    )
-
-
-def window_row(window: WindowValue, gates: Sequence[Gate], look: Look) -> Row:
+def window_row(window: WindowValue, look: Look) -> Row:
     """An operation window; the order is that of `columns.WINDOWS`."""
     return Row(
         ("window", window.id),
         (
             Cell(safe(window.name)),
-            window_state(window, gates, look),
-            Cell(safe(periods_text(window))),
+            window_state(window, look),
+            Cell(safe(periods_text(window.do_not_run))),
             Cell(", ".join(node_words(node) for node in window.on_nodes)),
             Cell(safe(window.time_zone), Tone.MUTED),
             Cell(safe(", ".join(window.operations)) or "all", Tone.MUTED),
@@ -109,22 +102,26 @@ def window_row(window: WindowValue, gates: Sequence[Gate], look: Look) -> Row:
     )
 
 
-def window_state(window: WindowValue, gates: Sequence[Gate], look: Look) -> Cell:
-    """Whether a window is in force now."""
-    if any(window.name in gate.windows for gate in gates):
+def window_state(window: WindowValue, look: Look) -> Cell:
+    """Whether a window is in force now, whatever operations it is for."""
+    from engine.policy.timetable import parse_periods, period_at
+    from engine.policy.zones import zone_of
+
+    periods, zone = parse_periods(window.do_not_run), zone_of(window.time_zone)
+    if period_at(periods, zone, look.clock()) is not None:
         return Cell(f"{look.glyphs.suspended} in force", Tone.WARN)
     return Cell(f"{look.glyphs.waiting} open", Tone.MUTED)
 
 
-def window_facts(window: WindowValue, gates: Sequence[Gate], look: Look) -> list[Fact]:
+def window_facts(window: WindowValue, look: Look) -> list[Fact]:
     """An operation window in a few lines."""
     finish = (
         "may finish" if window.let_running_jobs_finish else "stop at a chunk and go on after it"
     )
     above = "; windows of higher levels do not count there" if window.ignore_higher_levels else ""
     return [
-        (safe(window.name), window_state(window, gates, look)),
-        ("Do not run", Cell(safe(f"{periods_text(window)}, {window.time_zone}"))),
+        (safe(window.name), window_state(window, look)),
+        ("Do not run", Cell(safe(f"{periods_text(window.do_not_run)}, {window.time_zone}"))),
         ("On", Cell(", ".join(node_words(node) for node in window.on_nodes) + above)),
         ("Operations", Cell(safe(", ".join(window.operations)) or "all")),
         ("Running jobs", Cell(finish)),

@@ -34,7 +34,7 @@ def plan_sentence(plan: Mapping[str, Any]) -> Cell:
     return Cell(text, Tone.OK)
 
 
-def started(job_id: int, held: str) -> str:
+def started(job_id: int, held: str) -> Cell:
     """What is said of a run that was just asked for.
 
     Args:
@@ -42,8 +42,8 @@ def started(job_id: int, held: str) -> str:
         held: why it does not begin now; empty: it does.
     """
     if held:
-        return f"job {job_id} is {safe(held)}"
-    return f"job {job_id} has started; it goes on when this console ends"
+        return Cell(f"job {job_id} is {safe(held)}", Tone.WARN)
+    return Cell(f"job {job_id} has started; it goes on when this console ends", Tone.OK)
 
 
 def plan_facts(plan: Mapping[str, Any]) -> list[Fact]:

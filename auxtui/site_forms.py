@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from auxtui import site_rows as rows
@@ -33,6 +33,8 @@ class Item:
     """Keys of its table; of a new one, the last is empty or a proposal."""
     before: Document | None
     """What stands there; None: it is new."""
+    proposed: Mapping[str, Any] = field(default_factory=dict)
+    """What stands in the fields of a new one at the start, where it is known."""
 
     @property
     def is_new(self) -> bool:
@@ -67,7 +69,7 @@ def fields_of(item: Item, document: Document) -> tuple[FormField, ...]:
         item: what the form is about.
         document: the whole configuration, for the names to choose among.
     """
-    before = item.before or {}
+    before = item.proposed if item.before is None else item.before
     fields: list[FormField] = []
     if item.kind != "commcell":
         fields.append(
@@ -75,7 +77,7 @@ def fields_of(item: Item, document: Document) -> tuple[FormField, ...]:
                 name=NAME,
                 label="Name",
                 tab="General",
-                help="Letters, digits, spaces, dots, underscores, hyphens. It cannot change later.",
+                help="Letters, digits, spaces, dots, underscores, hyphens. It never changes.",
                 value=item.place[-1],
                 fixed=not item.is_new,
             )

@@ -197,7 +197,7 @@ SCHEDULE = (
     Key(
         name="when",
         label="When",
-        help="daily at 22:00; weekly on fri at 22:00; every 30m; monthly on last friday at 20:00",
+        help="daily at 22:00; weekly on fri at 22:00; every 30m; monthly on last friday ...",
         default="",
         is_kept=True,
     ),
@@ -253,7 +253,7 @@ WINDOW = (
     Key(
         name="do_not_submit",
         label="Do not submit",
-        help="Scheduled runs that come due in it are skipped; those that somebody starts wait.",
+        help="Scheduled runs that come due in it are skipped; those started by hand wait.",
         shape="flag",
         default=False,
     ),
@@ -295,7 +295,7 @@ COMMCELL = (
     Key(
         name="auxcopy_not_pick_new_backups",
         label="Leave running backups",
-        help="Without Scalable Resource Allocation: backups that still ran at the start are left.",
+        help="Without Scalable Resource Allocation: leaves backups that ran at the start.",
         shape="flag",
         default=False,
     ),
@@ -314,13 +314,13 @@ COMMCELL = (
     Key(
         name="keep_history",
         label="Keep history",
-        help="Jobs that have ended, and events, stay so long: 90d ..., or never to forget none.",
+        help="Jobs that have ended, and events, stay so long: 90d ...; never: all stay.",
         default="90d",
     ),
     Key(
         name="age_identity_files",
         label="Identity files",
-        help="Files of keys that open encrypted copies, mode 0600, by commas; never the keys.",
+        help="Files of keys for encrypted copies, mode 0600, by commas; never the keys.",
         shape="list",
         default=[],
     ),

@@ -71,19 +71,6 @@ COPY = (
         shape="number",
     ),
     Key(
-        name="retain",
-        label="Retain",
-        help="30d, 12w, 7y ...; forever by default. A job copy goes when both are exceeded.",
-        default=FOR_EVER,
-    ),
-    Key(
-        name="retain_cycles",
-        label="Retain cycles",
-        help="So many cycles (a full and what depends on it) stay; 0 by default.",
-        shape="number",
-        default=0,
-    ),
-    Key(
         name="select",
         label="Fulls of each",
         help="Which fulls it takes; manual: only those that are picked.",
@@ -148,6 +135,21 @@ COPY = (
         tab="Selection",
         default=[],
         applies=_secondary,
+    ),
+    Key(
+        name="retain",
+        label="Retain",
+        tab="Retention",
+        help="30d, 12w, 7y ...; forever by default. A job copy goes when both are exceeded.",
+        default=FOR_EVER,
+    ),
+    Key(
+        name="retain_cycles",
+        label="Retain cycles",
+        tab="Retention",
+        help="So many cycles (a full and what depends on it) stay; 0 by default.",
+        shape="number",
+        default=0,
     ),
     Key(
         name="extended",

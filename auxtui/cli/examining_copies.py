@@ -25,7 +25,6 @@ from engine.model.states import (
     LAST_FAILED,
     CopyKind,
     JobCopyState,
-    JobState,
     Severity,
     SubclientKind,
 )
@@ -109,14 +108,6 @@ def _judged(home: Home) -> Iterator[Finding]:
             yield _finding(trouble, "its errors: auxtui job show ID; then run it again")
         elif trouble.command:
             yield _finding(trouble, trouble.command)
-    for policy in estate.policies:
-        if policy.last_run and policy.last_run[1] == JobState.COMPLETED_WITH_ERRORS:
-            job = policy.last_run[0]
-            yield Finding(
-                severity=Severity.WARNING,
-                what=f"policy {shown(policy.name)}: the last run, job {job}, completed with errors",
-                hint=f"its errors: auxtui job show {job}",
-            )
 
 
 def _finding(trouble: Trouble, hint: str) -> Finding:

@@ -11,9 +11,10 @@ from auxtui.aging import VIEWS, Document, aging_facts, aging_row, lines_of
 from auxtui.asking import error_text
 from auxtui.feed import in_thread
 from auxtui.inert import safe
-from auxtui.present import Tone
+from auxtui.present import Cell, Tone
 from auxtui.screens.list_screen import ListScreen
 from engine.model.errors import AuxError
+from engine.model.states import Operation
 
 
 class AgingScreen(ListScreen):
@@ -37,6 +38,9 @@ class AgingScreen(ListScreen):
         self.policy = policy
         self._named = name
         self._document: Document | None = None
+        self._trouble = ""
+        self._ended: frozenset[int] | None = None
+        """Runs of data aging that have ended: what was decided before one is no longer so."""
         self._view = 0
 
     def on_mount(self) -> None:
@@ -52,6 +56,15 @@ class AgingScreen(ListScreen):
             return ()
         value = (self.policy, self._document)
         return (Target(kind="aging", id=0, name=self._named, value=value),)
+
+    def pulse_changed(self) -> None:
+        pulse = self.console.state.pulse
+        if pulse is None:
+            return
+        before = self._ended
+        self._ended = frozenset(job.id for job in pulse.recent if job.operation is Operation.AGING)
+        if before is not None and self._ended - before:
+            self.look_again()
 
     def filter_changed(self) -> None:
         self._draw()
@@ -69,15 +82,19 @@ class AgingScreen(ListScreen):
         door, policy = self.console.door, self.policy
         try:
             self._document = await in_thread(lambda: door.preview_aging(policy))
+            self._trouble = ""
         except AuxError as err:
-            self.flash(f"Data Aging: {error_text(err)}", Tone.BAD)
-            return
+            self._document, self._trouble = None, error_text(err)
         if self.is_mounted:
             self._draw()
 
     def _draw(self) -> None:
         view = VIEWS[self._view]
         self.facts.show(aging_facts(self._document, view))
+        if self._trouble:
+            self.facts.show([("Data aging", Cell(self._trouble, Tone.BAD))])
+            self.table.empty = "nothing could be decided"
+            self.table.show_rows(())
         if self._document is not None:
             self.table.empty = "no job copy is in this view"
             lines = lines_of(self._document, view, self.text)

@@ -65,7 +65,7 @@ def fields_for(subclient: LiveSubclient) -> tuple[FormField, ...]:
             name="level",
             label="Level",
             kind="choice",
-            help=f"As configured: {subclient.level}. An incremental without a backup before is a full.",
+            help=f"As configured: {subclient.level}. The first incremental is a full.",
             choices=LEVELS,
             value=OWN_LEVEL,
         ),
@@ -73,7 +73,7 @@ def fields_for(subclient: LiveSubclient) -> tuple[FormField, ...]:
             name="accept",
             label="Believe what is found",
             kind="check",
-            help="However little is left: after a clean-up. Else a source that shrank stops aging.",
+            help="However little is left, after a clean-up; else what shrank stops aging.",
             value=False,
         ),
     )

@@ -12,12 +12,12 @@ from auxtui import format as fmt
 from auxtui.actions import Target
 from auxtui.feed import Answer, Fresh, Watch
 from auxtui.inert import safe
-from auxtui.present import Cell, Fact, Row, Tone, job_copy_state, job_copy_why
+from auxtui.present import Cell, Fact, Row, Tone, chunks_words, job_copy_state, job_copy_why
 from auxtui.screens.list_screen import ListScreen
 from auxtui.targets import job_copy_target, node_target
 from auxtui.widgets.line_table import LineTable
 from engine.catalog.live import LiveCatalog
-from engine.catalog.live_values import LiveBackupJob, LiveJobCopy
+from engine.catalog.live_values import LiveBackupJob, LiveCopy, LiveJobCopy
 from engine.model.names import shown
 from engine.model.states import JobCopyState
 
@@ -28,6 +28,13 @@ def _said(row: Row) -> Cell:
     """State and reason of a row in full."""
     why = f": {row.cells[-1].text}" if row.cells[-1].text else ""
     return Cell(f"{row.cells[1].text}{why}", row.cells[1].tone)
+
+
+def _unheard(copy: LiveCopy) -> str:
+    """Why the ledger of a copy says nothing of a backup job."""
+    if not copy.active:
+        return "the copy is not active: no run looks at it"
+    return "no run has looked at it for this copy yet; the next one will"
 
 
 class BackupJobScreen(ListScreen):
@@ -105,7 +112,7 @@ class BackupJobScreen(ListScreen):
                         Cell(f"{self.look.glyphs.waiting} not considered", Tone.MUTED),
                         Cell("-"),
                         Cell("-"),
-                        Cell("no run has looked at it for this copy yet; the next one will"),
+                        Cell(_unheard(copy)),
                     ),
                 )
                 for copy in estate.copies()
@@ -140,7 +147,7 @@ class BackupJobScreen(ListScreen):
             (
                 Cell(safe(line.copy)),
                 job_copy_state(line.state, self.look),
-                Cell(f"{line.chunks_done}/{line.chunks}", Tone.MUTED),
+                Cell(chunks_words(line), Tone.MUTED),
                 Cell(self.look.time(line.copied_at)),
                 Cell(job_copy_why(line)),
             ),

@@ -24,6 +24,7 @@ from auxtui.frame import hint_cells, status_cells, title_cells
 from auxtui.present import Cell, Look, Tone
 from auxtui.widgets.line_table import READING, LineTable
 from auxtui.widgets.one_line import OneLine
+from auxtui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from auxtui.app import ConsoleApp
@@ -36,7 +37,6 @@ WHILE_TYPING = ("go.back", "tab.next", "tab.previous")  # all that is done while
 EDITS = ("item.new", "item.edit")
 EDITS_RANK = 3  # in the hint line of a screen that is there to make and edit things
 HOLD_S = 2.0  # keys wait at most so long for the list that they are for
-FLASH_S = 8.0  # so long the answer to an action stays in the status line
 
 
 def bindings() -> list[BindingType]:
@@ -107,7 +107,7 @@ class ConsoleScreen(Screen[None]):
         with Vertical(id="body"):
             yield from self.compose_body()
         yield Static("", id="too-small", markup=False)
-        yield OneLine(id="status")
+        yield StatusLine(id="status")
         yield OneLine(id="hints")
 
     @abstractmethod
@@ -212,7 +212,8 @@ class ConsoleScreen(Screen[None]):
             self._let_keys_go()
         app = self.console
         self.query_one("#title", OneLine).say(*title_cells(self.crumbs(), app.state, self.look))
-        self.query_one("#status", OneLine).say(*status_cells(app.state, self.look))
+        whole = app.state.flash is not None or app.state.estate is None
+        self.query_one("#status", StatusLine).say(*status_cells(app.state, self.look), whole=whole)
         waiting = UNREADABLE if app.state.catalog_error else READING
         for table in self.query(LineTable):
             table.say_waiting(waiting)

@@ -30,8 +30,8 @@ class EventsScreen(ListScreen):
     COLUMNS = col.EVENTS
     EMPTY = "no event matches"
     ABOUT = (
-        "What has happened, newest first; times are those of this host. f goes round the"
-        " severities, / looks for a text, a code or a job in all that is kept. Enter shows the whole message."
+        "What has happened, newest first; the last 1,000 that match. f goes round the severities, /"
+        " looks for a text, a code or a job in all that is kept. Enter shows the whole message."
     )
 
     def __init__(self) -> None:
@@ -76,7 +76,10 @@ class EventsScreen(ListScreen):
     def _draw(self) -> None:
         events = self._events
         self.table.show_rows(event_row(event, self.look) for event in events)
-        text = f"{fmt.count(len(events), 'event')}; {_SEVERITIES[self._severity][0]} (f)"
+        number = fmt.count(len(events), "event")
+        if len(events) == LAST_EVENTS:
+            number = f"the last {LAST_EVENTS:,} events"
+        text = f"{number}; {_SEVERITIES[self._severity][0]} (f)"
         self.facts.show([("Shown", Cell(text, Tone.MUTED))])
 
 

@@ -17,10 +17,11 @@ from engine.model.errors import AuxError, SiteError
 class FirstRunScreen(FormScreen[str]):
     """The guide; gives the name of the policy when its backup jobs are adopted."""
 
-    DO = "Go on"
+    DO = "Apply"
 
     def __init__(self) -> None:
         super().__init__(("First steps",), fields_for(os.uname().nodename))
+        self.begins_empty = True
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -33,21 +34,15 @@ class FirstRunScreen(FormScreen[str]):
             if not str(values[name]).strip().startswith("/")
         }
         if missing:
-            started = any(str(values[name]).strip() for name in missing)
             said = Cell("keeps a second copy of your backups; esc leaves, nothing is changed")
-            return Judgement(wrong=missing if started else {}, said=said, facts=steps(values))
+            return Judgement(wrong=missing, said=said, facts=steps(values))
         try:
             await self._apply(values, dry_run=True)
         except SiteError as err:
             return Judgement(wrong={wrong_field(err.path, values): error_text(err)})
-        return Judgement(said=Cell("all is right: f2 goes on", Tone.OK), facts=steps(values))
+        return Judgement(said=Cell("all is right: f2 applies it", Tone.OK), facts=steps(values))
 
     async def finish(self, values: Values, judgement: Judgement) -> str | None:
-        wrong = [name for name in (LANDING, LIBRARY) if not str(values[name]).strip()]
-        if wrong:
-            self._show_wrong(dict.fromkeys(wrong, "give a directory that begins with /"))
-            self.set_focus(self.query_one(f"#field-{wrong[0]}"))
-            return None
         self.say(Cell("writing the configuration"))
         try:
             await self._apply(values, dry_run=False)

@@ -16,13 +16,14 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
 from auxtui.asking import error_text
-from auxtui.form import FormField, Judgement, Values, badges, first_wrong, tabs_of
+from auxtui.form import NOTHING, FormField, Judgement, Values, badges, first_wrong, tabs_of
 from auxtui.inert import safe
 from auxtui.present import Cell, Tone
 from auxtui.screens.closing import WholeScreen
 from auxtui.widgets.check import Check
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.one_line import OneLine
+from auxtui.widgets.status_line import StatusLine
 from auxtui.widgets.tab_strip import TabStrip
 from auxtui.widgets.text_field import TextField
 from engine.model.errors import AuxError
@@ -58,7 +59,9 @@ class FormScreen(WholeScreen[R | None]):
     FormScreen #below { height: 1fr; padding: 1 0 0 0; scrollbar-size-vertical: 1; }
     FormScreen .field { height: 1; }
     FormScreen .field Label { width: 24; color: $tone-head; }
-    FormScreen .field Input, FormScreen .field Select, FormScreen .field Check { width: 1fr; }
+    FormScreen .field Input, FormScreen .field Select, FormScreen .field Check {
+        width: 1fr; max-width: 100;
+    }
     FormScreen .field .fixed { width: 1fr; color: $foreground; }
     FormScreen .fault { display: none; height: auto; color: $tone-bad; text-style: bold;
         padding: 0 0 0 24; }
@@ -91,6 +94,10 @@ class FormScreen(WholeScreen[R | None]):
         """One after the other: what is shown at last is about what was asked last."""
         self._finishing = False
         self._warned = False
+        self.begins_empty = False
+        """What is wrong with a field is said when it was left, or the form is to be finished: not before."""
+        self._wrong: Mapping[str, str] = {}
+        self._visited: set[str] = set()
 
     @property
     def console(self) -> ConsoleApp:
@@ -126,7 +133,7 @@ class FormScreen(WholeScreen[R | None]):
             for number, (_, label, _) in enumerate(self.MORE):
                 yield Button(label, id=f"more-{number}", compact=True)
             yield Button("Cancel", id="cancel", compact=True)
-        yield OneLine(id="sentence")
+        yield StatusLine(id="sentence")
         yield OneLine(id="help")
         yield OneLine(id="keys")
 
@@ -189,6 +196,10 @@ class FormScreen(WholeScreen[R | None]):
                 found[one.name] = one.value
         return found
 
+    def visit(self, name: str) -> None:
+        """What is wrong with a field is said from now on."""
+        self._visited.add(name)
+
     def set_value(self, name: str, value: str) -> None:
         """Puts a text into a field."""
         self.query_one(f"#field-{name}", Input).value = value
@@ -210,7 +221,8 @@ class FormScreen(WholeScreen[R | None]):
 
     def action_finish(self) -> None:
         """Does what the form is for, when every field is right."""
-        self.run_worker(self._finish(), exclusive=True, group="finish")
+        if self.fields:  # else they could not be read, which is said
+            self.run_worker(self._finish(), exclusive=True, group="finish")
 
     @on(TabStrip.Changed)
     def _tab_clicked(self) -> None:
@@ -228,8 +240,14 @@ class FormScreen(WholeScreen[R | None]):
 
     @on(Select.Changed)
     @on(Check.Changed)
+    def _chosen(self) -> None:
+        values = self.values()
+        self._visited |= {name for name, was in self._start.items() if values[name] != was}
+        self.rejudge()
+
     @on(Input.Blurred)
-    def _changed(self) -> None:
+    def _left(self, event: Input.Blurred) -> None:
+        self.visit((event.input.id or "").removeprefix("field-"))
         self.rejudge()
 
     @on(Input.Submitted)
@@ -252,13 +270,15 @@ class FormScreen(WholeScreen[R | None]):
         if values != self._judged:
             self._judged = values
             self.run_worker(self._judge(values), exclusive=True, group="judge")
+        else:
+            self._show_wrong(self._wrong)  # a field was left as it was
 
     def say(self, cell: Cell) -> None:
         """Says something in the line below the buttons."""
         # A query, which may be empty: an answer may arrive while the form is being taken away.
-        for line in self.query("#sentence").results(OneLine):
+        for line in self.query("#sentence").results(StatusLine):
             before = [Cell(f" {self.SAID}: ", Tone.STRONG)] if self.SAID else [Cell(" ")]
-            line.say([*before, cell])
+            line.say([*before, cell], whole=True)
 
     async def _judge(self, values: Values) -> Judgement | None:
         async with self._judging:
@@ -270,7 +290,7 @@ class FormScreen(WholeScreen[R | None]):
             return None
         self._show_fields(values)
         self._show_wrong(judgement.wrong)
-        self.say(judgement.said)
+        self.say(judgement.said if judgement.said.text else self._still_open(judgement))
         for facts in self.query("#facts").results(Facts):
             facts.show(judgement.facts)
         return judgement
@@ -283,6 +303,7 @@ class FormScreen(WholeScreen[R | None]):
         if self._finishing:
             return
         self._finishing = True
+        self.begins_empty = False
         try:
             values = self.values()
             judgement = await self._judge(values)
@@ -313,8 +334,22 @@ class FormScreen(WholeScreen[R | None]):
         why = judgement.wrong[found.name] if judgement else ""
         self.say(Cell(f"{found.label}: {safe(why)}", Tone.WARN))
 
+    def _still_open(self, judgement: Judgement) -> Cell:
+        """What a form that has just begun waits for."""
+        found = first_wrong(judgement.wrong, self.fields)
+        if found is None or self._is_said(found.name):
+            return NOTHING
+        return Cell(f"still to fill in: {found.label.strip()}", Tone.MUTED)
+
+    def _is_said(self, name: str) -> bool:
+        return not self.begins_empty or name in self._visited
+
     def _show_wrong(self, wrong: Mapping[str, str]) -> None:
+        self._wrong = wrong
         names = {one.name for one in self.fields}
+        wrong = {
+            name: text for name, text in wrong.items() if name not in names or self._is_said(name)
+        }
         for one in self.fields:
             self._fault(f"fault-{one.name}", wrong.get(one.name, ""))
         others = [text for name, text in wrong.items() if name not in names]

@@ -11,8 +11,9 @@ from textual.widget import Widget
 
 from auxtui import actions
 from auxtui.actions import Action, keys_of, keys_text
+from auxtui.frame import Said, State
 from auxtui.health import Grade, Trouble
-from auxtui.present import Cell, Fact, Tone
+from auxtui.present import Cell, Fact, Look, Tone
 from auxtui.screens.dialog import Dialog
 from auxtui.widgets.facts import Facts
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from auxtui.screens.base import ConsoleScreen
 
 _MOVES: tuple[Fact, ...] = (
-    ("arrows h j k l", Cell("move; left and right fold and unfold the tree")),
+    ("arrows h j k l", Cell("move; left and right fold the tree, or go along the tabs")),
     ("pgup pgdn", Cell("a page up, a page down")),
     ("home end g G", Cell("first, last")),
     ("tab shift+tab", Cell("next pane or field, previous one")),
@@ -95,10 +96,11 @@ def help_facts(about: str, applicable: Sequence[Action]) -> list[Fact]:
 
 
 class TroublesScreen(TextScreen):
-    """Everything that is not well, the worst first, with what to do."""
+    """Everything that is not well, the worst first, with what to do; then what the status line said last."""
 
-    def __init__(self, troubles: Sequence[Trouble]) -> None:
-        super().__init__("What is wrong, the worst first", trouble_facts(troubles))
+    def __init__(self, state: State, look: Look) -> None:
+        facts = [*trouble_facts(state.troubles), *answer_facts(state.said, look)]
+        super().__init__("What is wrong, the worst first", facts)
 
 
 def trouble_facts(troubles: Sequence[Trouble]) -> list[Fact]:
@@ -113,3 +115,11 @@ def trouble_facts(troubles: Sequence[Trouble]) -> list[Fact]:
             facts.append(("do", Cell(trouble.hint)))
         facts.append(("", Cell("")))
     return facts[:-1] or [("", Cell("all is well", Tone.OK))]
+
+
+def answer_facts(said: Sequence[Said], look: Look) -> list[Fact]:
+    """The last answers to actions, each whole."""
+    if not said:
+        return []
+    facts = [(look.time(one.at), one.cell) for one in said]
+    return [("", Cell("")), ("", Cell("What came of the last keys:", Tone.STRONG)), *facts]

@@ -113,8 +113,9 @@ class HistoryScreen(ListScreen):
         states = " or ".join(word(state) for state in _STATES[self._state]) or "every outcome"
         operation = _OPERATIONS[self._operation]
         what = OPERATIONS[operation].lower() if operation else "every operation"
-        number = len(self.pager.ids) if self.pager and self.pager.ids is not None else 0
-        text = f"{fmt.count(number, 'job')}; {states} (f), {_SINCE[self._since][0]} (d), {what} (v)"
+        ids = self.pager.ids if self.pager else None
+        number = fmt.count(len(ids), "job") if ids is not None else "reading"
+        text = f"{number}; {states} (f), {_SINCE[self._since][0]} (d), {what} (v)"
         key = self.table.cursor_key
         job = self.pager.values.get(key) if self.pager and isinstance(key, int) else None
         shown = [("Shown", Cell(text, Tone.MUTED)), *line_facts(job, self.look, self.size.width)]

@@ -37,7 +37,7 @@ from engine.catalog.live_values import Estate, HistoryFilter, LiveBackupJob, Liv
 from engine.catalog.rule_values import ScheduleValue
 from engine.catalog.running_values import JobValue
 
-JOB_LINES = 5  # at most so many jobs at the bottom; the job controller has them all
+JOB_LINES = 5  # at most so many jobs at the bottom, or a fifth of a high terminal; 2 has them all
 NO_JOBS = "no job is running; r on a policy or copy runs an auxiliary copy"
 
 
@@ -175,7 +175,8 @@ class HomeScreen(ConsoleScreen):
         troubles = self.console.state.troubles
         if kind == "trouble":
             node = troubles[number].node if number < len(troubles) else None
-            if node is None:
+            if node is None:  # of nothing in the tree, as the service is
+                self.action_do("go.troubles")
                 return
             kind, number = node
         if kind == "alarm":
@@ -263,6 +264,7 @@ class HomeScreen(ConsoleScreen):
         self._jobs = jobs
         table = self.query_one("#jobs", LineTable)
         table.show_rows(job_row(job, self.look) for job in jobs)
-        lines = max(1, min(JOB_LINES, len(jobs))) + 1
+        most = max(JOB_LINES, self.size.height // 5)
+        lines = max(1, min(most, len(jobs))) + 1
         if table.styles.height is None or table.styles.height.value != lines:
             table.styles.height = lines

@@ -22,12 +22,13 @@ from auxtui.job_facts import (
     media_rows,
     progress_facts,
     rate_chart,
+    stream_row,
     streams_facts,
 )
-from auxtui.present import Cell, Tone, event_row, stream_row
+from auxtui.present import Cell, Tone, event_row
 from auxtui.run_plan import plan_facts, plan_rows
-from auxtui.screens.base import ConsoleScreen
 from auxtui.screens.events import event_target
+from auxtui.screens.tabbed import TabbedScreen
 from auxtui.targets import job_target
 from auxtui.widgets.chart_view import ChartView
 from auxtui.widgets.facts import Facts
@@ -75,13 +76,13 @@ class _Details:
     items: tuple[LiveItem, ...]
 
 
-class JobScreen(ConsoleScreen):
+class JobScreen(TabbedScreen):
     """One job."""
 
     ABILITIES: ClassVar[frozenset[str]] = frozenset({"menu", "tabs"})
     ABOUT = (
-        "One job, as it is now. F6 or ] goes to the next tab: Progress has the rate and when it will"
-        " be done, Streams what each stream reads and what limits their number, Media where it writes,"
+        "One job, as it is now. Right and left, or F6, go along the tabs: Progress has the rate and when"
+        " it will be done, Streams what each stream reads and what limits their number, Media where it writes,"
         " Plan what it was to take and what not, and why, Errors what failed and what to do about it."
         " Enter on an event or error shows the whole text."
     )
@@ -125,14 +126,6 @@ class JobScreen(ConsoleScreen):
         elif isinstance(message, Answer) and message.token == PLAN_ASKED:
             self._plan = message.value
             self._draw()
-
-    def next_tab(self) -> None:
-        """Shows the next tab."""
-        self.query_one(TabStrip).step(1)
-
-    def previous_tab(self) -> None:
-        """Shows the previous tab."""
-        self.query_one(TabStrip).step(-1)
 
     @on(TabStrip.Changed)
     def _tab_changed(self) -> None:

@@ -12,7 +12,7 @@ from auxtui import columns as col
 from auxtui import format as fmt
 from auxtui import trend
 from auxtui.actions import Target
-from auxtui.contents import library_facts
+from auxtui.contents_of_libraries import library_facts
 from auxtui.feed import Answer, Fresh, Watch
 from auxtui.inert import safe
 from auxtui.plots import Chart

@@ -31,7 +31,8 @@ class MenuScreen(Dialog[Action]):
     KEYS = "enter Do it   a letter does it at once   esc Close"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("m", "cancel", show=False, priority=True)]
     DEFAULT_CSS = """
-    MenuScreen LineTable { background: $surface; max-height: 14; }
+    MenuScreen > #box { width: 110; }
+    MenuScreen LineTable { background: $surface; max-height: 60vh; }
     MenuScreen .about { height: 2; color: $tone-head; }
     """
 
@@ -41,11 +42,11 @@ class MenuScreen(Dialog[Action]):
         """Args:
         targets: the things.
         world: what else decides what is possible.
-        only: these tasks; None: all that are for such things.
+        only: these, which make something new there; None: all that are for such things.
         """
         first = targets[0]
         more = f" and {len(targets) - 1} more" if len(targets) > 1 else ""
-        super().__init__(f"All Tasks: {first.name}{more}")
+        super().__init__(f"{'All Tasks' if only is None else 'New'}: {first.name}{more}")
         every = actions.tasks_for(first) if only is None else only
         offered = [a for a in every if a.id != "thing.menu"]
         self._reasons = {
@@ -85,7 +86,9 @@ class MenuScreen(Dialog[Action]):
                 return
 
     def _choose(self, action_id: str) -> None:
-        if not self._reasons[action_id]:
+        if self._reasons[action_id]:
+            self.query_one(LineTable).move_to(action_id)  # the reason is said below the list
+        else:
             self.dismiss(self._offered[action_id])
 
     def _row(self, action: Action) -> Row:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual import events
+from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from auxtui import actions
 from auxtui import format as fmt
@@ -72,6 +73,7 @@ class PaletteScreen(TextDialog[Action | Target]):
     """The palette."""
 
     KEYS = "type to find   up down Choose   enter Go   esc Close"
+    DEFAULT_CSS = "PaletteScreen > #box { width: 110; }"
 
     def __init__(self, screen: ConsoleScreen) -> None:
         super().__init__("Find a task or a thing")
@@ -90,7 +92,7 @@ class PaletteScreen(TextDialog[Action | Target]):
         yield _WordsField()
         nothing = "nothing with these letters"
         table = LineTable(_COLUMNS, header=False, empty=nothing, glyphs=self.glyphs)
-        table.styles.height = LINES
+        table.styles.height = max(LINES, self.app.size.height * 2 // 5)
         table.can_focus = False
         yield table
 
@@ -117,8 +119,14 @@ class PaletteScreen(TextDialog[Action | Target]):
             self._wait_for_number()
             return
         chosen = self._chosen()
-        if chosen is not None and not chosen.reason:
+        if chosen is not None and chosen.reason:
+            self._say(f"not now: {chosen.reason}")
+        elif chosen is not None:
             self.dismiss(chosen.result)
+
+    def _say(self, text: str) -> None:
+        """Says something in place of the keys."""
+        self.query_one(".keys", Static).update(Content(safe(text)))
 
     def on_answer(self, message: Answer) -> None:
         """What a number is has been read."""
@@ -163,6 +171,7 @@ class PaletteScreen(TextDialog[Action | Target]):
 
     def _show(self, text: str) -> None:
         self._text = text
+        self._say(self.KEYS)
         self._of_number = []
         self._asked = number = _number(text)
         if number is not None:

@@ -12,7 +12,7 @@ from auxtui.asking import error_text
 from auxtui.feed import in_thread
 from auxtui.form import FormField, Judgement, Values, words
 from auxtui.inert import safe
-from auxtui.moments import HINT, past_moment_of
+from auxtui.moments import past_moment_of
 from auxtui.present import Cell, Fact, Tone
 from auxtui.restoring import Coming, Wanted, marked_words
 from auxtui.screens.form import FormScreen
@@ -117,7 +117,7 @@ def fields_for(wanted: Wanted, copies: tuple[str, ...]) -> tuple[FormField, ...]
         FormField(
             name="to",
             label="To the directory",
-            help="Where it is put: made when it is not there. Never a library or landing directory.",
+            help="Made when it is not there. Never a library or a landing directory.",
             value=f"{os.path.expanduser('~')}/restore",
         ),
         FormField(
@@ -154,7 +154,7 @@ def fields_for(wanted: Wanted, copies: tuple[str, ...]) -> tuple[FormField, ...]
             FormField(
                 name="as_of",
                 label="As of",
-                help=f"The newest backup at that time; empty: the newest of all. {HINT}",
+                help="The newest backup then; empty: of all. 18:00, 2026-12-24, 2026-12-24T18:00",
                 value=as_of,
             ),
         )

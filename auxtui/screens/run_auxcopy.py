@@ -1,4 +1,4 @@
-"""The Run Auxiliary Copy dialog: fields, and the plan with a reason for each backup job before OK."""
+"""The Run Auxiliary Copy dialog: fields, and the plan with a reason for each backup job before it starts."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ from auxtui.widgets.check import Check
 from auxtui.widgets.facts import Facts
 from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.one_line import OneLine
+from auxtui.widgets.status_line import StatusLine
 from auxtui.widgets.tab_strip import TabStrip
 from auxtui.widgets.text_field import TextField
 from engine.catalog.live_values import Estate, LivePolicy
@@ -64,16 +65,12 @@ _FIRST = {
     ADVANCED: "#priority",
     PLAN: "#lines",
 }
-_BUTTONS = {NOW: "Start", SCRIPT: "Save script"}
-_KEYS = (
-    ("f2", "OK"),
-    ("f6", "Next tab"),
-    ("tab", "Next field"),
-    ("esc", "Cancel"),
-)
+_DOES = {NOW: "Start", SCRIPT: "Save script"}
+"""What the button and its key are called; all else makes a schedule."""
+_KEYS = (("f6", "Next tab"), ("tab", "Next field"), ("esc", "Cancel"))
 
 
-class RunAuxiliaryCopyScreen(WholeScreen[str | None]):
+class RunAuxiliaryCopyScreen(WholeScreen[Cell | None]):
     """The dialog; gives what was done in words, or None when it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -91,7 +88,6 @@ class RunAuxiliaryCopyScreen(WholeScreen[str | None]):
     RunAuxiliaryCopyScreen .field { height: 1; margin-bottom: 0; }
     RunAuxiliaryCopyScreen .field Label { width: 30; color: $tone-head; }
     RunAuxiliaryCopyScreen .field Input, RunAuxiliaryCopyScreen .field Select { width: 40; }
-    RunAuxiliaryCopyScreen .field .note { width: 1fr; color: $tone-muted; padding-left: 1; }
     RunAuxiliaryCopyScreen .wrong { height: auto; color: $tone-bad; text-style: bold; padding: 0 1; }
     RunAuxiliaryCopyScreen Input { background: $panel; }
     RunAuxiliaryCopyScreen Input:focus { background: $cursor-back; color: $cursor-text; }
@@ -153,7 +149,7 @@ class RunAuxiliaryCopyScreen(WholeScreen[str | None]):
         with Horizontal(id="buttons"):
             yield Button("Start", id="start", compact=True)
             yield Button("Cancel", id="cancel", compact=True)
-        yield OneLine(id="sentence")
+        yield StatusLine(id="sentence")
         yield Static("", id="help", markup=False)
         yield OneLine(id="keys")
 
@@ -190,10 +186,6 @@ class RunAuxiliaryCopyScreen(WholeScreen[str | None]):
         self.query_one("#title", OneLine).say(
             [Cell(" auxtui ", Tone.KEY), Cell(safe(path), Tone.STRONG)]
         )
-        keys: list[Cell] = []
-        for key, label in _KEYS:
-            keys += [Cell(f" {key}", Tone.KEY), Cell(f" {label} ", Tone.MUTED)]
-        self.query_one("#keys", OneLine).say(keys)
         self._show_tab(GENERAL)
         self.query_one("#copies").focus()
         self._preview()
@@ -287,7 +279,7 @@ class RunAuxiliaryCopyScreen(WholeScreen[str | None]):
         for name, is_idle in idle.items():
             self.query_one(f"#{name}").disabled = is_idle
             self.query_one(f"#row-{name}").set_class(is_idle, "-idle")
-        self.query_one("#start", Button).label = Content(_BUTTONS.get(kind, "Make schedule"))
+        self._name_start(_DOES.get(kind, "Make schedule"))
         form = self._checked()
         if form is None:
             return
@@ -296,6 +288,14 @@ class RunAuxiliaryCopyScreen(WholeScreen[str | None]):
             self._previewed = form.options
             self._say(Cell(f"planning {self.console.look.glyphs.ellipsis}", Tone.MUTED))
             self._plan(form.options)
+
+    def _name_start(self, does: str) -> None:
+        """The button and its key say what they do."""
+        self.query_one("#start", Button).label = Content(does)
+        keys: list[Cell] = []
+        for key, label in (("f2", does), *_KEYS):
+            keys += [Cell(f" {key}", Tone.KEY), Cell(f" {label} ", Tone.MUTED)]
+        self.query_one("#keys", OneLine).say(keys)
 
     @work(exclusive=True, group="plan")
     async def _plan(self, options: RunOptions) -> None:
@@ -333,7 +333,7 @@ class RunAuxiliaryCopyScreen(WholeScreen[str | None]):
             return
         self.dismiss(done)
 
-    async def _begin(self, options: RunOptions, begins: Initiation) -> str:
+    async def _begin(self, options: RunOptions, begins: Initiation) -> Cell:
         """Does what the form says; gives what was done."""
         door, policy = self.console.door, self._policy.name
         if begins.kind == NOW:
@@ -342,18 +342,20 @@ class RunAuxiliaryCopyScreen(WholeScreen[str | None]):
             return started(job_id, held)
         if begins.kind == SCRIPT:
             await in_thread(lambda: door.save_script(policy, options, begins.file))
-            return f"saved; it runs with: auxtui auxcopy --script {safe(begins.file)}"
+            text = f"saved; it runs with: auxtui auxcopy --script {safe(begins.file)}"
+            return Cell(text, Tone.OK)
         await in_thread(
             lambda: door.schedule_auxcopy(
                 policy, options, name=begins.name, when=begins.when, time_zone=begins.time_zone
             )
         )
-        return f"schedule {safe(begins.name)} is made; `auxtui export` shows it for the site file"
+        text = f"schedule {safe(begins.name)} is made; `auxtui export` shows it for the site file"
+        return Cell(text, Tone.OK)
 
     def _say(self, cell: Cell) -> None:
         # A query, which may be empty: a plan may arrive while the dialog is being taken away.
-        for sentence in self.query("#sentence").results(OneLine):
-            sentence.say([Cell(" Plan: ", Tone.STRONG), cell])
+        for sentence in self.query("#sentence").results(StatusLine):
+            sentence.say([Cell(" Plan: ", Tone.STRONG), cell], whole=True)
 
 
 def _page(tab: str) -> str:

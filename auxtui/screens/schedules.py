@@ -64,7 +64,7 @@ class SchedulesScreen(TwoListsScreen):
         key = table.cursor_key if table else None
         thing = find(estate, key) if estate is not None and isinstance(key, tuple) else None
         if isinstance(thing, WindowValue):
-            return window_facts(thing, self.console.state.gates, self.look)
+            return window_facts(thing, self.look)
         if not isinstance(thing, ScheduleValue):
             return NOTHING
         facts = next_run_facts(thing, self.look)

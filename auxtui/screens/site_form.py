@@ -22,6 +22,7 @@ from auxtui.screens.form import FormScreen
 from auxtui.screens.help import TextScreen
 from auxtui.site_forms import (
     BACKLOG,
+    NAME,
     Filled,
     Item,
     Place,
@@ -51,7 +52,8 @@ class ReviewScreen(Dialog[bool]):
         Binding("up", "scroll(-1)", show=False, priority=True),
     ]
     DEFAULT_CSS = """
-    ReviewScreen VerticalScroll { height: auto; max-height: 14; background: $surface;
+    ReviewScreen > #box { width: 110; }
+    ReviewScreen VerticalScroll { height: auto; max-height: 60vh; background: $surface;
         scrollbar-size-vertical: 1; margin-bottom: 1; }
     ReviewScreen Facts { background: $surface; }
     ReviewScreen Horizontal { height: 1; margin-bottom: 1; }
@@ -101,6 +103,7 @@ class SiteFormScreen(FormScreen[str]):
         name: str = "",
         owner: str = "",
         is_new: bool = False,
+        proposed: Mapping[str, Any] | None = None,
     ) -> None:
         """Args:
         kind: of the item.
@@ -108,12 +111,15 @@ class SiteFormScreen(FormScreen[str]):
         name: of the item; of a new one, a proposal.
         owner: the policy of a copy, the client of a subclient.
         is_new: it is to be made.
+        proposed: values of the new one that are known already.
         """
         what = f"New {kind_word(kind)}" if is_new else f"{kind_word(kind)} {name}"
         super().__init__((*filter(None, [owner]), what), ())
         self._loaded = loaded
+        self.begins_empty = is_new
         self._kind, self._name_given, self._owner, self._is_new = kind, name, owner, is_new
         self._document: Document = {}
+        self._proposed = proposed or {}
         self._item = Item(kind=kind, place=place_of(kind, name, owner), before=None)
 
     def on_mount(self) -> None:
@@ -126,7 +132,8 @@ class SiteFormScreen(FormScreen[str]):
 
     def action_toml(self) -> None:
         """Shows the item as it stands in a site file."""
-        self.run_worker(self._show_toml(), exclusive=True, group="toml")
+        if self.fields:
+            self.run_worker(self._show_toml(), exclusive=True, group="toml")
 
     async def judge(self, values: Values) -> Judgement:
         filled = table_of(self._item, values)
@@ -178,7 +185,7 @@ class SiteFormScreen(FormScreen[str]):
             name = next_copy_name(self._document, self._owner)
         place = place_of(self._kind, name, self._owner)
         before = None if self._is_new else _own(self._document, place)
-        self._item = Item(kind=self._kind, place=place, before=before)
+        self._item = Item(kind=self._kind, place=place, before=before, proposed=self._proposed)
         self.hidden = frozenset({BACKLOG})
         await self.show_fields(fields_of(self._item, self._document))
 
@@ -191,6 +198,8 @@ class SiteFormScreen(FormScreen[str]):
     def _located(self, place: Place, err: SiteError) -> dict[str, str]:
         """The engine's refusal at the field that it is about."""
         name = wrong_field(self._item, place, err.path, err.message)
+        if name == NAME and not place[-1]:
+            return {name: "give it a name"}
         where = ""
         if tuple(err.path[: len(place)]) != place:
             where = ".".join(str(part) for part in err.path) + ": "
@@ -204,6 +213,7 @@ class SiteFormScreen(FormScreen[str]):
         question = await in_thread(lambda: door.new_copy_question(owner, source))
         self.hidden = frozenset() if question else frozenset({BACKLOG})
         if question and not values[BACKLOG]:
+            self.visit(BACKLOG)
             return {BACKLOG: question}
         if question and values[BACKLOG] == "date" and not str(values["on_and_after"]).strip():
             return {"on_and_after": "which date? e.g. 2026-01-31"}
@@ -230,6 +240,7 @@ class SiteFormScreen(FormScreen[str]):
         return {}
 
     async def _show_toml(self) -> None:
+        self.begins_empty = False
         judgement = await self._judge(self.values())
         if judgement is None or judgement.outcome is None:
             self.say(Cell("what is wrong comes first", Tone.WARN))

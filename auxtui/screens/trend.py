@@ -14,7 +14,7 @@ from auxtui import trend
 from auxtui.actions import Target
 from auxtui.feed import Answer, Fresh, Watch
 from auxtui.present import Cell, Tone
-from auxtui.screens.base import ConsoleScreen
+from auxtui.screens.tabbed import TabbedScreen
 from auxtui.targets import node_target
 from auxtui.widgets.chart_view import ChartView
 from auxtui.widgets.facts import Facts
@@ -28,14 +28,14 @@ LIST_LINES = 8  # more scroll, so that the plot has room
 LOOK_AGAIN_S = 30.0  # samples come every five minutes
 
 
-class TrendScreen(ConsoleScreen):
+class TrendScreen(TabbedScreen):
     """The copies above, the plot of one below."""
 
     ABILITIES: ClassVar[frozenset[str]] = frozenset({"menu", "tabs", "period"})
     ABOUT = (
         "Every secondary copy: what it owes, how fast it was, and when it will be caught up at that"
-        " rate, its operation windows left out. Below the plot of the copy under the cursor: F6 or ]"
-        " goes from copied and to copy to the rate and to the forecast, f goes round the periods. The"
+        " rate, its operation windows left out. Below the plot of the copy under the cursor: right"
+        " or F6 goes from copied and to copy to the rate and to the forecast, f goes round the periods. The"
         " service measures once a minute and keeps a point every five minutes, after a week one an"
         " hour, for 90 days."
     )
@@ -111,14 +111,6 @@ class TrendScreen(ConsoleScreen):
             table.styles.height = lines
         table.show_rows(rows)
         self._draw()
-
-    def next_tab(self) -> None:
-        """Shows the next plot."""
-        self.query_one(TabStrip).step(1)
-
-    def previous_tab(self) -> None:
-        """Shows the previous plot."""
-        self.query_one(TabStrip).step(-1)
 
     def next_period(self) -> None:
         """Goes round the periods."""

@@ -23,7 +23,13 @@ from auxtui.widgets.line_table import LineTable
 from auxtui.widgets.week_grid import WeekGrid
 from engine.model.states import Operation
 
-_OPERATIONS = (Operation.AUXCOPY, Operation.VERIFICATION, Operation.AGING, Operation.BACKUP)
+_OPERATIONS = (
+    Operation.AUXCOPY,
+    Operation.VERIFICATION,
+    Operation.AGING,
+    Operation.BACKUP,
+    Operation.RESTORE,
+)
 LOOK_AGAIN_S = 10.0
 
 
@@ -131,7 +137,7 @@ class WindowsScreen(ConsoleScreen):
         self.query_one("#grid", WeekGrid).show(week)
         concerned = {window.name for window in week.clearance.windows}
         self.query_one("#list", LineTable).show_rows(
-            window_row(window, state.gates, self.look)
+            window_row(window, self.look)
             for window in state.estate.windows
             if window.name in concerned
         )

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.geometry import Size
 from textual.strip import Strip
 
-from auxtui.fitting import fit
+from auxtui.fitting import fit, fold
 from auxtui.inert import safe
 from auxtui.present import Cell, Fact, Tone
 from auxtui.widgets.toned import Toned
 
 LABEL_SHARE = 3  # labels take at most a third of the width
-
-
-def fold(text: str, width: int) -> list[str]:
-    """Text in lines of at most `width` cells, broken at spaces where there are any."""
-    lines: list[str] = []
-    line = ""
-    for word in text.split(" "):
-        joined = f"{line} {word}" if line else word
-        if cell_len(joined) <= width:
-            line = joined
-            continue
-        if line:
-            lines.append(line)
-        pieces = chop_cells(word, max(1, width)) or [""]
-        lines += pieces[:-1]
-        line = pieces[-1]
-    return [*lines, line]
 
 
 class Facts(Toned):

@@ -43,12 +43,16 @@ class OneLine(Toned):
 
     def render_line(self, y: int) -> Strip:
         """Draws the line."""
+        return self.drawn(self._left, self._right)
+
+    def drawn(self, left: Sequence[Cell], right: Sequence[Cell]) -> Strip:
+        """A line of cells from the left and cells from the right."""
         width = self.size.width
-        right_width = sum(cell_len(cell.text) for cell in self._right)
-        right = self._right if right_width + 8 <= width else ()
+        right_width = sum(cell_len(cell.text) for cell in right)
+        right = right if right_width + 8 <= width else ()
         room = max(0, width - (right_width + 1 if right else 0))
         segments: list[Segment] = []
-        for cell in self._left:
+        for cell in left:
             wide = min(room, cell_len(cell.text))
             if wide:
                 segments.append(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from engine.catalog.live_rows import LiveQueries, at, known_at, marks, to_text
 from engine.catalog.live_values import LedgerFilter, LedgerOrder, LiveBackupJob, LiveJobCopy
 from engine.model.errors import NotFoundError
+from engine.model.states import INCOMPLETE
 
 _JOB_COPY = """
 SELECT j.backup_job_id, j.copy_id, p.name AS policy, y.name AS copy, c.name AS client,
@@ -140,6 +141,15 @@ class LedgerQueries(LiveQueries):
             backup_job_id,
         )
         return tuple(_job_copy(row) for row in rows)
+
+    def incomplete(self) -> dict[int, int]:
+        """Per copy id how many of its job copies are available without something that lay there."""
+        rows = self._rows(
+            "SELECT copy_id, count(*) AS n FROM job_copy"
+            " WHERE state = 'available' AND reason LIKE ? GROUP BY copy_id",
+            f"{INCOMPLETE}%",
+        )
+        return {row["copy_id"]: row["n"] for row in rows}
 
     def backup_job(self, backup_job_id: int) -> LiveBackupJob:
         """One backup job.

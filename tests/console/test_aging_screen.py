@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from engine.model.errors import ServiceError
+from engine.model.states import Operation
 from tests.console.conftest import AGING
 from tests.console.driving import lacks, sees, until
 from tests.console.test_list_screens import LEDGER
@@ -56,7 +60,7 @@ async def test_a_fuse_is_said_and_confirmed_with_the_run(home, make_console, doo
         await pilot.press(*POLICY, "D")
         await sees(pilot, "databases/offsite: too much at once")
         await pilot.press("r")
-        await sees(pilot, "The deletion fuse says: databases/offsite:", "too much at once.")
+        await sees(pilot, "The deletion fuse says: databases/offsite: too", "much at once.")
         await pilot.press(*"databases", "enter")
         await until(pilot, lambda: _runs(door) == [("databases", True)])
 
@@ -75,7 +79,7 @@ async def test_what_only_the_fuse_stops_is_said_so_and_can_be_let_go(
         await pilot.press(*POLICY, "D")
         await sees(pilot, "1 job copy, 954 MiB, by the deletion fuse", " fuse ", "r Run Data Aging")
         await pilot.press("r")
-        await sees(pilot, "Delete 1 job copy of databases, 954 MiB: backup jobs 101?")
+        await sees(pilot, "Delete 1 job copy of databases, 954 MiB: backup job 101?")
         await sees(pilot, "stopped 1 of them", "databases/offsite for db1/pg")
         await pilot.press(*"databases", "enter")
         await until(pilot, lambda: _runs(door) == [("databases", True)])
@@ -121,3 +125,29 @@ async def test_the_filters_find_what_they_say(home):
         assert found(reason="OPERATOR") == {
             x.backup_job_id for x in every if "operator" in x.reason
         }
+
+
+async def test_a_preview_is_decided_anew_when_a_run_has_ended(home, make_console, door):
+    app = make_console(home)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*POLICY, "D")
+        await sees(pilot, "1 job copy, 954 MiB")
+        await until(pilot, lambda: app.screen._ended is not None)
+        assert [call[0] for call in door.calls] == ["preview_aging"]
+
+        pulse = app.state.pulse
+        ended = replace(pulse.recent[0], id=999, operation=Operation.AGING)
+        app._set_state(pulse=replace(pulse, recent=(ended,)))
+
+        await until(pilot, lambda: len(door.calls) == 2)
+
+
+async def test_what_cannot_be_decided_is_said_and_stays(home, make_console, door):
+    door.error = ServiceError("the catalog is busy", hint="try again")
+    app = make_console(home)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press(*POLICY, "D")
+        await sees(pilot, "the catalog is busy (try again)", "nothing could be decided")
+        await lacks(pilot, "deciding what would go")

@@ -24,6 +24,7 @@ async def test_run_dialog_shows_the_plan_before_anything_starts(home, make_conso
         await sees(pilot, "Storage Policies")
         await pilot.press(*POLICY, "r")
         await sees(pilot, "all active copies (2)", "1 blocked", "store2 allows 2 streams")
+        await sees(pilot, "Start ", "f2 Start ")  # the button and its key are one word
 
         await pilot.press("f6", "f6", "f6")
         await sees(pilot, "bad on the source", "deferred until", "available already")
@@ -132,8 +133,8 @@ async def test_menu_does_not_do_what_is_not_possible(home, make_console, door):
         await pilot.press("tab", "tab", "m")
         await sees(pilot, "All Tasks: job 905")
         await pilot.press("u")
-        await pilot.pause()
 
+        await sees(pilot, "not now: job 905 is running: only a suspended or pending")  # in full
         assert "All Tasks: job 905" in screen_text(app)
         assert door.calls == []
 

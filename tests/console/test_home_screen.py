@@ -132,6 +132,61 @@ async def test_refusal_of_the_service_is_shown_with_its_hint(home, make_console,
         await sees(pilot, "the service does not answer (auxtui service status)")
 
 
+async def test_a_long_refusal_takes_the_lines_that_it_needs_and_is_kept(
+    home, make_console, door, monkeypatch
+):
+    monkeypatch.setattr("auxtui.app.reading_s", lambda cell: 600.0)
+    end = "and then run it again from the job history"
+    door.error = ServiceError("the line is cut in the middle of a word " * 3, hint=end)
+    app = make_console(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "905")
+        assert app.screen.query_one("#status").size.height == 1
+        await pilot.press("tab", "tab", "s")
+        await sees(pilot, "Suspend job 905: the line", "troubles: !", "from the job history)")
+        assert app.screen.query_one("#status").size.height == 3
+
+        app._unflash(app.state.flash)
+        await until(pilot, lambda: app.screen.query_one("#status").size.height == 1)
+        await lacks(pilot, "Suspend job 905")
+        await pilot.press("exclamation_mark", "pagedown", "pagedown", "pagedown")
+        await sees(
+            pilot, "What came of the last keys", "Suspend job 905: the line", "(and then run it"
+        )
+
+
+async def test_of_several_jobs_one_that_is_refused_keeps_no_other_back(home, make_console, door):
+    app = make_console(home)
+    request = door.request
+
+    def refused(kind, job_id, payload):
+        if job_id == 906:
+            raise ServiceError("it has ended")
+        return request(kind, job_id, payload)
+
+    door.request = refused
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "906")
+        await pilot.press("tab", "tab", "space", "space", "x", "y")
+
+        await sees(pilot, "job 905: killed; 1 refused: it has ended")
+
+
+async def test_incomplete_backup_jobs_are_among_the_troubles(home, make_console):
+    with sqlite3.connect(home.catalog) as db:
+        db.execute(
+            "UPDATE job_copy SET reason = 'incomplete: 1 entry left out'"
+            " WHERE copy_id = 2 AND backup_job_id IN (SELECT backup_job_id FROM job_copy"
+            " WHERE copy_id = 2 AND state = 'available' LIMIT 2)"
+        )
+    db.close()
+    app = make_console(home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await sees(pilot, "9 troubles: !")
+        await pilot.press("exclamation_mark")
+        await sees(pilot, "copy databases/offsite has 2 incomplete backup jobs", "left out")
+
+
 async def test_action_that_is_not_possible_says_why_and_asks_nothing(home, make_console, door):
     app = make_console(home)
     async with app.run_test(size=(80, 24)) as pilot:

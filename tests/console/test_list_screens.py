@@ -195,6 +195,10 @@ async def test_job_details_show_every_tab(home, make_console):
         await sees(pilot, "Input/output error", "look at the disk")
         await pilot.press("enter")
         await sees(pilot, "What to do", "dmesg")
+        await pilot.press("escape", "right")
+        await sees(pilot, "1; left shows them")
+        await pilot.press("left")
+        await sees(pilot, "Input/output error")
 
 
 async def test_job_details_follow_the_job_and_suspend_it(home, make_console, door):
@@ -291,3 +295,6 @@ async def test_100_000_marked_rows_cost_no_key_a_pause(large_home, make_console,
         await until(pilot, lambda: bool(door.calls))
         assert door.calls[0][:3] == ("decide", "databases", "offsite")
         assert len(door.calls[0][3]) == 99_980
+        await until(pilot, lambda: bool(app.state.said))
+        assert "to be copied anew to databases/offsite" in app.state.said[0].cell.text
+        assert app.undo is None  # what most of them were was never read

@@ -11,25 +11,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from auxtui import actions, columns, frame, ledger_filter, moments, present, tree
+from auxtui import (
+    actions,
+    columns,
+    first_run,
+    frame,
+    job_facts,
+    ledger_filter,
+    moments,
+    present,
+    tree,
+)
 from auxtui import format as fmt
 from auxtui.actions import ACTIONS, Target, World
 from auxtui.actions_of_views import ANY
 from auxtui.columns import Column, lay_out
 from auxtui.feed_values import Pulse
+from auxtui.fitting import fold
 from auxtui.frame import State
 from auxtui.glyphs import ASCII, BLOCK, SETS, UNICODE
-from auxtui.health import troubles
+from auxtui.health import ALARMS_OF_JOBS, ALARMS_TOLD, Grade, troubles
 from auxtui.inert import safe
-from auxtui.present import Cell, Look
+from auxtui.present import Cell, Look, Tone
+from auxtui.restoring import Wanted
+from auxtui.screens import restore
 from auxtui.screens.base import bindings
-from auxtui.widgets.facts import fold
+from auxtui.site_keys import KEYS
 from auxtui.widgets.line_table import fit
 from engine.catalog.live_values import LedgerFilter
 from engine.catalog.rule_values import SYSTEM_SCHEDULES
 from engine.catalog.running_values import ServiceValue
+from engine.catalog.watch_values import AlarmValue
 from engine.model.errors import UsageError
 from engine.model.states import JobCopyState, JobState, Operation
+from engine.policy.alerting import AlertKind
 from tests.console.sample_catalog import HOSTILE_TEXT, NOW
 
 LOOKS = [Look(glyphs=glyphs, zone=UTC, clock=lambda: NOW) for glyphs in SETS.values()]
@@ -237,7 +252,7 @@ def test_rows_have_a_cell_for_each_column(look, samples):
         *((present.job_copy_row(line, look), columns.LEDGER) for line in lines),
         *((present.copy_row(c, look, with_policy=True), columns.COPIES) for c in estate.copies()),
         *((present.library_row(one, look), columns.LIBRARIES) for one in estate.libraries),
-        *((present.stream_row(stream, look), columns.STREAMS) for stream in streams),
+        *((job_facts.stream_row(stream, look), columns.STREAMS) for stream in streams),
         *((present.event_row(event, look), columns.EVENTS) for event in events),
     ]
     for row, expected in pairs:
@@ -307,6 +322,16 @@ def test_status_is_the_outcome_of_the_last_action_first():
     assert right == []
 
 
+def test_answers_are_kept_once_each_and_for_as_long_as_they_take_to_read():
+    state = State()
+    for text, tone in (("a", Tone.OK), ("b", Tone.WARN), ("asked", Tone.PLAIN), ("a", Tone.OK)):
+        state = frame.with_answer(state, Cell(text, tone), NOW)
+    assert [one.cell.text for one in state.said] == ["a", "b"]
+    assert state.flash == Cell("a", Tone.OK)
+    assert frame.reading_s(Cell("a")) == frame.FLASH_S
+    assert frame.reading_s(Cell("a" * 240)) == 20
+
+
 def test_every_operation_has_its_words() -> None:
     assert set(present.OPERATIONS) == set(Operation)
 
@@ -317,6 +342,60 @@ def test_a_service_that_died_says_where_its_log_is():
     )
     found = troubles(None, pulse, log="/home/x/service.log")
     assert [one.hint for one in found] == ["press S to start it; /home/x/service.log says why"]
+
+
+def test_the_help_of_every_field_fits_the_line_of_a_narrow_terminal():
+    helps = [key.help for keys in KEYS.values() for key in keys]
+    helps += [one.help for one in first_run.fields_for("vm")]
+    helps += [one.help for one in ledger_filter.fields_of(LedgerFilter(), str)]
+    wanted = Wanted(subclient="db1/pg")
+    helps += [one.help for one in restore.fields_for(wanted, ("primary",))]
+    assert [text for text in helps if cell_len(text) > 79] == []
+
+
+def test_an_alarm_of_which_nothing_else_tells_is_no_all_is_well():
+    alarm = AlarmValue(
+        id=7,
+        kind="nothing-done",
+        cause="nothing-done:db1/pg",
+        about="db1/pg",
+        severity="warning",
+        message="db1/pg: no backup for 3 d",
+        hint="look at what writes there",
+        job_id=None,
+        policy="",
+        measure=0.0,
+        times=1,
+        first_at=NOW,
+        last_at=NOW,
+        cleared_at=None,
+    )
+    library = replace(alarm, kind="library-offline")
+
+    (found,) = troubles(None, None, alarms=(alarm, library))
+    backup = replace(alarm, kind="failed", job_id=44, message="job 44 failed: no space")
+    (failed,) = troubles(None, None, alarms=(backup,))
+
+    assert failed.text == "job 44 failed: no space"
+    assert failed.node == ("alarm", 7)
+    assert (found.text, found.grade) == ("db1/pg: no backup for 3 d", Grade.WARNING)
+    assert found.hint == "look at what writes there; 8 has the alarm, x clears it"
+    assert {kind.value for kind in AlertKind} >= ALARMS_TOLD | ALARMS_OF_JOBS
+
+
+def test_a_run_that_ended_badly_is_told_until_the_next_one_and_once(samples):
+    jobs, _, estate, *_ = samples
+    policy = replace(estate.policies[0], last_run=(902, "completed_with_errors", "1 failed"))
+    job = replace(jobs[0], id=902, state=JobState.COMPLETED_WITH_ERRORS)
+
+    def told(recent):
+        pulse = Pulse(service=None, service_alive=True, active=(), recent=recent, at=NOW)
+        found = troubles(replace(estate, policies=(policy,)), pulse)
+        return [one.text for one in found if "completed with errors" in one.text]
+
+    assert told(()) == [f"policy {safe(policy.name)}: the last run, job 902, completed with errors"]
+    (text,) = told((job,))
+    assert text.startswith("job 902 completed with errors")
 
 
 def test_a_time_of_day_in_a_filter_of_what_was_is_the_last_one_and_of_what_comes_the_next():

@@ -106,7 +106,7 @@ async def test_a_job_that_refuses_does_not_keep_the_others_from_being_asked(
         await sees(pilot, "905")
         await pilot.press("colon", *"resume all", "enter")
 
-        await sees(pilot, "0 jobs resumed; 2 refused: not now")
+        await sees(pilot, "nothing was done; 2 refused: not now")
         assert len(door.calls) == 2
 
 

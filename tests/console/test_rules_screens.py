@@ -11,6 +11,7 @@ from auxtui.gates import SLOTS, gates, week_of
 from auxtui.health import Grade, troubles
 from auxtui.nodes import keys_by_node, node_words, zone_of_node
 from auxtui.present import Look
+from auxtui.rule_rows import window_row
 from auxtui.screens.windows import week_facts
 from engine.catalog.live import LiveCatalog
 from engine.model.states import Operation
@@ -62,6 +63,20 @@ def test_nothing_that_is_done_by_hand_only_is_called_well(live):
     assert told(*everything) == []
     assert told(own) == ["auxtui schedule enable system-aging"]
     assert told(own, another) == []
+
+
+def test_a_window_tells_its_dates_and_is_in_force_whatever_operations_it_is_for(live):
+    night = next(one for one in live.estate().windows if one.name == "night")
+    day = {"first_day": "2026-03-14", "last_day": "2026-03-14"}
+    period = {"days": "all", "from": "02:00", "to": "05:00", **day}
+    window = replace(night, operations=("backup",), do_not_run=(period,))
+
+    def cells(at):
+        return window_row(window, Look(zone=UTC, clock=lambda: at)).cells
+
+    assert "in force" in cells(NOW)[1].text
+    assert "open" in cells(NOW + timedelta(days=1))[1].text
+    assert cells(NOW)[2].text == "all 02:00-05:00 on 2026-03-14"
 
 
 def test_a_week_is_the_union_of_all_levels_in_the_zone_of_the_node(live):

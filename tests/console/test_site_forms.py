@@ -12,7 +12,7 @@ from auxtui.site_key import Key
 from auxtui.site_keys import KEYS
 from engine.catalog.home import Home
 from engine.control import frontdoor
-from engine.model.errors import SiteError
+from engine.model.errors import CatalogError, SiteError
 from engine.site.editing import SiteEdit, table_at
 from engine.site.reading import read_site
 from engine.site.rendering import rendered
@@ -111,6 +111,16 @@ def _engine_defaults(name):
     return rendered(item, "UTC")
 
 
+def test_all_of_retention_stands_on_one_tab():
+    tabs = {key.name: key.tab for key in KEYS["copy"]}
+    assert {name for name, tab in tabs.items() if tab == "Retention"} >= {
+        "retain",
+        "retain_cycles",
+        "extended",
+        "worm",
+    }
+
+
 @pytest.mark.parametrize("name", ITEMS)
 def test_every_key_of_the_site_file_is_in_its_form(name):
     keys = {key.name for key in KEYS[KINDS.get(name, name)]}
@@ -168,8 +178,10 @@ async def test_a_copy_is_edited_reviewed_and_applied(site_home, make_console):
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "Storage Policies")
         await pilot.press(*OFFSITE, "e")
-        await _ready(pilot, "copy offsite", "Retain cycles", "90d")
-        await pilot.press("tab", "tab", "tab", "tab", "tab", "ctrl+u", *"120d", "f2")
+        await _ready(pilot, "copy offsite", "Precedence")
+        await pilot.press("f6", "f6")
+        await _ready(pilot, "Retain cycles", "90d")
+        await pilot.press("ctrl+u", *"120d", "f2")
         await sees(pilot, "This will change", "retain: 90d -> 120d")
         assert table_at(frontdoor.site_document(site_home), PLACE) == before
 
@@ -334,7 +346,7 @@ async def test_a_new_copy_has_the_next_name_and_its_backlog_is_asked_about(
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "Storage Policies")
         await pilot.press(*POLICY, "n")
-        await _ready(pilot, "New copy", "Copy_2", 'needs "library"')
+        await _ready(pilot, "New copy", "Copy_2", "still to fill in: Library")
         await pilot.press("tab", "tab", "down", "down", "enter", "f2")
         await sees(pilot, "Selection (1!)", "Backlog: the source holds much", "not answered yet")
         await pilot.press("down", "down", "enter", "f2")
@@ -383,7 +395,7 @@ async def test_a_tiny_terminal_says_so_instead_of_a_form_and_applies_nothing(
         await sees(pilot, "Storage Policies")
         await pilot.press(*OFFSITE, "e")
         await _ready(pilot, "copy offsite")
-        await pilot.press("tab", "tab", "tab", "tab", "tab", "ctrl+u", *"120d")
+        await pilot.press("f6", "f6", "ctrl+u", *"120d")
         await pilot.resize_terminal(40, 10)
         await sees(pilot, "This terminal is 40 x 10", "needs 60 x 16")
         await lacks(pilot, "Apply", "Library")
@@ -447,7 +459,57 @@ async def test_the_time_of_a_schedule_is_judged_beside_other_faults(site_home, m
         await pilot.press("ctrl+p", *"new schedule", "enter")
         await _ready(pilot, "New schedule", "When", "databases")
         await pilot.press("tab", "tab", "tab", *"daily at 25:00", "tab")
-        await sees(pilot, "not a time of day", '"" cannot be a name')
+        await sees(pilot, "not a time of day", "give it a name")
+
+
+async def test_what_a_new_form_lacks_is_said_when_it_was_left_or_is_to_be_applied(
+    site_home, make_console
+):
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("4", "n")
+        await _ready(pilot, "New library", "still to fill in: Name")
+        assert "give it a name" not in screen_text(app)
+
+        await pilot.press(*"lib3", "tab")
+        await sees(pilot, "still to fill in: Place")
+        assert 'needs "url"' not in screen_text(app)
+
+        await pilot.press("tab")
+        await sees(pilot, 'needs "url"')
+        await pilot.press("shift+tab", "shift+tab", "ctrl+u", "f2")
+        await sees(pilot, "give it a name")
+        assert app.screen.focused.id == "field-name"
+
+
+async def test_a_form_that_could_not_be_read_says_so_and_does_nothing(
+    site_home, make_console, door, monkeypatch
+):
+    def busy():
+        raise CatalogError("the catalog is busy", hint="try again")
+
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        monkeypatch.setattr(door, "site", busy)
+        await pilot.press(*POLICY, "e")
+        await sees(pilot, "the catalog is busy (try again)")
+        await pilot.press("f2", "f3", "f6")
+        await pilot.press("escape")
+        await sees(pilot, "Storage Policies", "no job is running")
+
+
+async def test_new_on_a_node_offers_a_window_that_holds_there(site_home, make_console):
+    app = make_console(site_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "Storage Policies")
+        await pilot.press("4", "tab")
+        await sees(pilot, "store1")
+        await pilot.press("n")
+        await sees(pilot, "New MediaAgent", "New Operation Window")
+        await pilot.press("down", "enter")
+        await _ready(pilot, "New window", "media_agents.store1")
 
 
 async def test_the_next_key_is_for_what_was_applied(site_home, make_console, door):
