@@ -71,6 +71,8 @@ class JobKeys(NamedTuple):
     def of(self, path: RelPath) -> str:
         """Key of a file."""
         key = self.data + escaped(path)
+        if len(key) <= MAX_COMPONENT_BYTES and key.isascii():
+            return key
         longest = max(len(part.encode()) for part in key.split("/"))
         if len(key.encode()) <= MAX_KEY_BYTES and longest <= MAX_COMPONENT_BYTES:
             return key

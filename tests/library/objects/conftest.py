@@ -5,10 +5,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.library.objects import connection, parts, store
+from engine.library.objects.jobhome import LibraryHome
 from engine.library.objects.library import ObjectLibrary
 from tests.library.samples import COMMCELL, IDENTITY
 from tests.proxy import Proxy, proxy_to
@@ -17,6 +19,8 @@ from tests.stores import StoreServer
 PART = 64 * 1024
 MOST_THREADS = 50
 PATIENCE_S = 120.0
+_CAPABILITIES: dict[frozenset[str], dict[str, Any]] = {}
+"""Of the server that these tests share, by what the proxy before it verifies."""
 
 
 @dataclass
@@ -38,10 +42,20 @@ class Bucket:
         url = self.server.url(self.name, endpoint=self.proxy.endpoint, **options)
         return ObjectLibrary.of_url("vault", url, home=self.home, uuid="", commcell_id=COMMCELL)
 
-    def library(self) -> ObjectLibrary:
-        """Opened and marked."""
-        library = self.open()
+    def library(self, *, is_known: bool = True) -> ObjectLibrary:
+        """Opened and marked.
+
+        Args:
+            is_known: what its server can do is remembered from the test before: found out anew
+                it costs more than most tests.
+        """
+        library, remembered = self.open(), LibraryHome(bytes(self.home), IDENTITY.uuid)
+        verifies = frozenset(self.proxy.verifies)
+        if is_known and verifies in _CAPABILITIES:
+            remembered.remember(_CAPABILITIES[verifies])
         library.initialise(IDENTITY)
+        if is_known:
+            _CAPABILITIES[verifies] = remembered.capabilities()
         self.proxy.requests.clear()
         return library
 

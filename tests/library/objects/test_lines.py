@@ -67,7 +67,7 @@ def test_parts_go_up_once_and_are_put_together(bucket: Bucket):
 
 
 def test_what_a_store_can_do_is_found_out_once(bucket: Bucket):
-    bucket.library()
+    bucket.library(is_known=False)
     caps = next(bucket.home.rglob("capabilities.json"))
     library = bucket.open()
     line = library.probe().line
@@ -88,7 +88,7 @@ def test_what_a_store_can_do_is_found_out_once(bucket: Bucket):
 )
 def test_a_store_that_verifies(bucket: Bucket, verifies: set[str], offers: str):
     bucket.proxy.verifies = verifies
-    library, job = bucket.library(), sample_job()
+    library, job = bucket.library(is_known=False), sample_job()
     line = library.probe().line
 
     copy_job(library, job)

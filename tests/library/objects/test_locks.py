@@ -65,7 +65,7 @@ def test_what_is_locked_is_not_deleted_and_stays_readable(locking: Bucket):
 
 
 def test_what_is_not_locked_leaves_no_version(locking: Bucket):
-    library, job = locking.library(), sample_job()
+    library, job = locking.library(is_known=False), sample_job()
     copy_job(library, job)
 
     library.remove_job(PLACE, 7)
@@ -120,7 +120,7 @@ def test_the_end_of_a_lock_is_told_in_the_zone_that_was_given(locking: Bucket):
 
 
 def test_only_what_a_copy_asks_for_is_locked(locking: Bucket):
-    plain = locking.library()
+    plain = locking.library(is_known=False)
 
     copy_job(locked_until(plain, UNTIL), sample_job())  # the URL asks for no locks
 
