@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from engine.model.encoding import PLAIN, Encoding, encoding_from_text
 from engine.model.states import INCOMPLETE, LAST_FAILED, CopyKind, JobCopyState, Level, Verification
@@ -118,11 +118,11 @@ class Judge:
         copy_id, skipped, available = self.rules.copy_id, Verdict.SKIPPED, _AVAILABLE
         found: list[PlanLine] = []
         add, new = found.append, _new_line
-        is_plain = self._asks_nothing_of_a_line()
+        of_new = self._short_way()
         for line in lines:
             if line.state != available or line.decision:
-                is_new = is_plain and line.state is None and not line.decision
-                add((self._of_new(line) if is_new else None) or self.verdict(line))
+                is_new = line.state is None and not line.decision
+                add((of_new(line) if is_new else None) or self.verdict(line))
                 continue
             at, lack = line.available_at, line.reason
             if lack or at is None or not self._day_from <= at < self._day_until:
@@ -137,36 +137,44 @@ class Judge:
             )
         return found
 
-    def _asks_nothing_of_a_line(self) -> bool:
-        """True where neither the copy nor the run leaves out backup jobs by what they are."""
+    def _short_way(self) -> Callable[[LedgerLine], PlanLine | None]:
+        """Gives `verdict` of a line without state and decision, where it is a common one; else None.
+
+        Names that are bound once: this is asked for each of 300,000 lines.
+        """
         rules, options = self.rules, self.options
-        return rules.active and not (
-            rules.subclients
+        copy_id, now, defer_s = rules.copy_id, self.now, max(rules.defer_s, 0)
+        available, full, new = _AVAILABLE, Level.FULL, _new_line
+        skipped = Verdict.SKIPPED, _NOT_A_FULL, _DO_NOT_COPY
+        taken = Verdict.TAKEN, _NOT_THERE, _TO_BE_COPIED
+
+        def of_selective(line: LedgerLine) -> PlanLine | None:
+            if line.level == full:
+                return None
+            return new(PlanLine, (line.backup_job_id, copy_id, *skipped, line.size_bytes, ""))
+
+        def of_synchronous(line: LedgerLine) -> PlanLine | None:
+            if line.source_state != available or line.source_encoding:
+                return None
+            if line.reason or line.source_reason:
+                return None
+            since = line.source_available_at
+            if (line.completed_at if since is None else since) + defer_s > now:
+                return None
+            return new(PlanLine, (line.backup_job_id, copy_id, *taken, line.size_bytes, ""))
+
+        leaves_out = (
+            not rules.active
+            or rules.subclients
             or self._not_before is not None
             or self.completed_by is not None
             or self._most_recent is not None
             or options.skip_failed_verification
             or options.fulls_first
         )
-
-    def _of_new(self, line: LedgerLine) -> PlanLine | None:
-        """`verdict` of a line without state and decision, where it is a common one; else None."""
-        facts: tuple[object, ...]
-        if self._selection is not None:
-            if line.level == Level.FULL:
-                return None
-            facts = (Verdict.SKIPPED, _NOT_A_FULL, _DO_NOT_COPY)
-        else:
-            if line.source_state != _AVAILABLE or line.reason or line.source_reason:
-                return None
-            since = line.source_available_at
-            since = line.completed_at if since is None else since
-            if line.source_encoding or since + max(self.rules.defer_s, 0) > self.now:
-                return None
-            facts = (Verdict.TAKEN, _NOT_THERE, _TO_BE_COPIED)
-        return _new_line(
-            PlanLine, (line.backup_job_id, self.rules.copy_id, *facts, line.size_bytes, "")
-        )
+        if leaves_out:
+            return lambda line: None
+        return of_synchronous if self._selection is None else of_selective
 
     def verdict(self, line: LedgerLine) -> PlanLine:
         """Whether this run takes a backup job, and why."""
