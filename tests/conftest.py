@@ -24,10 +24,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
 PATIENCE_S = 240.0
 
 LONGEST = (
+    "tests/console/test_meter.py",
     "tests/control/test_ledger_machine.py",
+    "tests/control/test_object_stores.py",
     "tests/e2e/",
     "tests/faults/",
     "tests/library/test_local_crashes.py",
+    "tests/remote/test_bench.py",
 )
 """Tests of many seconds: they come first, so that none of them is the last to begin."""
 

@@ -7,7 +7,7 @@ import pytest
 from engine.control import asking, frontdoor, joblife, service
 from engine.operations import auxcopy, copying, seating
 
-SOON_S = 0.01
+SOON_S = 0.02
 LOOK_AGAIN_S = 0.1
 
 

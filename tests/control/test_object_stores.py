@@ -14,7 +14,8 @@ import pytest
 from engine.catalog import config
 from engine.catalog.opening import open_catalog
 from engine.control import frontdoor
-from engine.library.objects import connection
+from engine.library.objects import connection, parts
+from engine.model import entries
 from tests.cell import Cell, tree
 from tests.control.upkeep import age, errors_of, repair, serving, verify
 from tests.stores import SECRET_KEY, StoreServer
@@ -30,6 +31,7 @@ library = "cloud"
 source = "offsite"
 {keys}
 """
+PART_BYTES = 64 * 1024
 ODD = os.fsdecode(b"two/\xff\xfe odd\n100%")
 
 
@@ -87,8 +89,13 @@ def filled(cloud: Cloud, keys: str = "") -> dict[str, int]:
     return {os.fsdecode(name): line.backup_job_id for name, line in ledger.items()}
 
 
-def test_a_chain_ends_in_a_store_and_restores_from_it(cloud: Cloud) -> None:
-    cloud.cell.dump("one.dump", 40 << 20)  # two chunks, five parts
+def test_a_chain_ends_in_a_store_and_restores_from_it(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "MIN_CHUNK_BYTES", 4 * PART_BYTES)
+    monkeypatch.setattr(parts, "PART_BYTES", PART_BYTES)
+    monkeypatch.setattr(parts, "WHOLE_BYTES", PART_BYTES)
+    cloud.cell.dump("one.dump", 5 * PART_BYTES)  # two chunks, five parts
     jobs = filled(cloud)
     originals = {name: tree(cloud.cell.landing / name) for name in jobs}
     shutil.rmtree(cloud.cell.root / "vault")
