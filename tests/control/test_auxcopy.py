@@ -14,6 +14,17 @@ from tests.cell import SECOND, Cell, content, tree
 from tests.control.conftest import BIG, CHUNK_BYTES, CRAWL_BPS
 
 
+@pytest.fixture
+def crawling(cell: Cell, small_chunks: None) -> int:
+    """A run that crawls over a large dump and has proven some of its chunks."""
+    cell.dump("big.dump", BIG)
+    cell.apply()
+    cell.scan()
+    job_id = cell.start(throttle_bps=CRAWL_BPS)
+    cell.journaled()
+    return job_id
+
+
 def test_every_backup_job_is_copied_and_proved(cell: Cell) -> None:
     cell.dump("one.dump")
     cell.dump("two/a", 3_000_000)
@@ -79,20 +90,13 @@ def test_a_dump_changed_after_adoption_is_bad_and_the_new_one_is_adopted(cell: C
     cell.assert_copied()
 
 
-@pytest.mark.usefixtures("small_chunks")
-def test_suspend_keeps_what_was_copied_and_resume_goes_on(cell: Cell) -> None:
-    cell.dump("big.dump", BIG)
-    cell.apply()
-    cell.scan()
-    job_id = cell.start(throttle_bps=CRAWL_BPS)
-    cell.journaled()
-
-    frontdoor.request(cell.home, RequestKind.SUSPEND, job_id, {}, by="test")
-    suspended = cell.until(job_id, lambda job: job.state == "suspended")
+def test_suspend_keeps_what_was_copied_and_resume_goes_on(cell: Cell, crawling: int) -> None:
+    frontdoor.request(cell.home, RequestKind.SUSPEND, crawling, {}, by="test")
+    suspended = cell.until(crawling, lambda job: job.state == "suspended")
     partial = cell.ledger()[b"big.dump"]
-    frontdoor.request(cell.home, RequestKind.THROTTLE, job_id, {"throttle_bps": None}, by="test")
-    frontdoor.request(cell.home, RequestKind.RESUME, job_id, {}, by="test")
-    job = cell.wait(job_id)
+    frontdoor.request(cell.home, RequestKind.THROTTLE, crawling, {"throttle_bps": None}, by="test")
+    frontdoor.request(cell.home, RequestKind.RESUME, crawling, {}, by="test")
+    job = cell.wait(crawling)
 
     assert suspended.bytes_per_second == 0
     assert partial.state == "partially_copied"
@@ -103,41 +107,27 @@ def test_suspend_keeps_what_was_copied_and_resume_goes_on(cell: Cell) -> None:
     cell.assert_copied()
 
 
-@pytest.mark.usefixtures("small_chunks")
-def test_killed_service_continues_from_the_journal(cell: Cell) -> None:
-    cell.dump("big.dump", BIG)
-    cell.apply()
-    cell.scan()
-    job_id = cell.start(throttle_bps=CRAWL_BPS)
-    cell.journaled()
-
+def test_killed_service_continues_from_the_journal(cell: Cell, crawling: int) -> None:
     cell.kill9()
     frontdoor.ensure_service(cell.home)
-    frontdoor.request(cell.home, RequestKind.THROTTLE, job_id, {"throttle_bps": None}, by="test")
-    job = cell.wait(job_id)
+    frontdoor.request(cell.home, RequestKind.THROTTLE, crawling, {"throttle_bps": None}, by="test")
+    job = cell.wait(crawling)
 
     assert job.state == "completed"
     assert job.bytes_reused >= CHUNK_BYTES
     cell.assert_copied()
 
 
-@pytest.mark.usefixtures("small_chunks")
-def test_kill_ends_the_job_and_a_later_run_reuses_its_chunks(cell: Cell) -> None:
-    cell.dump("big.dump", BIG)
-    cell.apply()
-    cell.scan()
-    job_id = cell.start(throttle_bps=CRAWL_BPS)
-    cell.journaled()
-
-    frontdoor.request(cell.home, RequestKind.KILL, job_id, {}, by="test")
-    killed = cell.wait(job_id)
+def test_kill_ends_the_job_and_a_later_run_reuses_its_chunks(cell: Cell, crawling: int) -> None:
+    frontdoor.request(cell.home, RequestKind.KILL, crawling, {}, by="test")
+    killed = cell.wait(crawling)
     again = cell.run()
 
     assert (killed.state, killed.exit_code) == ("killed", 3)
     assert again.state == "completed"
     assert again.bytes_reused >= CHUNK_BYTES
     with pytest.raises(UsageError, match="has ended"):
-        frontdoor.request(cell.home, RequestKind.RESUME, job_id, {}, by="test")
+        frontdoor.request(cell.home, RequestKind.RESUME, crawling, {}, by="test")
 
 
 def test_an_offline_library_fails_with_its_reason_and_the_other_copy_goes_on(cell: Cell) -> None:
