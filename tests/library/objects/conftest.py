@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ import pytest
 from engine.library.objects import connection, parts, store
 from engine.library.objects.jobhome import LibraryHome
 from engine.library.objects.library import ObjectLibrary
-from tests.library.samples import COMMCELL, IDENTITY
+from tests.library.samples import COMMCELL, IDENTITY, Job
 from tests.proxy import Proxy, proxy_to
 from tests.stores import StoreServer
 
 PART = 64 * 1024
+CHUNK = 4 * PART
+LARGE = CHUNK + PART + 5
 MOST_THREADS = 50
 PATIENCE_S = 120.0
 _CAPABILITIES: dict[frozenset[str], dict[str, Any]] = {}
@@ -64,6 +67,13 @@ class Bucket:
         return [
             key for key in self.server.keys(self.name) if not key.endswith("auxtui-library.json")
         ]
+
+
+def large_job(size: int = LARGE) -> Job:
+    """A file of two chunks and six parts."""
+    job = Job()
+    job.file(b"large", random.Random(size).randbytes(size), chunk=CHUNK)
+    return job
 
 
 @pytest.fixture
