@@ -253,10 +253,10 @@ AGING = (
     Column(title="Level", width=11, rank=3),
 )
 PATHS = (
-    Column(title="Name", width=24, flex=1),
+    Column(title="Name", width=24, flex=4),
     Column(title="Size", width=8, right=True),
     Column(title="Modified", width=16, rank=1),
-    Column(title="", width=26, rank=2),
+    Column(title="", width=26, flex=1, rank=2),
 )
 BACKUP_JOBS = (
     Column(title="Job", width=7, right=True),

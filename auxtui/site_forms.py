@@ -232,6 +232,11 @@ def _value(key: Key, typed: str | bool) -> Any:
     return text or None
 
 
+def is_needed(message: str) -> bool:
+    """True for a refusal of an item that lacks a key: its hint is for those who write a site file."""
+    return _NEEDS.search(message) is not None
+
+
 def wrong_field(item: Item, place: Place, path: Sequence[str | int], message: str) -> str:
     """The field that an error of the engine is about; empty: the form as a whole."""
     names = {NAME, *(key.name for key in KEYS[item.kind])}
@@ -268,6 +273,8 @@ def change_facts(changes: Sequence[Any]) -> list[Fact]:
 
 def _said(value: Any) -> str:
     if isinstance(value, list):
+        if value and all(isinstance(row, dict) and "from" in row for row in value):
+            return rows.periods_text(value)  # of a window, or of a throttle by time
         return ", ".join(map(_said, value)) or "none"
     if isinstance(value, dict):
         return " ".join(str(each) for each in value.values())

@@ -16,7 +16,7 @@ from auxtui.contents_of_libraries import library_facts
 from auxtui.feed import Answer, Fresh, Watch
 from auxtui.inert import safe
 from auxtui.plots import Chart
-from auxtui.present import Cell, Row, Tone
+from auxtui.present import Cell, Row, Tone, copy_state
 from auxtui.screens.base import ConsoleScreen
 from auxtui.targets import node_target
 from auxtui.widgets.chart_view import ChartView
@@ -31,7 +31,7 @@ COLUMNS = (
     col.Column(title="Policy / copy", width=20, flex=1),
     col.Column(title="Backup jobs", width=12, right=True),
     col.Column(title="Bytes", width=10, right=True),
-    col.Column(title="State", width=16, rank=1),
+    col.Column(title="State", width=16, flex=2, rank=1),
 )
 
 
@@ -135,9 +135,7 @@ class LibraryScreen(ConsoleScreen):
                     Cell(safe(f"{policy} / {copy}")),
                     Cell(f"{number:,}"),
                     Cell(fmt.size(size_bytes)),
-                    trend.standing_cell(copies[copy_id].standing, look)
-                    if copy_id in copies
-                    else Cell("-"),
+                    copy_state(copies[copy_id], look) if copy_id in copies else Cell("-"),
                 ),
             )
             for copy_id, policy, copy, number, size_bytes in self._use

@@ -73,7 +73,10 @@ class PaletteScreen(TextDialog[Action | Target]):
     """The palette."""
 
     KEYS = "type to find   up down Choose   enter Go   esc Close"
-    DEFAULT_CSS = "PaletteScreen > #box { width: 110; }"
+    DEFAULT_CSS = """
+    PaletteScreen > #box { width: 110; }
+    PaletteScreen .keys { height: auto; }
+    """
 
     def __init__(self, screen: ConsoleScreen) -> None:
         super().__init__("Find a task or a thing")

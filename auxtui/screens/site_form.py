@@ -28,6 +28,7 @@ from auxtui.site_forms import (
     Place,
     change_facts,
     fields_of,
+    is_needed,
     next_copy_name,
     place_of,
     table_of,
@@ -200,6 +201,8 @@ class SiteFormScreen(FormScreen[str]):
         name = wrong_field(self._item, place, err.path, err.message)
         if name == NAME and not place[-1]:
             return {name: "give it a name"}
+        if name and is_needed(err.message):
+            return {name: "it is needed"}
         where = ""
         if tuple(err.path[: len(place)]) != place:
             where = ".".join(str(part) for part in err.path) + ": "

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import tomllib
+from types import SimpleNamespace
 
 import pytest
 
-from auxtui.site_forms import Item, fields_of, place_of, table_of, wrong_field
+from auxtui.site_forms import Item, change_facts, fields_of, place_of, table_of, wrong_field
 from auxtui.site_key import Key
 from auxtui.site_keys import KEYS
 from engine.catalog.home import Home
@@ -109,6 +110,20 @@ def _engine_defaults(name):
     wanted = read_site(WHOLE, "a", implied_media_agent="x")
     item = wanted.by_place()[ITEMS[name]]
     return rendered(item, "UTC")
+
+
+def test_the_periods_of_a_window_are_reviewed_as_they_are_typed():
+    night = {"days": "all", "from": "02:00", "to": "05:00"}
+    dated = {**night, "first_day": "2026-12-24", "last_day": "2026-12-24"}
+    change = SimpleNamespace(
+        kind="window",
+        name="night",
+        change="changed",
+        fields={"do_not_run": ([night], [night, dated])},
+        note="",
+    )
+    ((_, cell),) = change_facts([change])
+    assert "all 02:00-05:00 -> all 02:00-05:00; all 02:00-05:00 on 2026-12-24" in cell.text
 
 
 def test_all_of_retention_stands_on_one_tab():
@@ -474,10 +489,10 @@ async def test_what_a_new_form_lacks_is_said_when_it_was_left_or_is_to_be_applie
 
         await pilot.press(*"lib3", "tab")
         await sees(pilot, "still to fill in: Place")
-        assert 'needs "url"' not in screen_text(app)
+        assert "it is needed" not in screen_text(app)
 
         await pilot.press("tab")
-        await sees(pilot, 'needs "url"')
+        await sees(pilot, "it is needed")
         await pilot.press("shift+tab", "shift+tab", "ctrl+u", "f2")
         await sees(pilot, "give it a name")
         assert app.screen.focused.id == "field-name"
