@@ -235,6 +235,10 @@ def copy_facts(copy: LiveCopy, look: Look) -> list[Fact]:
     place = safe(copy.library) or "the landing directories"
     source = f" from {safe(copy.source)}" if copy.source else ""
     cycles = f" and {fmt.count(copy.retain_cycles, 'cycle')}" if copy.retain_cycles else ""
+    longer = "".join(
+        f", {safe(keep.removesuffix('-fulls'))} fulls {fmt.span(seconds)}"
+        for keep, seconds in copy.extended
+    )
     limit = f"; throttle {fmt.limit(copy.throttle_bps)}" if copy.throttle_bps else ""
     encoding = encoding_of(copy.compression, copy.encrypt_to)
     encoded = "" if encoding.is_plain else f"; {encoding}"
@@ -243,7 +247,7 @@ def copy_facts(copy: LiveCopy, look: Look) -> list[Fact]:
     return [
         (f"{safe(copy.policy)} / {safe(copy.name)}", copy_state(copy, look)),
         ("Holds", Cell(", ".join(numbers))),
-        ("Is", Cell(f"{safe(copy.kind)}{source} to {place}; keeps {fmt.span(copy.retain_s)}{cycles}{encoded}{limit}")),
+        ("Is", Cell(f"{safe(copy.kind)}{source} to {place}; keeps {fmt.span(copy.retain_s)}{cycles}{longer}{encoded}{limit}")),
         ("Takes", Cell(copy_rule(copy))),
         *standing_facts(copy, look),
     ]  # fmt: skip

@@ -36,6 +36,8 @@ class AlertsScreen(TwoListsScreen):
         " one, e edits it, t sends a test. Tab goes to the other list."
     )
 
+    NEW_FIRST = "new.alert"
+
     def __init__(self) -> None:
         super().__init__()
         self._told = Told()

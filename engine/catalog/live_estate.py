@@ -25,7 +25,7 @@ from engine.catalog.live_watch import WatchQueries
 _COPIES = """
 SELECT c.id, c.policy_id, p.name AS policy, c.name, c.kind, c.library_id,
        coalesce(l.name, '') AS library, coalesce(s.name, '') AS source, c.active, c.precedence,
-       c.retain_s, c.retain_cycles, c.defer_s, c.on_and_after, c.select_rule, c.select_every,
+       c.retain_s, c.retain_cycles, c.extended, c.defer_s, c.on_and_after, c.select_rule, c.select_every,
        c.take, c.compression, c.encrypt_to, c.throttle_bps, c.reflink
 FROM policy_copy c
 JOIN storage_policy p ON p.id = c.policy_id
@@ -165,6 +165,8 @@ class EstateQueries(WatchQueries, RuleQueries):
             values["active"], values["reflink"] = bool(row["active"]), bool(row["reflink"])
             values["on_and_after"] = at(row["on_and_after"])
             values["encrypt_to"] = tuple(json.loads(row["encrypt_to"] or "[]"))
+            rules = json.loads(row["extended"] or "[]")
+            values["extended"] = tuple((rule["keep"], rule["retain_s"]) for rule in rules)
             if not row["source"] and row["kind"] != "primary":
                 first = copies[row["policy_id"]]
                 values["source"] = first[0].name if first else ""

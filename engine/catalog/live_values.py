@@ -54,6 +54,8 @@ class LiveCopy:
     precedence: int
     retain_s: int | None
     retain_cycles: int
+    extended: tuple[tuple[str, int], ...]
+    """Which fulls are kept longer, and for how many seconds."""
     defer_s: int
     on_and_after: datetime | None
     select_rule: str

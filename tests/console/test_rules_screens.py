@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from auxtui.contents import copy_facts
 from auxtui.gates import SLOTS, gates, week_of
 from auxtui.health import Grade, troubles
 from auxtui.nodes import keys_by_node, node_words, zone_of_node
@@ -77,6 +79,18 @@ def test_a_window_tells_its_dates_and_is_in_force_whatever_operations_it_is_for(
     assert "in force" in cells(NOW)[1].text
     assert "open" in cells(NOW + timedelta(days=1))[1].text
     assert cells(NOW)[2].text == "all 02:00-05:00 on 2026-03-14"
+
+
+def test_a_copy_tells_its_extended_retention(home):
+    with sqlite3.connect(home.catalog) as db:
+        rules = '[{"keep": "monthly", "retain_s": 31536000}]'
+        db.execute("UPDATE policy_copy SET extended = ? WHERE id = 2", (rules,))
+    db.close()
+    with LiveCatalog(home.catalog) as live:
+        copy = next(one for one in live.estate().copies() if one.id == 2)
+
+    (kept,) = [cell.text for label, cell in copy_facts(copy, Look(zone=UTC)) if label == "Is"]
+    assert "keeps 90 days, monthly fulls 365 days; throttle" in kept
 
 
 def test_a_week_is_the_union_of_all_levels_in_the_zone_of_the_node(live):
