@@ -9,13 +9,15 @@ it lies elsewhere.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import io
 import re
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_plus, urlsplit
 from xml.etree import ElementTree
@@ -123,7 +125,7 @@ class Direct:
     Args:
         client: of botocore.
         base: URL of the bucket, to which keys are appended.
-        silence_s: how long nothing may move of a small request.
+        silence_s: how long nothing may move of a small request; of a larger one twice as long.
     """
 
     def __init__(self, client: Any, base: str, *, silence_s: float) -> None:
@@ -277,16 +279,16 @@ class Direct:
         headers["Accept-Encoding"] = "identity"
         url = URL(self._origin + request.target, encoded=True)
         session = await self._session()
-        method, body = request.method, request.body
-        answer = await session.request(
-            method,
-            url,
-            headers=headers,
-            data=_body_of(body),
-            allow_redirects=False,
-            proxy=self._proxy,
-            proxy_headers=self._proxy_headers,
-        )
+        async with asyncio.timeout(None) as limit:  # aiohttp waits for ever for room to write
+            answer = await session.request(
+                request.method,
+                url,
+                headers=headers,
+                data=_body_of(request.body, partial(_allow, limit, 2 * self._silence_s)),
+                allow_redirects=False,
+                proxy=self._proxy,
+                proxy_headers=self._proxy_headers,
+            )
         if answer.status >= 300:
             raise await _refusal(answer)
         return answer
@@ -392,13 +394,24 @@ def size_of(body: Body) -> int:
         return len(view)
 
 
-def _body_of(body: Body | None) -> bytes | AsyncIterator[bytes] | None:
-    if not isinstance(body, io.BytesIO):
-        return None if body is None else bytes(body)
-    return body.getvalue() if size_of(body) <= _BLOCK_BYTES else _blocks(body)
+def _allow(limit: asyncio.Timeout, seconds: float) -> None:
+    limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
-async def _blocks(body: io.BytesIO) -> AsyncIterator[bytes]:
-    for at in range(0, size_of(body), _BLOCK_BYTES):
-        body.seek(at)
-        yield body.read(_BLOCK_BYTES)
+def _body_of(body: Body | None, taken: Callable[[], None]) -> AsyncIterator[bytes] | None:
+    """A body in blocks.
+
+    Args:
+        taken: called when the connection is there, and for each block that it has taken; after
+            the last one the answer is still to come.
+    """
+    return None if body is None else _blocks(body, taken)
+
+
+async def _blocks(body: Body, taken: Callable[[], None]) -> AsyncIterator[bytes]:
+    stream = body if isinstance(body, io.BytesIO) else io.BytesIO(body)
+    stream.seek(0)
+    taken()
+    while block := stream.read(_BLOCK_BYTES):
+        yield block
+        taken()

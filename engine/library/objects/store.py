@@ -21,7 +21,7 @@ from botocore.loaders import Loader
 
 from engine.library.objects.address import S3Address
 from engine.library.objects.credentials import credentials_of
-from engine.library.objects.direct import SMALL_BYTES, Body, Direct, ElsewhereError
+from engine.library.objects.direct import SMALL_BYTES, Body, Direct, ElsewhereError, size_of
 from engine.library.objects.faults import RETRIED, Kind, StoreFault
 from engine.library.objects.signing import sign_what_is_declared
 from engine.library.objects.translating import translated
@@ -34,6 +34,7 @@ LONGEST_PAUSE_S = 5.0
 CONNECT_S = 10.0
 ANSWER_S = 60.0  # a store puts thousands of parts together before it answers
 SOON_S = 20.0  # a small request, and the begin of what is asked for
+LEAST_BPS = 4 * 1024  # of a body; what is slower than that is no line
 SILENT_TRIES = 2  # of a server that takes requests and says nothing: it is not asked five times
 CONNECTIONS = 64
 DEFAULT_REGION = "us-east-1"
@@ -96,7 +97,7 @@ class Store:
         """
 
         async def once() -> dict[str, Any]:
-            async with asyncio.timeout(None if operation in _LONG else SOON_S):
+            async with asyncio.timeout(_longest_s(operation, params)):
                 answer = await self._asked(operation, params)
             check(answer)
             return answer
@@ -313,6 +314,14 @@ class Store:
     def _note(self, seconds: float) -> None:
         before = self.latency_s
         self.latency_s = seconds if before is None else min(seconds, before * 1.05)
+
+
+def _longest_s(operation: str, params: dict[str, Any]) -> float:
+    """How long a request may take at most: one that nobody takes any more must end."""
+    if operation not in _LONG:
+        return SOON_S
+    body = params.get("Body")
+    return 2 * ANSWER_S + (0 if body is None else size_of(body)) / LEAST_BPS
 
 
 def going_on(page: dict[str, Any], before: dict[str, Any], **marks: str) -> dict[str, Any]:

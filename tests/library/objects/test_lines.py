@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import random
 import threading
 import time
@@ -10,6 +12,8 @@ from collections import Counter
 import pytest
 
 from engine.library.objects import store
+from engine.library.objects.address import parse_address
+from engine.library.objects.faults import StoreFault
 from engine.library.objects.trying import try_out
 from engine.model.errors import (
     AuxError,
@@ -431,3 +435,36 @@ def test_errors_of_destinations_are_never_of_sources(bucket: Bucket):
 
     with pytest.raises(DestinationError, match="it is not there"):
         copy_job(library, large_job())
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+async def test_a_server_that_takes_no_more_of_a_body_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, by_hand: bool
+):
+    """What the kernels on both sides hold of it is taken; the rest stands for ever."""
+    ended = asyncio.Event()
+
+    async def take_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await ended.wait()
+        writer.close()
+
+    server = await asyncio.start_server(take_nothing, "127.0.0.1", 0, limit=1024)
+    port = server.sockets[0].getsockname()[1]
+    address = parse_address(
+        "far", f"s3://bucket/p?endpoint=http://127.0.0.1:{port}&path_style=true"
+    )
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr(store, "ANSWER_S", 0.3)
+    if not by_hand:
+        monkeypatch.setattr(store, "LEAST_BPS", 1024**3)
+        monkeypatch.setattr(store.Direct, "can", lambda *_: False)
+    stuck = store.Store(address)
+    try:
+        with pytest.raises(StoreFault, match="does not answer") as found:
+            await stuck.call("put_object", Key="k", Body=io.BytesIO(bytes(32 * 1024**2)))
+        assert found.value.is_silence
+    finally:
+        ended.set()
+        await stuck.close()
+        server.close()
