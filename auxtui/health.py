@@ -309,10 +309,17 @@ def _of_alarms(alarms: Iterable[AlarmValue], told: Container[int]) -> Iterator[T
         if alarm.kind in ALARMS_TOLD or of_job:
             yield Trouble(
                 grade=Grade.ERROR if alarm.severity == "error" else Grade.WARNING,
-                text=safe(alarm.message),
+                text=_alarm_words(alarm),
                 hint=f"{safe(alarm.hint) or 'see to it'}; 8 has the alarm, x clears it",
                 node=("alarm", alarm.id),
             )
+
+
+def _alarm_words(alarm: AlarmValue) -> str:
+    """What has happened, and to what: not every message says that itself."""
+    job = f"job {alarm.job_id}, " if alarm.kind in ALARMS_OF_JOBS else ""
+    about = "" if alarm.about in alarm.message else f"{job}{alarm.about}: "
+    return safe(f"{about}{alarm.message}")
 
 
 def _of_last_run(policy: LivePolicy, told: Container[int]) -> Iterator[Trouble]:

@@ -373,10 +373,11 @@ def test_an_alarm_of_which_nothing_else_tells_is_no_all_is_well():
     library = replace(alarm, kind="library-offline")
 
     (found,) = troubles(None, None, alarms=(alarm, library))
-    backup = replace(alarm, kind="failed", job_id=44, message="job 44 failed: no space")
+    about = {"kind": "failed", "job_id": 44, "about": "backup of db1/www"}
+    backup = replace(alarm, **about, message="failed: no space")
     (failed,) = troubles(None, None, alarms=(backup,))
 
-    assert failed.text == "job 44 failed: no space"
+    assert failed.text == "job 44, backup of db1/www: failed: no space"
     assert failed.node == ("alarm", 7)
     assert (found.text, found.grade) == ("db1/pg: no backup for 3 d", Grade.WARNING)
     assert found.hint == "look at what writes there; 8 has the alarm, x clears it"
