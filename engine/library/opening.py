@@ -84,6 +84,15 @@ def check_url(name: str, url: str) -> None:
     _root_of(name, url)
 
 
+def object_lock_of(name: str, url: str) -> str:
+    """How what goes to WORM copies of a library is locked: `governance`, `compliance`; empty: not at all."""
+    if scheme_of(url) != "s3":
+        return ""
+    from engine.library.objects.address import parse_address
+
+    return parse_address(name, url).object_lock
+
+
 def scheme_of(url: str) -> str:
     """The scheme of a URL in lower case; empty for a path."""
     scheme, separator, _ = url.partition("://")

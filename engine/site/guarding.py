@@ -10,17 +10,21 @@ from engine.catalog.tables import (
     Client,
     Job,
     JobCopy,
+    Library,
     PolicyCopy,
     StoragePolicy,
     Subclient,
 )
+from engine.library.opening import object_lock_of
 from engine.model.errors import UsageError
 from engine.model.states import ACTIVE_JOB_STATES, CopyKind, JobCopyState, SubclientKind
 from engine.policy.retention import ExtendedRule, RetentionRules, refuse_shorter
-from engine.site.configuration import CopyItem, Item, PolicyItem, SubclientItem
+from engine.site.configuration import CopyItem, Item, LibraryItem, PolicyItem, SubclientItem
 from engine.site.diffing import Difference
 from engine.site.section import SiteText
 
+_LOCKS = ("", "governance", "compliance")
+"""The weakest first."""
 _HELD = (JobCopyState.AVAILABLE, JobCopyState.PARTIALLY_COPIED, JobCopyState.BAD)
 
 
@@ -38,6 +42,8 @@ def refuse_losses(session: Session, found: Difference, site: SiteText) -> None:
             _refuse_copy_change(session, before, after, site)
         if isinstance(before, SubclientItem) and isinstance(after, SubclientItem):
             _refuse_subclient_change(session, before, after, site)
+        if isinstance(before, LibraryItem) and isinstance(after, LibraryItem):
+            _refuse_weaker_lock(session, before, after, site)
 
 
 def _refuse_removal(
@@ -121,6 +127,31 @@ def _refuse_copy_change(
         refuse_shorter(after.label, _retention(before), _retention(after))
     except UsageError as err:
         raise site.error(after.place, err.message, hint=err.hint) from err
+
+
+def _refuse_weaker_lock(
+    session: Session, before: LibraryItem, after: LibraryItem, site: SiteText
+) -> None:
+    """What a WORM copy promises is not taken out from under it by another URL of its library."""
+    was, becomes = (object_lock_of(item.name, item.url) for item in (before, after))
+    if _LOCKS.index(becomes) >= _LOCKS.index(was):
+        return
+    rows = session.exec(
+        select(StoragePolicy.name, PolicyCopy.name, PolicyCopy.kind)
+        .join(PolicyCopy, col(PolicyCopy.policy_id) == col(StoragePolicy.id))
+        .join(Library, col(Library.id) == col(PolicyCopy.library_id))
+        .where(Library.name == before.name, col(PolicyCopy.worm))
+    )
+    for policy, name, kind in rows:
+        copy = CopyItem(policy=policy, name=name, kind=CopyKind(kind), precedence=0)
+        held = job_copies_held(session, copy)
+        if held:
+            raise site.error(
+                (*after.place, "url"),
+                f'WORM copy "{copy.label}" holds {_count(held, "job copy")} in library '
+                f'"{after.name}": its object lock stays {was}',
+                hint=f"leave object_lock={was} in the URL; a copy without it takes a library of its own",
+            )
 
 
 def _retention(copy: CopyItem) -> RetentionRules:

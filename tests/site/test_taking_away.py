@@ -137,3 +137,31 @@ def test_a_worm_copy_is_not_retained_for_less(text, apply: Apply, catalog: Catal
 
     apply(WORM.replace('"90d"', '"91d"'))
     apply(WORM.replace('retain = "90d"\n', ""))  # for ever
+
+
+LOCKED = "s3://bucket/copies?endpoint=http://127.0.0.1:9&object_lock="
+IN_STORE = WORM.replace('url = "@/vault"', f'url = "{LOCKED}compliance"')
+
+
+@pytest.mark.parametrize("url", [LOCKED + "governance", LOCKED.partition("&")[0]])
+def test_the_lock_of_a_worm_copy_is_not_taken_out_of_its_library(
+    url: str, apply: Apply, catalog: Catalog
+):
+    apply(IN_STORE)
+    weaker = IN_STORE.replace(LOCKED + "compliance", url)
+    apply(weaker)  # nothing lies there yet
+    apply(IN_STORE)
+    adopt(catalog, copied_to="offsite")
+
+    with pytest.raises(SiteError, match=r"WORM copy .databases/offsite. holds 1 job copy") as found:
+        apply(weaker)
+
+    assert "its object lock stays compliance" in found.value.message
+    apply(IN_STORE.replace("127.0.0.1:9", "127.0.0.1:10"))  # the rest may change
+
+
+def test_a_lock_can_be_made_stronger(apply: Apply, catalog: Catalog):
+    apply(IN_STORE.replace("compliance", "governance"))
+    adopt(catalog, copied_to="offsite")
+
+    apply(IN_STORE)

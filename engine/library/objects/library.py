@@ -111,7 +111,10 @@ class ObjectLibrary:
         """See `TriesOut`."""
         with self._root.in_use("try out"):
             sender = self._root.sender()
-        return self._connection.run(try_out(sender))
+        steps = self._connection.run(try_out(sender))
+        if self._address.object_lock:
+            self._require_object_lock()
+        return steps
 
     def identity(self) -> LibraryIdentity:
         """See `Discovery`."""
@@ -257,16 +260,19 @@ class ObjectLibrary:
         """Of every object of a job copy that shall be locked."""
         if self._lock_until is None or self._lock_until <= datetime.now(UTC):
             return {}
+        self._require_object_lock()
+        return {
+            "ObjectLockMode": self._address.object_lock.upper(),
+            "ObjectLockRetainUntilDate": self._lock_until.astimezone(UTC).replace(microsecond=0),
+        }
+
+    def _require_object_lock(self) -> None:
         if not self._root.capabilities().object_lock:
             raise DestinationWrite(
                 f"cannot lock what goes to library {self.name}: the bucket "
                 f"{shown(self._address.bucket)} has no object lock",
                 hint="make a bucket with object lock, or take object_lock out of the URL",
             )
-        return {
-            "ObjectLockMode": self._address.object_lock.upper(),
-            "ObjectLockRetainUntilDate": self._lock_until.astimezone(UTC).replace(microsecond=0),
-        }
 
     def _look_for_published(
         self, job: Job, generations: list[int], notes: Notes, *, replace: bool

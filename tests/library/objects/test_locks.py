@@ -137,3 +137,12 @@ def test_the_end_of_a_lock():
     )
     assert lock_end(RetentionRules(worm=True), completed) is None
     assert lock_end(RetentionRules(retain_s=86400), completed) is None
+
+
+def test_a_library_that_shall_lock_and_cannot_is_found_by_its_test(bucket: Bucket):
+    library = bucket.open(object_lock="compliance")
+    library.initialise(IDENTITY)
+
+    with pytest.raises(DestinationWrite, match="has no object lock"):
+        library.try_out()
+    bucket.open().try_out()  # one that shall not is well
