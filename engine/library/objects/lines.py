@@ -15,7 +15,7 @@ from typing import NamedTuple
 from engine.library.objects.answers import Answer, AnswerReader, CutOffError, GarbledError
 
 IDLE_S = 12.0  # longer, and many a server has closed it
-_BUFFER_BYTES = 64 * 1024  # of each connection, for what comes
+_BUFFER_BYTES = 96 * 1024  # of each connection, for what comes: a small file and its head
 _NEXT_ADDRESS_S = (
     0.25  # the next address of a host is tried beside one that says nothing for so long
 )
