@@ -11,7 +11,7 @@ import aiofiles.os
 from engine.catalog import ledger
 from engine.catalog.values import BackupJobValue, SubclientValue
 from engine.library.interface import Place
-from engine.model.errors import AuxError, LibraryOffline, UsageError
+from engine.model.errors import AuxError, DestinationFull, LibraryOffline, UsageError
 from engine.operations.arrivals import Proof, proof_of
 from engine.operations.context import JobContext
 from engine.operations.gates import Closed, Gates
@@ -368,6 +368,7 @@ class OrderQueue:
                 continue
             del self._flights[pair]
             flight.left.discard(pair)
-            self._dropped.setdefault(copy_id, error)
+            if not isinstance(error, DestinationFull):  # what is smaller may have room
+                self._dropped.setdefault(copy_id, error)
             self._refuse(pair, error)
         return destinations

@@ -75,6 +75,9 @@ def test_a_library_without_room_says_how_much_is_missing(estate: Estate, small_v
     assert "library vault has no room for backup job" in job["reason"]
     assert "needs 2.5 MiB" in job["reason"]
     assert {state for state, _ in reasons(estate, "second")} == {"available"}
+    kept_out, fits = sorted(reasons(estate, "offsite"), reverse=True)
+    assert kept_out[0] == "to_be_copied"
+    assert fits[0] == "available"  # what is smaller does not wait for it
     assert estate.oracle.examine(is_finished=False) == []
     grow(small_vault, "16m")
     estate.file_run()
