@@ -306,11 +306,13 @@ def _of_alarms(alarms: Iterable[AlarmValue], told: Container[int]) -> Iterator[T
     """What only the service sees: a source that is silent, a fuse, an alert that does not arrive."""
     for alarm in alarms:
         of_job = alarm.kind in ALARMS_OF_JOBS and (alarm.job_id or 0) not in told
+        opens = ", enter there opens its job" if alarm.job_id is not None else ""
+        clears = f"8 has the alarm{opens}, x clears it"
         if alarm.kind in ALARMS_TOLD or of_job:
             yield Trouble(
                 grade=Grade.ERROR if alarm.severity == "error" else Grade.WARNING,
                 text=_alarm_words(alarm),
-                hint=f"{safe(alarm.hint) or 'see to it'}; 8 has the alarm, x clears it",
+                hint=f"{safe(alarm.hint)}; {clears}" if alarm.hint else clears,
                 node=("alarm", alarm.id),
             )
 

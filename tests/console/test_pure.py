@@ -378,6 +378,7 @@ def test_an_alarm_of_which_nothing_else_tells_is_no_all_is_well():
     (failed,) = troubles(None, None, alarms=(backup,))
 
     assert failed.text == "job 44, backup of db1/www: failed: no space"
+    assert failed.hint.endswith("8 has the alarm, enter there opens its job, x clears it")
     assert failed.node == ("alarm", 7)
     assert (found.text, found.grade) == ("db1/pg: no backup for 3 d", Grade.WARNING)
     assert found.hint == "look at what writes there; 8 has the alarm, x clears it"
