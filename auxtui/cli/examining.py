@@ -222,10 +222,9 @@ def _library(
     """Tries a library out, at each place where a MediaAgent finds it: `ways` are its name and the URL."""
     name = shown(library.name)
     if library.uuid is None:
-        yield _error(
-            f"library {name} was never marked: {shown(library.state_reason) or 'not reachable'}",
-            f"see to {shown(library.url)}, then apply the site file again",
-        )
+        look = _tried_out(library, library.url, commcell_id)
+        if isinstance(look, AuxError):
+            yield _error(f"library {name} was never marked: {look.message}", look.hint)
         return
     agents = {url or library.url: agent for agent, url in reversed(ways)} or {library.url: ""}
     looks = {url: _tried_out(library, url, commcell_id) for url in agents}

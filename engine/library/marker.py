@@ -24,6 +24,7 @@ MAX_MARKER_BYTES = 64 * 1024
 _DIGEST = "blake3"
 _ASIDE_PREFIX = b"." + MARKER + b"."
 _OFFLINE_HINT = "mount the disk of this library, then try again"
+_NEVER_MARKED_HINT = "apply the site file: a library that is reached gets its marker then"
 
 
 class Marker:
@@ -88,7 +89,8 @@ class Marker:
 
     def absent(self) -> LibraryOffline:
         """The error for a place without a marker."""
-        return self.offline("there is no marker of a library there", _OFFLINE_HINT)
+        hint = _OFFLINE_HINT if self.uuid else _NEVER_MARKED_HINT
+        return self.offline("there is no marker of a library there", hint)
 
     def refuse_marked_before(self) -> None:
         """Raises:

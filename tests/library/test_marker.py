@@ -12,7 +12,7 @@ import pytest
 from blake3 import blake3
 
 from engine.library.interface import LibraryIdentity
-from engine.library.marker import identity_of, text_of
+from engine.library.marker import Marker, identity_of, text_of
 
 IDENTITY = LibraryIdentity(uuid="5f0c", name="vault", commcell_id="a81e", commcell="hq é")
 TEXT = text_of(IDENTITY)
@@ -59,3 +59,14 @@ def test_a_stranger_finds_the_same_digest(tmp_path: Path):
     assert line in (Path(__file__).parents[2] / "docs" / "format.md").read_text()
     found = subprocess.run(line, shell=True, cwd=tmp_path, check=True, capture_output=True)  # noqa: S602
     assert found.stdout.decode().strip() == json.loads(TEXT)["blake3"]
+
+
+@pytest.mark.parametrize(
+    ("uuid", "hint"),
+    [("", "apply the site file"), ("u-1", "mount the disk")],
+    ids=["never marked", "marked before"],
+)
+def test_what_to_do_about_an_absent_marker(uuid: str, hint: str):
+    error = Marker("vault", b"/mnt/vault", uuid, "c").absent()
+
+    assert hint in error.hint
