@@ -337,6 +337,8 @@ class TransferRun:
                 await committer.idle()
             if progress.is_cut:
                 order.stop.cancel(self._ends_because)
+            if self._stop.is_cancelled:  # who cancels may not have come as far as this order
+                order.stop.cancel(self._stop.reason)
             await publish_order(order, self._hops, progress.followers)
         finally:
             for follower in progress.followers.values():

@@ -10,7 +10,7 @@ import pytest
 
 from engine.model.errors import Cancelled
 from engine.model.states import StreamState
-from engine.transfer.orders import OutcomeState
+from engine.transfer.orders import OutcomeState, TransferOrder
 from engine.transfer.throttle import Throttle
 from tests.transfer.fakes import FakeSource, Store, destination, order
 from tests.transfer.running import Session
@@ -108,6 +108,28 @@ async def test_a_hanging_source_is_abandoned_after_the_grace_time():
 
     assert result.outcomes[0].state is OutcomeState.CANCELLED
     released.set()
+
+
+async def test_a_stop_that_is_late_at_its_order_is_a_stop_all_the_same():
+    ended = threading.Event()
+    source = FakeSource({b"big": some_bytes(MIB)})
+
+    def hang(*_: object) -> None:
+        session.cancel.cancel("killed")
+
+    def wait() -> None:
+        ended.wait()
+
+    session = Session([order(source, destination(Store().writer(on_write=hang)))], grace_s=0.02)
+
+    async def next_order() -> TransferOrder | None:
+        session.run._stop.on_cancel(wait)  # before that of the order, which is not open yet
+        return await session.next_order()
+
+    await session.run.run(next_order)
+    ended.set()
+
+    assert session.results[0].outcomes[0].state is OutcomeState.CANCELLED
 
 
 async def test_a_hanging_destination_is_abandoned_after_the_grace_time():
