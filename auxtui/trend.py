@@ -128,8 +128,19 @@ def free_series(trends: Sequence[Sequence[CopySample]], free_bytes: int) -> Seri
         trends: samples of each copy, oldest first.
         free_bytes: free now.
     """
+    held = held_series(trends)
+    most = free_bytes + (held.values[-1] if held.values else 0.0)
+    free = tuple(max(0.0, most - there) for there in held.values)
+    return Series(name="free", at=held.at, values=free)
+
+
+def held_series(trends: Sequence[Sequence[CopySample]]) -> Series:
+    """What the copies of a library held over time, unfinished job copies included.
+
+    Args:
+        trends: samples of each copy, oldest first.
+    """
     times = sorted({sample.at for samples in trends for sample in samples})
-    held_now = sum(_there(samples[-1]) for samples in trends if samples)
     values: list[float] = []
     places = [0] * len(trends)
     for at in times:
@@ -139,13 +150,15 @@ def free_series(trends: Sequence[Sequence[CopySample]], free_bytes: int) -> Seri
                 places[number] += 1
             if samples:
                 held += _there(samples[places[number]])
-        values.append(float(max(0, free_bytes + held_now - held)))
-    return Series(name="free", at=tuple(times), values=tuple(values))
+        values.append(float(held))
+    return Series(name="held", at=tuple(times), values=tuple(values))
 
 
 def full_text(free_bytes: int | None, growth: float | None, look: Look) -> Cell:
     """When a library is full if it grows on as it did."""
-    if free_bytes is None or growth is None:
+    if free_bytes is None:
+        return Cell("not known: it does not tell how much room it has", Tone.MUTED)
+    if growth is None:
         return Cell("not known yet: the service measures it for an hour first", Tone.MUTED)
     if growth <= 0:
         return Cell("never at this rate: it does not grow", Tone.OK)

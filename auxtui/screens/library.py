@@ -140,6 +140,9 @@ class LibraryScreen(ConsoleScreen):
             )
             for copy_id, policy, copy, number, size_bytes in self._use
         )
-        series = trend.free_series(self._trends, library.free_bytes or 0)
-        title = f"Free space over {period} (f)"
-        self.query_one("#chart", ChartView).show(Chart(title=title, series=(series,)))
+        if library.free_bytes is None:  # an object store, or nobody has looked yet
+            series, what = trend.held_series(self._trends), "What copies hold there"
+        else:
+            series, what = trend.free_series(self._trends, library.free_bytes), "Free space"
+        chart = Chart(title=f"{what} over {period} (f)", series=(series,))
+        self.query_one("#chart", ChartView).show(chart)

@@ -90,6 +90,7 @@ def test_a_library_is_full_at_the_rate_at_which_its_copies_grow():
 def test_nothing_is_said_of_days_after_less_than_an_hour():
     assert trend.growth_bps((_samples(1, [0, GIB], minutes=30),)) is None
     assert "not known yet" in trend.full_text(GIB, None, LOOK).text
+    assert "does not tell" in trend.full_text(None, 1.0, LOOK).text
     assert "does not grow" in trend.full_text(GIB, 0.0, LOOK).text
 
 
@@ -99,6 +100,7 @@ def test_free_space_is_reckoned_back_from_now():
     series = trend.free_series(trends, 10 * GIB)
 
     assert series.values == (13.0 * GIB, 12.0 * GIB, 10.0 * GIB)
+    assert trend.held_series(trends).values == (1.0 * GIB, 2.0 * GIB, 4.0 * GIB)
 
 
 def test_a_forecast_goes_down_to_nothing_when_it_is_caught_up(copy):
