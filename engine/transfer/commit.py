@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 
 from engine.model.errors import AuxError
+from engine.transfer.copied_file import Written
 from engine.transfer.hops import Hops
-from engine.transfer.opened import OpenDestination, Written
+from engine.transfer.open_destination import OpenDestination
 
 Spawn = Callable[[Coroutine[object, object, None]], object]
 """Starts a task that the run owns."""

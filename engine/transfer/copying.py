@@ -19,9 +19,11 @@ from engine.model.entries import Chunk, FileEntry
 from engine.model.errors import AuxError, Cancelled, SourceChanged, SourceCorrupt
 from engine.model.names import shown
 from engine.transfer.cancel import CancelToken
+from engine.transfer.copied_file import Target, Written, span_of
 from engine.transfer.encoded_file import EncodedFile
 from engine.transfer.flow import FileRead, Lane, Pace, Sink, flow_range
-from engine.transfer.opened import OpenDestination, OpenOrder, Target, Written, span_of
+from engine.transfer.open_destination import OpenDestination
+from engine.transfer.opened import OpenOrder
 from engine.transfer.shared import drop_differing, read_shared, share_chunk, untold
 from engine.transfer.throttle import Throttle
 from engine.transfer.work import BatchWork, ChunkWork, SmallFile

@@ -12,7 +12,8 @@ from engine.transfer.cancel import CancelToken
 from engine.transfer.encoded import EncodedSide
 from engine.transfer.following import Follower
 from engine.transfer.hops import Hops
-from engine.transfer.opened import EntriesWithDigests, OpenDestination, OpenOrder
+from engine.transfer.open_destination import OpenDestination
+from engine.transfer.opened import EntriesWithDigests, OpenOrder
 from engine.transfer.orders import (
     DestinationOutcome,
     OrderDestination,

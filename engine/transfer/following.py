@@ -14,7 +14,8 @@ from engine.library.interface import PublishesBehind
 from engine.model.entries import Entry, FileEntry, HardlinkEntry, SymlinkEntry, encoded_header
 from engine.model.errors import AuxError, Cancelled
 from engine.transfer.hops import Hops
-from engine.transfer.opened import OpenDestination, OpenOrder, originals
+from engine.transfer.open_destination import OpenDestination
+from engine.transfer.opened import OpenOrder, originals
 
 FOLLOWED_FROM = 1024  # files of an order; fewer are published in no time
 

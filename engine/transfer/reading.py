@@ -14,6 +14,7 @@ from engine.model.entries import Chunk, FileEntry
 from engine.model.errors import AuxError, SourceError
 from engine.transfer.buffers import BUFFER_BYTES
 from engine.transfer.cancel import CancelToken
+from engine.transfer.copied_file import opened_for_reading, span_of, spans_of
 from engine.transfer.copying import (
     check_digest,
     check_unchanged,
@@ -22,7 +23,6 @@ from engine.transfer.copying import (
     read_whole,
 )
 from engine.transfer.flow import FileRead, Lane, Pace, Sink, flow_range
-from engine.transfer.opened import opened_for_reading, span_of, spans_of
 from engine.transfer.progress import ReadProgress
 from engine.transfer.throttle import Throttle
 from engine.transfer.work import BATCH_FILES, SMALL_BYTES

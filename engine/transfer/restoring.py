@@ -18,10 +18,10 @@ from engine.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry
 from engine.model.errors import AuxError, SourceError, SourceRead
 from engine.model.names import RelPath, shown
 from engine.transfer.cancel import CancelToken
+from engine.transfer.copied_file import opened_for_reading, spans_of
 from engine.transfer.decoding import reads_in_order
 from engine.transfer.flow import Lane
 from engine.transfer.hops import Abandoned
-from engine.transfer.opened import opened_for_reading, spans_of
 from engine.transfer.pool import in_thread, work_off
 from engine.transfer.progress import ReadProgress
 from engine.transfer.reading import (

@@ -19,6 +19,7 @@ from engine.model.states import StreamState
 from engine.transfer.buffers import Buffers, buffer_bytes_for
 from engine.transfer.cancel import CancelToken
 from engine.transfer.commit import Committer
+from engine.transfer.copied_file import Written
 from engine.transfer.copying import SourceFailed, copy_batch, copy_chunk
 from engine.transfer.finishing import (
     close_order,
@@ -30,7 +31,8 @@ from engine.transfer.finishing import (
 from engine.transfer.flow import Lane
 from engine.transfer.following import FOLLOWED_FROM, Follower, followers
 from engine.transfer.hops import GRACE_S, Hops
-from engine.transfer.opened import OpenDestination, OpenOrder, Written
+from engine.transfer.open_destination import OpenDestination
+from engine.transfer.opened import OpenOrder
 from engine.transfer.orders import TransferOrder, TransferResult
 from engine.transfer.orders_open import Ahead, Slots
 from engine.transfer.progress import RunMeter, RunSnapshot, StreamMeter

@@ -13,8 +13,8 @@ from engine.library.syscalls import share_range
 from engine.model.entries import Chunk, FileEntry
 from engine.model.errors import AuxError, Cancelled, DestinationWrite
 from engine.model.names import shown
+from engine.transfer.copied_file import Target, span_of
 from engine.transfer.flow import FileRead, Lane, Pace, flow_range
-from engine.transfer.opened import Target, span_of
 
 
 def share_chunk(target: Target, source: FileRead, chunk: Chunk) -> bool:

@@ -18,8 +18,8 @@ from engine.model.entries import Chunk, Entry, FileEntry, ManifestHeader
 from engine.model.errors import AuxError, SourceError
 from engine.model.names import RelPath
 from engine.transfer.cancel import CancelToken
+from engine.transfer.copied_file import spans_of
 from engine.transfer.flow import Lane
-from engine.transfer.opened import spans_of
 from engine.transfer.pool import in_thread, work_off
 from engine.transfer.progress import ReadProgress
 from engine.transfer.reading import (

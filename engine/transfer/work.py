@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 from engine.model.entries import DIGEST_BYTES, Chunk, FileEntry, chunk_bytes_for
 from engine.model.errors import AuxError
+from engine.transfer.copied_file import CopiedFile, spans_of
 from engine.transfer.decoding import reads_in_order
 from engine.transfer.encoded import EncodedSide
 from engine.transfer.encoded_file import EncodedFile
-from engine.transfer.opened import CopiedFile, OpenDestination, OpenOrder, spans_of
+from engine.transfer.open_destination import OpenDestination
+from engine.transfer.opened import OpenOrder
 from engine.transfer.resume_point import pieces_of
 
 SMALL_BYTES = 1024 * 1024  # a file below this travels in a batch
