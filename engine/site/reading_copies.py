@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from engine.library.age import checked_recipient
+from engine.library.opening import is_remote
 from engine.model.errors import UsageError
 from engine.model.states import CopyKind
 from engine.policy.durations import parse_duration, parse_rate
@@ -189,13 +190,13 @@ def _read_reflink(section: Section, wanted: Configuration) -> bool:
     if not section.flag("reflink", False):
         return False
     library = wanted.libraries[section.text("library")]
-    if not library.url.startswith("/"):
+    if is_remote(library.url):
         raise section.error(
             "reflink",
             f'library "{library.name}" is not on this host: no block can be shared with it',
             hint="leave it out, or give the copy a library on the file system of its source",
         )
-    if section.choice("compression", "none", COMPRESSIONS) != "none" or "encrypt_to" in section:
+    if section.choice("compression", "none", COMPRESSIONS) != "none" or section.texts("encrypt_to"):
         raise section.error(
             "reflink",
             "goes with files as they are only: what is compressed or encrypted has other blocks",

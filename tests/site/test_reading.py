@@ -187,3 +187,12 @@ def test_where_no_key_can_stand_none_are_listed():
     with pytest.raises(SiteError) as refused:
         Section(SiteText("x = 1\n", ""), (), {"x": 1}, ())
     assert refused.value.hint == "no key can stand here"
+
+
+def test_no_recipients_are_no_encryption_where_blocks_are_shared():
+    found = read(
+        SOUND
+        + '[policies.databases.copies.more]\nlibrary = "fast"\nencrypt_to = []\nreflink = true\n'
+    )
+
+    assert found.copies["databases", "more"].reflink
