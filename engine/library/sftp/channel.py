@@ -13,9 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import asyncssh
-
 from engine.library.sftp import wire
+from engine.library.sftp.ssh import asyncssh
 from engine.library.sftp.together import gathered
 from engine.library.sftp.wire import Reply
 from engine.model.errors import LibraryOffline

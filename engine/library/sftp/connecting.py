@@ -9,9 +9,8 @@ import socket
 import stat
 from typing import Any
 
-import asyncssh
-
 from engine.library.sftp.address import DEFAULT_PORT, SftpAddress, label_of
+from engine.library.sftp.ssh import asyncssh
 from engine.library.sftp.trust import (
     OfferedKey,
     UntrustedKey,

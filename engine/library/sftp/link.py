@@ -13,8 +13,6 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import asyncssh
-
 from engine.library.line import LineState
 from engine.library.loopthread import LoopThread
 from engine.library.sftp import wire
@@ -28,6 +26,7 @@ from engine.library.sftp.pacing import (
     files_on_a_line,
 )
 from engine.library.sftp.session import SftpSession
+from engine.library.sftp.ssh import asyncssh
 from engine.library.sftp.wire import Attributes
 from engine.model.errors import LibraryOffline
 from engine.model.names import shown

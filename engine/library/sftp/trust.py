@@ -10,9 +10,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-import asyncssh
-
 from engine.library.sftp.address import DEFAULT_PORT, SftpAddress
+from engine.library.sftp.ssh import asyncssh
 from engine.model.errors import DestinationWrite, HostKeyRefused, LibraryOffline
 from engine.model.names import shown
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import asyncssh
-from asyncssh import auth
-from asyncssh.constants import MSG_IGNORE
+from engine.library.sftp.ssh import MSG_IGNORE, asyncssh, auth
 
 _MARK = "auxtui_signs_at_once"
 
