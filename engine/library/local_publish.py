@@ -86,11 +86,11 @@ class Publication:
             ManifestError, DestinationError, LibraryOffline: nothing is published.
         """
         ordered = in_manifest_order(entries)
-        self._syncs_each = not has_honest_syncfs() or _are_few_without_links(ordered)
-        job_fd = self._partial.job_fd
+        job_fd, data_fd = self._partial.job_fd, self._partial.data_fd
+        self._syncs_each = _are_few_without_links(ordered) or not has_honest_syncfs(data_fd)
         with on_destination("publish", self._partial.where):
             # Its own descriptor: it reports every write-back error from here on, to nobody else.
-            watch_fd = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._partial.data_fd)
+            watch_fd = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=data_fd)
             try:
                 with aside(layout.MANIFEST, parent=job_fd) as stream:
                     laid_out = self._laid_out(ordered)

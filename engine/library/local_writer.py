@@ -95,7 +95,7 @@ class LocalJobWriter(ProvingWriter, PublishesBehind):
 
     def write_batch(self, files: Sequence[tuple[FileEntry, memoryview]]) -> None:
         """See `JobWriter`."""
-        at_once = has_honest_syncfs() and len(files) > _SYNC_EACH_AT_MOST
+        at_once = len(files) > _SYNC_EACH_AT_MOST and has_honest_syncfs(self._partial.data_fd)
         with on_destination("write a batch of files to", self._partial.where):
             if at_once:
                 self._watch()

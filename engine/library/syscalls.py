@@ -21,6 +21,17 @@ _FICLONERANGE = (
     0x4020940D  # linux/fs.h; another number on a few architectures, which then refuse it
 )
 _CLONE_RANGE = struct.Struct("qQQQ")  # struct file_clone_range
+_STATFS_BYTES = 512  # more than it has; its first member, a long, is the kind of file system
+_SYNCED_AS_ONE = frozenset(
+    {
+        0xEF53,  # ext4, and ext3 and ext2
+        0x58465342,  # XFS
+        0x9123683E,  # Btrfs
+        0x2FC12FC1,  # ZFS
+        0x794C7630,  # overlayfs: the one below it is synced
+        0x01021994,  # tmpfs: nothing of it outlives the power, however it is synced
+    }
+)
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 _NOT_BY_DESCRIPTOR = frozenset({errno.ENOENT, errno.EINVAL, errno.EPERM})  # what an account gets
 
@@ -92,8 +103,19 @@ def exchange(name: bytes, *, one_dir: int, other_dir: int) -> bool:
     return False
 
 
+def has_honest_syncfs(fd: int) -> bool:
+    """True where one `syncfs` makes all of the file system of `fd` durable, and tells what failed.
+
+    FUSE answers it and asks its server for nothing, so only those are believed of which it is known.
+    """
+    kind = ctypes.create_string_buffer(_STATFS_BYTES)
+    if not _reports_lost_writes() or _libc.fstatfs(fd, kind):
+        return False
+    return ctypes.c_long.from_buffer(kind).value & 0xFFFFFFFF in _SYNCED_AS_ONE
+
+
 @cache
-def has_honest_syncfs() -> bool:
+def _reports_lost_writes() -> bool:
     """True where `syncfs` exists and reports write-back errors (Linux 5.8 and later)."""
     release = os.uname().release.split(".")
     try:

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import NamedTuple
 
 from engine.library.beneath import Parents, open_root, write_all
@@ -22,6 +22,7 @@ from engine.library.metadata import (
     apply_metadata,
     apply_node_metadata,
 )
+from engine.library.mounts import has_mounts_below
 from engine.library.syscalls import has_honest_syncfs, sync_file_system
 from engine.model.entries import (
     DirectoryEntry,
@@ -126,6 +127,7 @@ class RestoreTarget:
             self._made = _missing(path)
             os.makedirs(path, TARGET_MODE, exist_ok=True)
             self._root = open_root(path)
+        self._is_synced_as_one = has_honest_syncfs(self._root) and not has_mounts_below(self._root)
 
     def close(self) -> None:
         """Closes the target; directories on the way to it that this made and left empty go again."""
@@ -322,7 +324,7 @@ class RestoreTarget:
             directories: parents before children.
         """
         self._sync_directories()
-        at_once = len(directories) >= SYNC_ALL_FROM and has_honest_syncfs()
+        at_once = self._syncs_at_once(directories)
         with Parents(self._root) as parents:
             for entry in reversed(directories):
                 with on_target("restore", entry.path):
@@ -354,8 +356,11 @@ class RestoreTarget:
 
         return warn
 
+    def _syncs_at_once(self, those: Sized) -> bool:
+        return self._is_synced_as_one and len(those) >= SYNC_ALL_FROM
+
     def _sync(self, files: Sequence[RestoredFile]) -> None:
-        if len(files) >= SYNC_ALL_FROM and has_honest_syncfs():
+        if self._syncs_at_once(files):
             with on_target("sync", "the target"):
                 sync_file_system(self._root)
             return
@@ -364,7 +369,7 @@ class RestoreTarget:
                 os.fsync(file.aside.fd)
 
     def _sync_directories(self) -> None:
-        if len(self._renamed_in) >= SYNC_ALL_FROM and has_honest_syncfs():
+        if self._syncs_at_once(self._renamed_in):
             with on_target("sync", "the target"):
                 sync_file_system(self._root)
             return

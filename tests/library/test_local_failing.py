@@ -3,11 +3,12 @@
 import errno
 import os
 import subprocess
+from ctypes import Array, c_char, c_long
 from pathlib import Path
 
 import pytest
 
-from engine.library import local_publish, local_writer
+from engine.library import local_writer, syscalls
 from engine.library.interface import Done
 from engine.library.local import LocalLibrary
 from engine.model.errors import (
@@ -164,11 +165,28 @@ def test_each_file_of_a_small_batch_is_synced(library: LocalLibrary):
     writer.close()
 
 
+class Fuse:
+    """The C library where the library lies on FUSE, whose `syncfs` answers and does nothing."""
+
+    def __init__(self) -> None:
+        self._libc = syscalls._libc
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._libc, name)
+
+    def fstatfs(self, fd: int, found: Array[c_char]) -> int:
+        c_long.from_buffer(found).value = 0x65735546
+        return 0
+
+
+@pytest.mark.parametrize("why", ["an old kernel", "FUSE"])
 def test_without_an_honest_syncfs_everything_is_synced_by_itself(
-    library: LocalLibrary, monkeypatch: pytest.MonkeyPatch
+    library: LocalLibrary, monkeypatch: pytest.MonkeyPatch, why: str
 ):
-    monkeypatch.setattr(local_writer, "has_honest_syncfs", lambda: False)
-    monkeypatch.setattr(local_publish, "has_honest_syncfs", lambda: False)
+    if why == "FUSE":
+        monkeypatch.setattr(syscalls, "_libc", Fuse())
+    else:
+        monkeypatch.setattr(syscalls, "_reports_lost_writes", lambda: False)
     job = sample_job()
     for number in range(50):
         job.file(b"x%d" % number, b"content")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from engine.library.local_writer import LocalJobWriter
-from engine.model.entries import Entry, FileEntry, HardlinkEntry, SymlinkEntry
+from engine.model.entries import (
+    Entry,
+    FileEntry,
+    HardlinkEntry,
+    ManifestHeader,
+    SymlinkEntry,
+)
 from engine.model.errors import Cancelled, DestinationFull, SourceRead
 from engine.model.names import rel_path
 from engine.transfer import run, work
@@ -19,7 +26,7 @@ from tests.transfer.running import Session, copy
 from tests.transfer.trees import PLACE, Estate, described, make_tree
 
 FILES = 40
-LONG_S = 60  # for what comes at once, on a busy host
+LONG_S = 3  # for what comes at once, on a busy host
 
 
 @pytest.fixture
@@ -181,6 +188,37 @@ async def test_a_destination_whose_last_record_fails_ends_its_publication():
     assert isinstance(result.outcomes[0].error, DestinationFull)
     assert store.published is None
     assert writer.closed
+
+
+async def test_a_destination_that_fails_ends_the_wait_of_its_publication_at_once():
+    """Not only at the end of the order, which another destination may hold up for hours."""
+    stores = [Store(), Store()]
+    begun, ended = threading.Event(), threading.Event()
+
+    class Waiting(FollowedWriter):
+        def publish_behind(self, header: ManifestHeader, entries: Iterable[Entry]) -> bytes:
+            begun.set()
+            try:
+                return super().publish_behind(header, entries)
+            finally:
+                ended.set()
+
+    def fail(_: object) -> None:
+        assert begun.wait(LONG_S)
+        raise DestinationFull("no room for the journal")
+
+    def wait(_: object) -> None:
+        assert ended.wait(LONG_S), "the publication waits on for a destination that has failed"
+
+    writers = [Waiting(stores[0], on_record=fail), FollowedWriter(stores[1], on_record=wait)]
+
+    [result] = await copy(
+        order(source_of(4), *(destination(writer, n) for n, writer in enumerate(writers)))
+    )
+
+    assert [outcome.state for outcome in result.outcomes] == ["failed", "published"]
+    assert isinstance(result.outcomes[0].error, DestinationFull)
+    assert [store.published is None for store in stores] == [True, False]
 
 
 @pytest.mark.parametrize("fails", [True, False])

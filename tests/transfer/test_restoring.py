@@ -137,10 +137,18 @@ async def test_holes_stay_holes(estate, to):
     assert os.stat(to + b"/dump/sparse").st_blocks * 512 < MIB
 
 
-@pytest.mark.parametrize("how", ["no nameless files", "no syncfs"])
+def refuse_to_sync(_: int) -> None:
+    raise AssertionError("this does not reach all of it")
+
+
+@pytest.mark.parametrize("how", ["no nameless files", "no syncfs", "others mounted below"])
 async def test_lesser_file_systems_get_the_same(estate, to, how, monkeypatch):
     if how == "no syncfs":
-        monkeypatch.setattr(target_module, "has_honest_syncfs", lambda: False)
+        monkeypatch.setattr(target_module, "has_honest_syncfs", lambda _: False)
+        monkeypatch.setattr(target_module, "sync_file_system", refuse_to_sync)
+    elif how == "others mounted below":
+        monkeypatch.setattr(target_module, "has_mounts_below", lambda _: True)
+        monkeypatch.setattr(target_module, "sync_file_system", refuse_to_sync)
     else:
         monkeypatch.setattr("engine.transfer.aside._NAMELESS", os.O_RDWR)  # EISDIR, as they say
 
