@@ -15,6 +15,7 @@ from engine.library.beneath import (
     open_for_reading,
     open_root,
     remove_tree,
+    unlink_if_there,
 )
 from engine.library.blame import on_destination, on_source
 from engine.library.interface import LibraryIdentity, Place, Probe
@@ -208,6 +209,8 @@ class LocalLibrary:
             DestinationExists: it is published now.
         """
         with on_destination("publish", partial.where):
+            if not partial.is_new:  # here nobody believes it: what it speaks of was never synced
+                unlink_if_there(layout.UNPROVEN, parent=partial.job_fd)
             if not exists(layout.MANIFEST, parent=partial.job_fd):
                 return
             if not _is_complete(partial, header):
@@ -225,7 +228,8 @@ class LocalLibrary:
                 removed_fd = open_directory(layout.REMOVED, parent=copy_fd)
                 try:
                     for name in names_in(removed_fd):
-                        remove_tree(name, parent=removed_fd)
+                        if not _may_come_back(name, copy_fd):
+                            remove_tree(name, parent=removed_fd)
                 finally:
                     os.close(removed_fd)
 
@@ -286,6 +290,14 @@ class LocalLibrary:
         if job_id is not None:
             parts.append(layout.job_directory(job_id))
         return b"/".join(parts)
+
+
+def _may_come_back(name: bytes, copy_fd: int) -> bool:
+    """True for what an unproven job copy was to take the place of; the next writer of it says which."""
+    return any(
+        exists(where + name + b"/" + layout.UNPROVEN, parent=copy_fd)
+        for where in (b"", layout.PARTIAL + b"/")
+    )
 
 
 def _job_ids(fd: int) -> Iterator[int]:

@@ -103,7 +103,7 @@ class PartialJob:
         Raises:
             OSError: they cannot be removed.
         """
-        for name in (layout.JOURNAL, layout.MANIFEST):
+        for name in (layout.JOURNAL, layout.MANIFEST, layout.UNPROVEN):
             for each in (name, name + layout.ASIDE_SUFFIX):
                 unlink_if_there(each, parent=self.job_fd)
         os.fsync(self.job_fd)
@@ -228,6 +228,7 @@ class PartialJob:
         Raises:
             DestinationExists: it is published, and nobody asked for another.
         """
+        self._take_back_unproven()
         if not exists(self._name, parent=self._copy_fd):
             return
         took_place = exists(self._name + b"/" + layout.REPLACES, parent=self._copy_fd)
@@ -238,6 +239,29 @@ class PartialJob:
             os.fsync(self._partials_fd)
             self._drop_replaced()
         raise self.taken()
+
+    def _take_back_unproven(self) -> None:
+        """What a server without a sync left unproven is unfinished, and what it was to replace is back.
+
+        As `engine.library.sftp.unproven` does it: the disk may have changed hosts since.
+        """
+        is_there = exists(self._name, parent=self._copy_fd)
+        unproven = self._name + b"/" + layout.UNPROVEN
+        if is_there:
+            manifest = self._name + b"/" + layout.MANIFEST
+            if exists(manifest, parent=self._copy_fd) or not exists(unproven, parent=self._copy_fd):
+                return
+            remove_tree(self._name, parent=self._partials_fd)
+            rename_new(self._name, self._name, old_dir=self._copy_fd, new_dir=self._partials_fd)
+        elif not exists(unproven, parent=self._partials_fd):
+            return
+        replaced = layout.REMOVED + b"/" + self._name
+        mark = self._name + b"/" + layout.REPLACES
+        if exists(mark, parent=self._partials_fd) and exists(replaced, parent=self._copy_fd):
+            with directory(layout.REMOVED, parent=self._copy_fd) as removed_fd:
+                rename_new(self._name, self._name, old_dir=removed_fd, new_dir=self._copy_fd)
+        os.fsync(self._copy_fd)
+        os.fsync(self._partials_fd)
 
     def _open_job(self) -> None:
         self.job_fd, self.is_new = make_directory(self._name, parent=self._partials_fd)
