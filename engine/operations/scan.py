@@ -80,7 +80,8 @@ async def scan_policy_landings(
     subclients = await store.read(lambda s: _landing_subclients(s, only))
     result = ScanResult()
     for subclient in subclients:
-        await _scan_one(store, home, clock, subclient, result, accept=accept)
+        async with store.scanning:
+            await _scan_one(store, home, clock, subclient.id, result, accept=accept)
     if result.policies:
         now = clock()
 
@@ -116,12 +117,15 @@ async def _scan_one(
     store: Store,
     home: Home,
     clock: Clock,
-    subclient: SubclientValue,
+    subclient_id: int,
     result: ScanResult,
     *,
     accept: bool,
 ) -> None:
-    known = await store.read(lambda s: _known(s, subclient))
+    found = await store.read(lambda s: _as_it_is(s, subclient_id))
+    if found is None:
+        return  # a configuration took it out while other subclients were scanned
+    subclient, known = found
     had_jobs = any(line.state == JobCopyState.AVAILABLE for line in known.values())
     try:
         seen = await aiofiles.os.wrap(look_at_landing)(
@@ -137,6 +141,16 @@ async def _scan_one(
     await store.write(
         lambda s: _Settling(s, home, subclient, known, result, now).settle(seen),
     )
+
+
+def _as_it_is(
+    session: Session, subclient_id: int
+) -> tuple[SubclientValue, dict[bytes, Known]] | None:
+    """A subclient, and what is known of its landing directory, after the scans before this one."""
+    for subclient in _landing_subclients(session, None):
+        if subclient.id == subclient_id:
+            return subclient, _known(session, subclient)
+    return None
 
 
 def _known(session: Session, subclient: SubclientValue) -> dict[bytes, Known]:

@@ -28,6 +28,8 @@ class Store:
         self._live: LiveCatalog | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="catalog-read")
         self._planner = ThreadPoolExecutor(1, thread_name_prefix="catalog-plan")
+        self.scanning = asyncio.Lock()
+        """Held by a scan from what it knows to what it adopts: two at once would adopt all twice."""
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """Runs `work` in one BEGIN IMMEDIATE transaction; committed on return."""
