@@ -67,7 +67,7 @@ def auxcopy(
     suspended: Annotated[bool, _flag("--suspended", "Start suspended.")] = False,
     description: Annotated[str | None, _flag("--description", "Free text.")] = None,
     retries: Annotated[
-        int | None, typer.Option("--retries", min=0, max=1000, help="Attempts after a failure; 3.")
+        int | None, typer.Option("--retries", min=0, max=1000, help="Attempts after a failure; 8.")
     ] = None,
     total_time: Annotated[str | None, _flag("--total-time", "Running time at most: 6h.")] = None,
     kill_after_total_time: Annotated[

@@ -1,6 +1,6 @@
-"""What the doctor looks at. Each look is a function that gives findings; none of them changes anything.
+"""What the doctor looks at. Each look is a function that gives findings; none of them mends anything.
 
-A library is tried out with a small file, which goes again.
+A library is tried out with a small file, which goes again; whether it was reached is its state then.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from auxtui import format as fmt
 from auxtui.cli.examining_alerts import examine_alerts
@@ -27,15 +28,23 @@ from engine.catalog.refusing import refuse_to_replace
 from engine.catalog.running_values import ServiceValue
 from engine.catalog.values import Finding, LibraryValue, SubclientValue
 from engine.control.lock import is_held
+from engine.control.looking import keep_looks
 from engine.library import open_library
 from engine.library.age import load_identities
 from engine.library.interface import Probe
 from engine.library.space import space_is_low
 from engine.library.trying import TriesOut
 from engine.model.clock import system_clock
-from engine.model.errors import AuxError, DestinationError
+from engine.model.errors import (
+    AuxError,
+    DestinationError,
+    LibraryOffline,
+    LibraryUnmarked,
+    StorageError,
+)
 from engine.model.names import shown
 from engine.model.states import Severity, SubclientKind
+from engine.operations.probing import Look
 
 SILENT = timedelta(seconds=30)  # a service beats every few seconds
 OLD_BACKUP = timedelta(days=2)  # one is made a day while a service runs
@@ -82,13 +91,15 @@ def _catalog(home: Home, catalog: Catalog) -> Iterator[Finding]:
     yield from _clock(service, now)
     for problem in load_identities(commcell.age_identity_files).problems:
         yield _warning(problem, "encrypted copies cannot be restored here without it")
+    looks: dict[str, dict[str, Look]] = {library.name: {} for library in libraries}
     for library in libraries:
         ways = [
             (agents[path.media_agent_id], path.url)
             for path in paths
             if path.library_id == library.id
         ]
-        yield from _library(library, ways, commcell.uuid)
+        yield from _library(library, ways, commcell.uuid, looks[library.name])
+    yield from _kept(home, looks)
     for subclient in landings:
         yield from _landing(subclient)
     for subclient in subclients:
@@ -216,46 +227,89 @@ def _clock(service: ServiceValue, now: datetime) -> Iterator[Finding]:
         )
 
 
+class Tried(NamedTuple):
+    """What a place of a library is like, and why it cannot be used."""
+
+    look: Look | None
+    error: AuxError | None
+
+
 def _library(
-    library: LibraryValue, ways: Sequence[tuple[str, str]], commcell_id: str
+    library: LibraryValue,
+    ways: Sequence[tuple[str, str]],
+    commcell_id: str,
+    looks: dict[str, Look],
 ) -> Iterator[Finding]:
-    """Tries a library out, at each place where a MediaAgent finds it: `ways` are its name and the URL."""
+    """Tries a library out, at each place where a MediaAgent finds it: `ways` are its name and the URL.
+
+    What its probes find is put into `looks`.
+    """
     name = shown(library.name)
     if library.uuid is None:
-        look = _tried_out(library, library.url, commcell_id)
-        if isinstance(look, AuxError):
-            yield _error(f"library {name} was never marked: {look.message}", look.hint)
+        why = _unmarked(library, commcell_id)
+        if why is not None:
+            yield _error(f"library {name} was never marked: {why.message}", why.hint)
         return
     agents = {url or library.url: agent for agent, url in reversed(ways)} or {library.url: ""}
-    looks = {url: _tried_out(library, url, commcell_id) for url in agents}
-    probe = next((look for look in looks.values() if isinstance(look, Probe)), None)
-    for url, look in looks.items():
-        if isinstance(look, Probe):
+    tries = {url: _tried_out(library, url, commcell_id) for url in agents}
+    looks.update({url: one.look for url, one in tries.items() if one.look is not None})
+    works = (one.look for one in tries.values() if one.error is None)
+    probe = next((look for look in works if isinstance(look, Probe)), None)
+    for url, (_, error) in tries.items():
+        if error is None:
             continue
         if probe is not None:
             who = f"MediaAgent {shown(agents[url])}"
-            yield _warning(f"{who} does not reach library {name}: {look.message}", look.hint)
-        elif isinstance(look, DestinationError):
-            hint = look.hint or "look at its mount options and owner: nothing can be copied to it"
-            yield _error(f"library {name} cannot be written: {look.message}", hint)
+            yield _warning(f"{who} does not reach library {name}: {error.message}", error.hint)
+        elif isinstance(error, DestinationError):
+            hint = error.hint or "look at its mount options and owner: nothing can be copied to it"
+            yield _error(f"library {name} cannot be written: {error.message}", hint)
         else:
-            says_whose = look.message.startswith(f"library {name} ")
-            said = look.message if says_whose else f"library {name} is offline: {look.message}"
-            yield _error(said, look.hint)
+            says_whose = error.message.startswith(f"library {name} ")
+            said = error.message if says_whose else f"library {name} is offline: {error.message}"
+            yield _error(said, error.hint)
     if probe is not None:
         yield from _room(name, probe)
 
 
-def _tried_out(library: LibraryValue, url: str, commcell_id: str) -> Probe | AuxError:
-    """What a place of a library is like, or why it cannot be used."""
+def _unmarked(library: LibraryValue, commcell_id: str) -> AuxError | None:
+    """Why a library has no marker yet: nobody has applied the file since, or it cannot be written."""
+    try:
+        opened = open_library(library.name, library.url, "", commcell_id)
+        opened.probe()
+    except LibraryUnmarked as unmarked:
+        try:
+            if isinstance(opened, TriesOut):
+                opened.try_out(is_marked=False)
+        except AuxError as err:
+            hint = err.hint or "see to it"
+            return StorageError(err.message, hint=f"{hint}; then apply the site file again")
+        return unmarked
+    except AuxError as err:
+        return err
+    return None
+
+
+def _tried_out(library: LibraryValue, url: str, commcell_id: str) -> Tried:
+    probe: Probe | None = None
     try:
         opened = open_library(library.name, url, library.uuid or "", commcell_id)
         probe = opened.probe()
         if isinstance(opened, TriesOut):
             opened.try_out()
+    except LibraryOffline as err:
+        return Tried(probe or err, err)
     except AuxError as err:
-        return err
-    return probe
+        return Tried(probe, err)
+    return Tried(probe, None)
+
+
+def _kept(home: Home, looks: Mapping[str, Mapping[str, Look]]) -> Iterator[Finding]:
+    """Makes what was found the state of the libraries."""
+    try:
+        keep_looks(home, looks)
+    except AuxError as err:
+        yield _warning(f"the state of the libraries was not kept: {err.message}", err.hint)
 
 
 def _room(name: str, probe: Probe) -> Iterator[Finding]:

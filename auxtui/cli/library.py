@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auxtui import format as fmt
-from auxtui.cli.output import say, write_facts, write_json, write_table
+from auxtui.cli.output import say, tell, write_facts, write_json, write_table
 from auxtui.cli.terms import HomeOption, JsonOption, Terms, terms_of
 from auxtui.cli.words import found_name
-from engine.model.errors import UsageError
+from engine.model.errors import CatalogError, LibraryOffline, UsageError
 
 if TYPE_CHECKING:
     from engine.catalog.live_values import LiveLibrary
+    from engine.library.interface import Probe
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -104,7 +105,12 @@ def try_out(
     terms = terms_of(ctx, home, as_json)
     uuid, commcell_id, url = _marker(terms, name)
     library = open_library(name, url, uuid, commcell_id)
-    probe = library.probe()
+    try:
+        probe = library.probe()
+    except LibraryOffline as err:
+        _keep(terms, name, {url: err})
+        raise
+    _keep(terms, name, {url: probe})
     steps = library.try_out() if isinstance(library, TriesOut) else []
     line = probe.line.document() if probe.line else None
     if terms.as_json:
@@ -122,6 +128,16 @@ def try_out(
     for lack in probe.line.lacks if probe.line else ():
         say(f"lacks: {lack}")
     say(f"library {name} works")
+
+
+def _keep(terms: Terms, name: str, looks: dict[str, Probe | LibraryOffline]) -> None:
+    """Makes what was found the state of the library; that this fails is no reason to say no more."""
+    from engine.control.looking import keep_looks
+
+    try:
+        keep_looks(terms.home, {name: looks})
+    except CatalogError as err:
+        tell(f"the state of library {name} was not kept: {err.message}")
 
 
 @app.command()

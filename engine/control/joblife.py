@@ -28,13 +28,9 @@ from engine.operations.store import Store
 from engine.operations.verification import DataVerification
 from engine.transfer.pool import first_of
 
-RETRY_DELAYS_S = (
-    2.0,
-    5.0,
-    15.0,
-    60.0,
-    300.0,
-)  # a short glitch costs seconds, a long one little work
+# A short glitch costs seconds, a long one little work; with the usual number of retries a host that
+# is away for ten minutes is waited for.
+RETRY_DELAYS_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 180.0, 240.0)
 LOOK_AGAIN_S = 1.0  # how soon a window, a switch or another job's end is noticed
 
 LOOK_ANEW_S = 60.0  # how soon a job that waits for nobody knows what plans again

@@ -15,6 +15,7 @@ from engine.model.errors import AuxError, NotFoundError, UsageError
 from engine.model.states import CopyKind, JobCopyState, JobState, Level, Operation, SubclientKind
 from engine.operations.jobcopies import copy_named, ids_of
 from engine.operations.planning import Scope, load_scope
+from engine.policy.values import RETRIES
 from engine.policy.verification import Which
 
 Payload = dict[str, Any]
@@ -99,7 +100,7 @@ def _check_verification(session: Session, payload: Payload) -> NewJob:
             "which": which,
             "copy": named,
             "backup_jobs": ids,
-            "retries": int(payload.get("retries", 3)),
+            "retries": int(payload.get("retries", RETRIES)),
         },
         priority=_priority(payload),
         throttle_bps=int(asked_bps) if asked_bps is not None else min(limits, default=None),
@@ -144,7 +145,7 @@ def _check_repair(session: Session, payload: Payload) -> NewJob:
         options={
             "backup_jobs": [backup_job_id for backup_job_id in ids if backup_job_id not in refused],
             "refused": {str(id_): [err.message, err.hint] for id_, err in refused.items()},
-            "retries": 3,
+            "retries": RETRIES,
         },
         priority=_priority(payload),
     )
@@ -212,7 +213,7 @@ def _check_backup(session: Session, payload: Payload) -> NewJob:
             "subclient": subclient.full_name,
             "level": level,
             "accept": bool(payload.get("accept")),
-            "retries": 3,
+            "retries": RETRIES,
         },
         priority=_priority(payload),
     )

@@ -11,6 +11,7 @@ from types import TracebackType
 
 from engine.model.errors import (
     DestinationFull,
+    DestinationRefused,
     DestinationWrite,
     LibraryOffline,
     SourceRead,
@@ -23,6 +24,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _GONE = frozenset(
     {errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ENOTCONN, errno.ESHUTDOWN, errno.EHOSTDOWN}
 )
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _LINK = frozenset({errno.ELOOP})
 _ODD_KIND = frozenset({errno.ENOTDIR, errno.EISDIR})
 
@@ -61,7 +63,8 @@ def destination_error(err: OSError, doing: str, where: bytes | str) -> StorageEr
             message,
             hint="something that auxtui did not make stands there: look at it, move it away",
         )
-    return DestinationWrite(message, hint=_DESTINATION_HINTS.get(err.errno or 0, ""))
+    kind = DestinationRefused if err.errno in _REFUSED else DestinationWrite
+    return kind(message, hint=_DESTINATION_HINTS.get(err.errno or 0, ""))
 
 
 def source_error(err: OSError, doing: str, where: bytes | str) -> StorageError:

@@ -191,10 +191,11 @@ class LocalLibrary:
             finally:
                 os.close(removed_fd)
 
-    def try_out(self) -> list[Step]:
+    def try_out(self, *, is_marked: bool = True) -> list[Step]:
         """See `TriesOut`."""
         with self._opened() as root_fd:
-            self._marker.require(root_fd)
+            if is_marked:
+                self._marker.require(root_fd)
             with on_destination("try out", self._root):
                 return try_out(root_fd)
 

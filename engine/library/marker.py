@@ -15,7 +15,7 @@ from engine.library.durable_file import write_aside
 from engine.library.interface import LibraryIdentity
 from engine.library.layout import ASIDE_SUFFIX, MARKER
 from engine.library.syscalls import rename_new
-from engine.model.errors import LibraryOffline
+from engine.model.errors import LibraryOffline, LibraryRefused, LibraryUnmarked
 from engine.model.names import shown
 from engine.model.states import FOREIGN, FOREIGN_HINT
 
@@ -68,7 +68,7 @@ class Marker:
         """
         identity = identity_of(text)
         if identity is None:
-            raise self.offline(
+            raise self._refused(
                 "its marker is damaged",
                 "look at the disk first; the marker is written anew with what "
                 f"`auxtui library marker {shown(self._name)}` prints",
@@ -89,8 +89,10 @@ class Marker:
 
     def absent(self) -> LibraryOffline:
         """The error for a place without a marker."""
-        hint = _OFFLINE_HINT if self.uuid else _NEVER_MARKED_HINT
-        return self.offline("there is no marker of a library there", hint)
+        why = "there is no marker of a library there"
+        if self.uuid:
+            return self.offline(why, _OFFLINE_HINT)
+        return LibraryUnmarked(self._said(why), hint=_NEVER_MARKED_HINT)
 
     def refuse_marked_before(self) -> None:
         """Raises:
@@ -123,9 +125,9 @@ class Marker:
 
     def _check(self, identity: LibraryIdentity) -> None:
         if identity.format != FORMAT:
-            raise self.offline(f"its format is {identity.format}", "upgrade auxtui on this host")
+            raise self._refused(f"its format is {identity.format}", "upgrade auxtui on this host")
         if identity.commcell_id != self._commcell_id:
-            raise self.offline(
+            raise self._refused(
                 f"{FOREIGN}, {shown(identity.commcell)}",
                 FOREIGN_HINT,
             )
@@ -137,9 +139,14 @@ class Marker:
 
     def offline(self, why: str, hint: str) -> LibraryOffline:
         """The error that says why this library cannot be used, and what to do."""
-        return LibraryOffline(
-            f"library {self._name} at {shown(self._root)} is offline: {why}", hint=hint
-        )
+        return LibraryOffline(self._said(why), hint=hint)
+
+    def _refused(self, why: str, hint: str) -> LibraryRefused:
+        """As `offline`, of what does not pass by waiting."""
+        return LibraryRefused(self._said(why), hint=hint)
+
+    def _said(self, why: str) -> str:
+        return f"library {self._name} at {shown(self._root)} is offline: {why}"
 
 
 def text_of(identity: LibraryIdentity) -> bytes:

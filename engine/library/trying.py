@@ -21,8 +21,11 @@ class Step(NamedTuple):
 class TriesOut(Protocol):
     """A library that can be tried out."""
 
-    def try_out(self) -> list[Step]:
+    def try_out(self, *, is_marked: bool = True) -> list[Step]:
         """Does it; nothing of it stays.
+
+        Args:
+            is_marked: the marker is required first; False: of one that has none yet.
 
         Raises:
             StorageError: the step that failed, and why.

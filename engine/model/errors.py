@@ -22,10 +22,13 @@ Classes are cut by the decision of the caller, so that a handler never parses a 
           SourceLocked         encrypted, and no identity that is known opens it
         DestinationError     the side that is written: never skips silently
           DestinationWrite     a write, sync or rename failed               retry
+            DestinationRefused   no permission, read-only: not by waiting
           DestinationFull      no space, no inodes, over quota              retry
           DestinationExists    the place is taken by something else
         LibraryOffline       marker absent or foreign, not reachable        exit 75, retry
-          HostKeyRefused       its host has an unknown or another key
+          LibraryRefused       not by waiting: somebody has to mend it
+            HostKeyRefused       its host has an unknown or another key
+            LibraryUnmarked      applying the site file has yet to write its marker
         ManifestError        a manifest or journal that cannot be trusted
         UnsafeName           a name that must not be used as a path
       Cancelled              suspended, killed or stopped at a boundary (not a failure)
@@ -163,6 +166,12 @@ class DestinationWrite(DestinationError):
     retryable = True
 
 
+class DestinationRefused(DestinationWrite):
+    """The destination may not be written: no permission, or read-only; waiting does not help."""
+
+    retryable = False
+
+
 class DestinationFull(DestinationError):
     """The destination has no space, no inodes, or is over its quota."""
 
@@ -180,7 +189,17 @@ class LibraryOffline(StorageError):
     retryable = True
 
 
-class HostKeyRefused(LibraryOffline):
+class LibraryRefused(LibraryOffline):
+    """The library cannot be used until somebody mends it: a login, a key, an address, a setting."""
+
+    retryable = False
+
+
+class LibraryUnmarked(LibraryRefused):
+    """The library was never marked; applying the site file does that, where it can be written."""
+
+
+class HostKeyRefused(LibraryRefused):
     """The key of the library's host is not the one that is trusted; nothing was sent to it.
 
     Args:

@@ -20,6 +20,7 @@ from engine.library.interface import Library, Place
 from engine.model.entries import ManifestHeader
 from engine.model.errors import (
     EXIT_FAILED,
+    AuxError,
     Cancelled,
     DestinationError,
     LibraryOffline,
@@ -82,7 +83,7 @@ class Backup:
         value = setting.scope.libraries[setting.scope.library_id(primary.id)]
         library = await probe_one(context.store, context.clock, value, setting.scope.commcell_id)
         if isinstance(library, LibraryOffline):
-            return self._again(library.message)
+            return self._of_storage(library)
         await context.update(
             phase=Phase.BACKUP,
             backup_jobs_total=1,
@@ -100,9 +101,7 @@ class Backup:
         except Cancelled:
             return AttemptEnd(kind="cancelled", reason=context.cancel.reason)
         except (DestinationError, LibraryOffline) as err:
-            if not err.retryable:
-                return self._failed(err.message)
-            return self._again(err.message)
+            return self._of_storage(err)
         except SourceError as err:
             return self._failed(err.message)
         finally:
@@ -346,6 +345,10 @@ class Backup:
             reason=reason,
             exit_code=EXIT_FAILED,
         )
+
+    def _of_storage(self, error: AuxError) -> AttemptEnd:
+        """Of an error of the library: another attempt where it may pass."""
+        return self._again(error.message) if error.retryable else self._failed(error.message)
 
     def _again(self, reason: str) -> AttemptEnd:
         return AttemptEnd(kind="retry", state=JobState.FAILED, reason=reason, exit_code=EXIT_FAILED)

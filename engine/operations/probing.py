@@ -28,6 +28,8 @@ from engine.policy.durations import format_size
 
 Found = Library | LibraryOffline
 """A library that can be used, or why it cannot."""
+Look = Probe | LibraryOffline
+"""What a library says of itself, or why it cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,37 +63,58 @@ async def probe_paths(
     Args:
         threads: where it may hang; None: in the loop's own.
     """
-
-    def read(session: Session) -> list[tuple[str, DataPathValue]]:
-        names = {agent.id: agent.name for agent in config.media_agents(session)}
-        paths = [path for path in config.data_paths(session) if path.library_id == value.id]
-        return [(names[path.media_agent_id], path) for path in paths]
-
-    paths = await store.read(read)
-    urls = dict.fromkeys(path.url or value.url for _, path in paths) or {value.url: None}
-    found: dict[str, tuple[Found, Probe | None]] = {}
-    for url in urls:
+    ways = await store.read(lambda s: _ways(s, value))
+    found: dict[str, Found] = {}
+    looks: dict[str, Look] = {}
+    for url in _places(value, ways):
         try:
-            found[url] = await aiofiles.os.wrap(look_at)(
+            found[url], looks[url] = await aiofiles.os.wrap(look_at)(
                 replace(value, url=url), commcell_id, store.catalog.home.path, executor=threads
             )
         except LibraryOffline as err:
-            found[url] = err, None
-    best, probe = next(
-        (one for one in found.values() if one[1] is not None), found[next(iter(urls))]
-    )
+            found[url] = looks[url] = err
     now = clock()
+    await store.write(lambda s: record_looks(s, value, looks, now))
+    best = next((one for one in found.values() if not isinstance(one, LibraryOffline)), None)
+    by_agent = {agent: found[path.url or value.url] for agent, path in ways}
+    return Reached(best=best or next(iter(found.values())), by_agent=by_agent)
 
-    def write(session: Session) -> None:
-        error = best if isinstance(best, LibraryOffline) else None
-        record_probe(session, value, error, probe, now)
-        for agent, path in paths:
-            answer = found[path.url or value.url][0]
-            _record_path(session, value, agent, path, answer, alone=len(urls) == 1, now=now)
 
-    await store.write(write)
-    by_agent = {agent: found[path.url or value.url][0] for agent, path in paths}
-    return Reached(best=best, by_agent=by_agent)
+def record_looks(
+    session: Session, value: LibraryValue, looks: Mapping[str, Look], now: datetime
+) -> None:
+    """Keeps what looks at a library have found: its state, and that of each way to it.
+
+    Args:
+        session: a writing session.
+        value: the library as it was known before.
+        looks: by URL. Where none has reached it, and there are others, nothing is known of it.
+        now: the present.
+    """
+    ways = _ways(session, value)
+    places = _places(value, ways)
+    seen = [looks[url] for url in places if url in looks]
+    probe = next((look for look in seen if isinstance(look, Probe)), None)
+    errors = [look for look in seen if isinstance(look, LibraryOffline)]
+    if probe is None and len(errors) < len(places):
+        return
+    record_probe(session, value, None if probe else errors[0], probe, now)
+    for agent, path in ways:
+        look = looks.get(path.url or value.url)
+        if look is not None:
+            _record_path(session, value, agent, path, look, alone=len(looks) == 1, now=now)
+
+
+def _ways(session: Session, value: LibraryValue) -> list[tuple[str, DataPathValue]]:
+    """The data paths of a library, each with the name of its MediaAgent; the default one first."""
+    names = {agent.id: agent.name for agent in config.media_agents(session)}
+    paths = [path for path in config.data_paths(session) if path.library_id == value.id]
+    return [(names[path.media_agent_id], path) for path in paths]
+
+
+def _places(value: LibraryValue, ways: list[tuple[str, DataPathValue]]) -> dict[str, None]:
+    """The URLs at which a library is found, each once."""
+    return dict.fromkeys(path.url or value.url for _, path in ways) or {value.url: None}
 
 
 def _record_path(
@@ -99,7 +122,7 @@ def _record_path(
     library: LibraryValue,
     agent: str,
     path: DataPathValue,
-    answer: Found,
+    answer: Look,
     *,
     alone: bool,
     now: datetime,

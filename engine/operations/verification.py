@@ -351,8 +351,9 @@ class DataVerification:
                 bytes_done=done,
             )
         if self.offline:
+            passes = any(error.retryable for error in self.offline.values())
             return AttemptEnd(
-                kind="retry",
+                kind="retry" if passes else "ended",
                 state=JobState.COMPLETED_WITH_ERRORS if self.done else JobState.FAILED,
                 reason=next(iter(self.offline.values())).message,
                 exit_code=EXIT_FAILED if self.done else EXIT_TRY_LATER,

@@ -11,6 +11,9 @@ from typing import NamedTuple
 from engine.model.encoding import PLAIN, Encoding
 from engine.model.states import CopyKind, JobCopyState
 
+RETRIES = 8
+"""Attempts after a failure that may pass, where nobody says another number."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyRules:
@@ -125,7 +128,7 @@ class RunOptions:
     priority: int = 5
     start_suspended: bool = False
     description: str = ""
-    retries: int = 3
+    retries: int = RETRIES
     total_time_s: int | None = None
     kill_after_total_time: bool = False
     throttle_bps: int | None = None

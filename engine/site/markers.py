@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from datetime import datetime
@@ -11,7 +12,14 @@ from sqlmodel import Session, select
 from engine.catalog.tables import CommCell, Library
 from engine.library import check_url, open_library
 from engine.library.interface import LibraryIdentity, Probe
-from engine.model.errors import DestinationError, LibraryOffline, SiteError, UsageError
+from engine.model.errors import (
+    DestinationFull,
+    DestinationRefused,
+    LibraryOffline,
+    SiteError,
+    StorageError,
+    UsageError,
+)
 from engine.model.names import shown
 from engine.model.states import LibraryState
 from engine.site.configuration import Configuration, CopyItem, LibraryItem
@@ -20,6 +28,10 @@ from engine.site.guarding import job_copies_held
 from engine.site.section import SiteText, nearest
 
 _DIRECTORY_MODE = 0o700  # copies of backups are nobody else's business
+_NOT_NOW = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+)
+_OF_THE_WORLD = (DestinationRefused, DestinationFull)
 _NOT_WRITTEN = "name a directory that the user of auxtui can write to"
 
 
@@ -46,8 +58,8 @@ def prepare_libraries(
         What is to be known of them: those that came online late, and warnings of those that did not.
 
     Raises:
-        SiteError: a directory cannot be made, and those made before it are removed again; or a
-            marker cannot be written there.
+        SiteError: no directory, or no marker, can lie there; where it is the directory, those made
+            before it are removed again.
     """
     rows = [row for row in session.exec(select(Library)) if row.name in wanted.libraries]
     moved = {
@@ -62,15 +74,14 @@ def prepare_libraries(
         if row.name in moved and not _holds_anything(session, row.name, wanted):
             row.uuid = None  # nothing lies at the old place: the new one is a fresh start
     fresh = [row for row in rows if row.uuid is None]
-    _make_directories([row for row in fresh if row.url.startswith("/")], site)
+    refused = _make_directories([row for row in fresh if row.url.startswith("/")], site)
     cell = session.exec(select(CommCell)).one()
     changes: list[Change] = []
     for row in fresh:
-        try:
-            changes += _initialise(row, cell, row.name not in added | moved, now)
-        except DestinationError as err:
-            key = ("libraries", row.name, "url")
-            raise site.error(key, err.message, hint=err.hint or _NOT_WRITTEN) from err
+        if row.name in refused:
+            changes.append(_offline(row, refused[row.name], now))
+        else:
+            changes += _initialise(row, cell, site, row.name not in added | moved, now)
     changes += [
         change
         for row in rows
@@ -85,20 +96,33 @@ def _holds_anything(session: Session, library: str, wanted: Configuration) -> bo
     return any(job_copies_held(session, copy) for copy in copies)
 
 
-def _make_directories(rows: list[Library], site: SiteText) -> None:
-    """Makes the last directory of each path only: a typing error is no new library."""
+def _make_directories(rows: list[Library], site: SiteText) -> dict[str, LibraryOffline]:
+    """Makes the last directory of each path only: a typing error is no new library.
+
+    Returns:
+        Libraries by name whose directory this account may not make, or not now: that is nothing
+        wrong in the file.
+
+    Raises:
+        SiteError: there can be none at a path; those made before are removed again.
+    """
     made: list[str] = []
+    refused: dict[str, LibraryOffline] = {}
     for row in rows:
         if os.path.isdir(row.url):
             continue
         try:
             os.mkdir(row.url, _DIRECTORY_MODE)
         except OSError as err:
+            message, hint = _why_not_made(row.url, err)
+            if err.errno in _NOT_NOW:
+                refused[row.name] = _unusable(row, message, hint)
+                continue
             for path in reversed(made):
                 os.rmdir(path)
-            message, hint = _why_not_made(row.url, err)
             raise site.error(("libraries", row.name, "url"), message, hint=hint) from err
         made.append(row.url)
+    return refused
 
 
 def _why_not_made(path: str, error: OSError) -> tuple[str, str]:
@@ -128,7 +152,14 @@ def refuse_stray_place(name: str, url: str) -> None:
         raise SiteError(message, hint=hint, path=("libraries", name, "url"))
 
 
-def _initialise(row: Library, cell: CommCell, is_late: bool, now: datetime) -> list[Change]:
+def _initialise(
+    row: Library, cell: CommCell, site: SiteText, is_late: bool, now: datetime
+) -> list[Change]:
+    """Gives a library its marker; one that may not be written, or not now, is offline.
+
+    Raises:
+        SiteError: no marker can lie there: it is no place for a library.
+    """
     identity = LibraryIdentity(
         uuid=str(uuid.uuid4()), name=row.name, commcell_id=cell.uuid, commcell=cell.name
     )
@@ -144,6 +175,11 @@ def _initialise(row: Library, cell: CommCell, is_late: bool, now: datetime) -> l
         probe = open_library(row.name, row.url, there.uuid, cell.uuid).probe()
     except LibraryOffline as err:
         return [_offline(row, err, now)]
+    except StorageError as err:
+        hint = err.hint or _NOT_WRITTEN
+        if row.url.startswith("/") and not isinstance(err, _OF_THE_WORLD):
+            raise site.error(("libraries", row.name, "url"), err.message, hint=hint) from err
+        return [_offline(row, _unusable(row, err.message, hint), now)]
     _online(row, probe, now)
     if not is_late:
         return []
@@ -165,6 +201,10 @@ def _look(row: Library, cell: CommCell, now: datetime) -> list[Change]:
         return [_offline(row, err, now)]
     _online(row, probe, now)
     return []
+
+
+def _unusable(row: Library, why: str, hint: str) -> LibraryOffline:
+    return LibraryOffline(f"library {shown(row.name)} is offline: {why}", hint=hint)
 
 
 def _online(row: Library, probe: Probe, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 
@@ -110,6 +111,23 @@ def test_a_library_that_cannot_be_written_is_an_error(
 
     assert [finding.severity for finding in findings] == [Severity.ERROR]
     assert findings[0].hint
+
+
+def test_why_a_library_was_never_marked_is_an_error(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("engine.library.marker.Marker.write", denied)
+    monkeypatch.setattr("engine.library.local_trying.create_file", lambda *_, **__: denied())
+    cell.apply()
+
+    (finding,) = found_in(cell, "library vault was never marked")
+
+    assert "permission denied" in finding.what
+    assert "write permission" in finding.hint
+    assert "apply the site file again" in finding.hint
 
 
 def test_what_is_switched_off_is_said(cell: Cell) -> None:

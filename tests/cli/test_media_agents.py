@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 def test_media_agents_tell_their_state_and_their_paths(auxtui):
     assert auxtui.configure().code == 0
@@ -37,13 +39,43 @@ def test_a_damaged_marker_is_written_anew_as_it_was(auxtui):
     kept = marker.read_bytes()
     marker.write_bytes(kept[:-40])
     damaged = auxtui.within("library", "test", "vault")
+    lost = auxtui.within("library", "show", "vault", "--json").document
     printed = auxtui.within("library", "marker", "vault")
     marker.write_text(printed.out)
 
     assert (damaged.code, printed.code) == (75, 0)
     assert "`auxtui library marker vault` prints" in damaged.err
     assert printed.out.encode() == kept
+    assert (lost["state"], "damaged" in lost["reason"]) == ("offline", True)
     assert auxtui.within("library", "test", "vault").code == 0
+    assert auxtui.within("library", "show", "vault", "--json").document["state"] == "online"
+    (agent,) = auxtui.within("media-agent", "list", "--json").document["media_agents"]
+    assert agent["state"] == "online"  # by its data path, which was looked through
+
+
+def test_what_the_doctor_finds_is_the_state_of_a_library(auxtui):
+    assert auxtui.configure().code == 0
+    marker = auxtui.cell.root / "vault" / "auxtui-library.json"
+    marker.rename(marker.with_suffix(".away"))
+
+    assert auxtui.within("doctor").code != 0
+    (lost,) = auxtui.within("library", "list", "--json").document["libraries"]
+    marker.with_suffix(".away").rename(marker)
+    auxtui.within("doctor")
+    (back,) = auxtui.within("library", "list", "--json").document["libraries"]
+
+    assert (lost["state"], back["state"]) == ("offline", "online")
+    assert "no marker" in lost["reason"]
+    assert back["reason"] == ""
+
+
+def test_what_another_account_finds_is_not_the_state_of_a_library(auxtui, monkeypatch):
+    assert auxtui.configure().code == 0
+    (auxtui.cell.root / "vault" / "auxtui-library.json").unlink()
+    monkeypatch.setattr("engine.control.looking.os.geteuid", lambda: os.getuid() + 1)
+
+    assert auxtui.within("library", "test", "vault").code == 75
+    assert auxtui.within("library", "show", "vault", "--json").document["state"] == "online"
 
 
 def test_a_change_is_told_in_words_of_the_site_file(auxtui):

@@ -7,6 +7,8 @@ import pytest
 
 from engine.catalog.events import events
 from engine.control import frontdoor
+from engine.library.interface import LibraryIdentity
+from engine.library.marker import text_of
 from engine.model.errors import NotFoundError, UsageError
 from engine.model.states import RequestKind
 from engine.policy.values import RunOptions
@@ -156,6 +158,13 @@ def test_a_job_with_only_an_offline_library_says_try_later(cell: Cell) -> None:
     job = cell.run(retries=0)
 
     assert (job.state, job.exit_code) == ("failed", 75)
+    stranger = LibraryIdentity(uuid="u", name="vault", commcell_id="c", commcell="other")
+    (cell.root / "vault/auxtui-library.json").write_bytes(text_of(stranger))
+
+    job = cell.run()  # it does not pass by waiting: no attempt more, whatever number is allowed
+
+    assert (job.state, job.attempts) == ("failed", 1)
+    assert "another CommCell" in job.reason
 
 
 def test_the_ledger_catches_up_with_the_media(cell: Cell, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from engine.library.local import LocalLibrary
 from engine.model.errors import (
     DestinationExists,
     DestinationFull,
+    DestinationRefused,
     DestinationWrite,
     LibraryOffline,
     ManifestError,
@@ -221,8 +222,8 @@ def test_what_was_published_before_a_crash_is_synced_again(library: LocalLibrary
         (errno.EDQUOT, DestinationFull),
         (errno.EFBIG, DestinationFull),
         (errno.EIO, DestinationWrite),
-        (errno.EROFS, DestinationWrite),
-        (errno.EACCES, DestinationWrite),
+        (errno.EROFS, DestinationRefused),
+        (errno.EACCES, DestinationRefused),
         (errno.ENODEV, LibraryOffline),
         (errno.ESTALE, LibraryOffline),
         (errno.ELOOP, UnsafeName),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -136,3 +137,49 @@ def test_a_library_of_a_kind_that_cannot_be_opened_is_refused(
         apply(BASE)
 
     assert libraries(catalog) == {}
+
+
+def test_a_library_that_cannot_be_written_holds_up_nothing_else(
+    apply: Apply, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+):
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    text = BASE + '[libraries.other]\nurl = "@/other"\n'
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.library.marker.Marker.write", denied)
+        changes = apply(text)
+
+    assert summary(changes)[-2:] == [
+        ("library", "vault", "warning"),
+        ("library", "other", "warning"),
+    ]
+    library = libraries(catalog)["vault"]
+    assert (library.state, library.uuid) == (LibraryState.OFFLINE, None)
+    assert "permission denied" in library.state_reason
+    assert "write permission" in (changes[-1].note or "")
+    assert summary(apply(text)) == [
+        ("library", "vault", "changed"),
+        ("library", "other", "changed"),
+    ]
+    assert libraries(catalog)["vault"].state == LibraryState.ONLINE
+
+
+def test_a_directory_that_this_account_may_not_make_holds_up_nothing_else(
+    apply: Apply, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    make = os.mkdir
+
+    def mkdir(path: str, mode: int = 0o777) -> None:
+        if path == str(tmp_path / "vault"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        make(path, mode)
+
+    monkeypatch.setattr("engine.site.markers.os.mkdir", mkdir)
+
+    changes = apply(BASE + '[libraries.other]\nurl = "@/other"\n')
+
+    assert summary(changes)[-1] == ("library", "vault", "warning")
+    assert "make it yourself" in (changes[-1].note or "")
+    assert libraries(catalog)["other"].state == LibraryState.ONLINE
+    assert libraries(catalog)["vault"].state == LibraryState.OFFLINE

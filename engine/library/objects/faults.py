@@ -15,8 +15,10 @@ from typing import Any
 from engine.model.errors import (
     AuxError,
     DestinationFull,
+    DestinationRefused,
     DestinationWrite,
     LibraryOffline,
+    LibraryRefused,
     SourceCorrupt,
     SourceRead,
 )
@@ -43,6 +45,11 @@ class Kind(StrEnum):
     """The store does not know or allow this request."""
 
 
+_OF_LIBRARY = frozenset({Kind.CONFIG, Kind.AUTH, Kind.NETWORK})
+_CLOCKS = frozenset(
+    {"RequestTimeTooSkewed", "RequestExpired"}
+)  # set right by NTP, soon after a start
+_FOR_GOOD = frozenset({Kind.CONFIG, Kind.AUTH, Kind.REFUSED})
 RETRIED = frozenset({Kind.NETWORK, Kind.CONFLICT, Kind.CORRUPT})
 
 _KINDS = {
@@ -158,21 +165,33 @@ def fault_of_response(response: dict[str, Any]) -> StoreFault:
     return StoreFault(kind, text=text + said, code=code)
 
 
+def offline_fault(fault: StoreFault, message: str) -> LibraryOffline:
+    """The error for a request that failed since the library as a whole cannot be used.
+
+    Args:
+        fault: what the store said.
+        message: the message of the error.
+    """
+    passes = fault.kind not in _FOR_GOOD or fault.code in _CLOCKS
+    return (LibraryOffline if passes else LibraryRefused)(message, hint=fault.hint)
+
+
 def destination_fault(fault: StoreFault, doing: str, where: bytes | str) -> AuxError:
     """The error for a failed request on the side that is written."""
     message = f"cannot {doing} {shown(where)}: {fault.text}"
     if fault.kind is Kind.FULL:
         return DestinationFull(message, hint=fault.hint)
-    if fault.kind in (Kind.CONFIG, Kind.AUTH, Kind.NETWORK):
-        return LibraryOffline(message, hint=fault.hint)
-    return DestinationWrite(message, hint=fault.hint)
+    if fault.kind in _OF_LIBRARY:
+        return offline_fault(fault, message)
+    kind = DestinationRefused if fault.kind is Kind.REFUSED else DestinationWrite
+    return kind(message, hint=fault.hint)
 
 
 def source_fault(fault: StoreFault, doing: str, where: bytes | str) -> AuxError:
     """The error for a failed request on the side that is read."""
     message = f"cannot {doing} {shown(where)}: {fault.text}"
-    if fault.kind in (Kind.CONFIG, Kind.AUTH, Kind.NETWORK):
-        return LibraryOffline(message, hint=fault.hint)
+    if fault.kind in _OF_LIBRARY:
+        return offline_fault(fault, message)
     if fault.kind is Kind.CORRUPT:
         return SourceCorrupt(message, hint=fault.hint)
     return SourceRead(message, hint=fault.hint)

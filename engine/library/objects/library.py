@@ -37,7 +37,7 @@ from engine.library.objects.writer import ObjectJobWriter
 from engine.library.proof import AFRESH, resumption
 from engine.library.trying import Step
 from engine.model.entries import ManifestHeader
-from engine.model.errors import DestinationWrite, ManifestError, NotFoundError
+from engine.model.errors import DestinationRefused, ManifestError, NotFoundError
 from engine.model.names import shown
 
 ABANDONED_AFTER = timedelta(days=7)  # another host may be at work on it
@@ -107,8 +107,10 @@ class ObjectLibrary:
             line = self._root.line()
         return Probe(identity=identity, free_bytes=None, total_bytes=None, line=line)
 
-    def try_out(self) -> list[Step]:
+    def try_out(self, *, is_marked: bool = True) -> list[Step]:
         """See `TriesOut`."""
+        if is_marked:
+            self._root.require()
         with self._root.in_use("try out"):
             sender = self._root.sender()
         steps = self._connection.run(try_out(sender))
@@ -268,7 +270,7 @@ class ObjectLibrary:
 
     def _require_object_lock(self) -> None:
         if not self._root.capabilities().object_lock:
-            raise DestinationWrite(
+            raise DestinationRefused(
                 f"cannot lock what goes to library {self.name}: the bucket "
                 f"{shown(self._address.bucket)} has no object lock",
                 hint="make a bucket with object lock, or take object_lock out of the URL",

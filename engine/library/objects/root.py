@@ -13,14 +13,13 @@ from engine.library.marker import MAX_MARKER_BYTES, Marker, identity_of, text_of
 from engine.library.objects.address import S3Address
 from engine.library.objects.capabilities import Capabilities, capabilities_from, find_out
 from engine.library.objects.connection import connection_to
-from engine.library.objects.faults import Kind, StoreFault
+from engine.library.objects.faults import Kind, StoreFault, offline_fault
 from engine.library.objects.jobhome import LibraryHome
 from engine.library.objects.keys import MARKER
 from engine.library.objects.parts import PART_BYTES, WHOLE_BYTES
 from engine.library.objects.sending import Sender, digests_of
 from engine.library.objects.store import CONNECTIONS
 from engine.library.objects.window import UNDER_WAY_BYTES
-from engine.model.errors import LibraryOffline
 
 MIB = 1024**2
 
@@ -131,10 +130,10 @@ class Root:
         try:
             yield
         except StoreFault as fault:
-            raise LibraryOffline(
+            raise offline_fault(
+                fault,
                 f"library {self.name} cannot be used: cannot {doing} {self.address.root}: "
                 f"{fault.text}",
-                hint=fault.hint,
             ) from fault
 
     def _judged(self, text: bytes | None) -> LibraryIdentity:

@@ -19,7 +19,7 @@ from engine.library.sftp.trust import (
     refusal,
 )
 from engine.library.sftp.tuning import tune
-from engine.model.errors import LibraryOffline
+from engine.model.errors import LibraryOffline, LibraryRefused
 from engine.model.names import shown
 
 CONNECT_S = 20.0
@@ -75,7 +75,7 @@ async def connect(name: str, address: SftpAddress) -> asyncssh.SSHClientConnecti
         for text in address.jump:
             hop = _JUMP.fullmatch(text)
             if hop is None:
-                raise LibraryOffline(f"library {name} is offline: the jump host is not one")
+                raise LibraryRefused(f"library {name} is offline: the jump host is not one")
             tunnel = await _hop(
                 name, address, options, hop["host"], _port(hop["port"]), hop["user"], tunnel
             )
@@ -131,7 +131,7 @@ async def _hop(
         )
     except asyncssh.PermissionDenied as err:
         how = f"the key {shown(address.key)}" if address.key else _usual_keys()
-        raise LibraryOffline(
+        raise LibraryRefused(
             f"library {name} is offline: {shown(label)} refused the login with {how}",
             hint="add the public key to authorized_keys of that account, or correct user and key "
             "in the URL",
@@ -170,7 +170,7 @@ async def _other_kind(
 def _options(name: str, address: SftpAddress) -> dict[str, Any]:
     config = os.path.expanduser(address.config) if address.config else None
     if config is not None and not os.access(config, os.R_OK):
-        raise LibraryOffline(
+        raise LibraryRefused(
             f"library {name} is offline: {shown(config)} cannot be read",
             hint="correct ?config= in its URL",
         )
@@ -197,7 +197,7 @@ def _checked_key(name: str, path: str) -> asyncssh.SSHKey:
     """A private key that nobody else can read.
 
     Raises:
-        LibraryOffline: it is not there, others can read it, or it needs a passphrase.
+        LibraryRefused: it is not there, others can read it, or it needs a passphrase.
     """
     path = os.path.expanduser(path)
     try:
@@ -205,24 +205,24 @@ def _checked_key(name: str, path: str) -> asyncssh.SSHKey:
         with open(fd, "rb") as stream:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, os.geteuid()):
-                raise LibraryOffline(
+                raise LibraryRefused(
                     f"library {name} is offline: the key {shown(path)} is not a file of this account",
                     hint="the key must be a regular file that belongs to the user of the service",
                 )
             if stat.S_IMODE(found.st_mode) & 0o077:
-                raise LibraryOffline(
+                raise LibraryRefused(
                     f"library {name} is offline: the key {shown(path)} can be read by others",
                     hint=f"chmod 600 {shown(path)}; if others may have read it, make a new one",
                 )
             return asyncssh.import_private_key(stream.read())
     except OSError as err:
-        raise LibraryOffline(
+        raise LibraryRefused(
             f"library {name} is offline: the key {shown(path)} cannot be read: "
             f"{(err.strerror or '').lower()}",
             hint="correct ?key= in its URL, or let the user of the service read it",
         ) from err
     except asyncssh.KeyImportError as err:
-        raise LibraryOffline(  # not what the parser says: it could quote the file
+        raise LibraryRefused(  # not what the parser says: it could quote the file
             f"library {name} is offline: the key {shown(path)} cannot be used",
             hint="a key with a passphrase belongs into an ssh agent: leave ?key= out",
         ) from err
@@ -231,6 +231,7 @@ def _checked_key(name: str, path: str) -> asyncssh.SSHKey:
 def _unreachable(name: str, label: str, err: Exception) -> LibraryOffline:
     """Says why a host cannot be used, without words of a library that nobody knows."""
     hint = "look at the host and the network between; the work goes on when it is back"
+    kind = LibraryOffline
     match err:
         case socket.gaierror():
             why, hint = "its name is not known", "correct the host in the URL, or the name service"
@@ -242,6 +243,7 @@ def _unreachable(name: str, label: str, err: Exception) -> LibraryOffline:
             why = "it closed the connection before the login"
         case asyncssh.KeyExchangeFailed():
             why = f"no agreement on ciphers or host keys: {err.reason}"
+            kind, hint = LibraryRefused, "let its SSH server offer what OpenSSH offers today"
         case asyncssh.ChannelOpenError():
             why, hint = f"it opens no channel: {err.reason}", "let this account use SFTP there"
         case asyncssh.DisconnectError():
@@ -250,7 +252,7 @@ def _unreachable(name: str, label: str, err: Exception) -> LibraryOffline:
             why = (err.strerror or str(err)).lower()
         case _:
             why = str(err)
-    return LibraryOffline(f"library {name} is offline: {shown(label)}: {shown(why)}", hint=hint)
+    return kind(f"library {name} is offline: {shown(label)}: {shown(why)}", hint=hint)
 
 
 def unreachable(name: str, address: SftpAddress, err: Exception) -> LibraryOffline:

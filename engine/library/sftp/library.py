@@ -145,9 +145,10 @@ class SftpLibrary:
         with on_destination("remove", self._where(place, job_id)):
             self.link.call(self._remove(place, job_id))
 
-    def try_out(self) -> list[Step]:
+    def try_out(self, *, is_marked: bool = True) -> list[Step]:
         """See `TriesOut`."""
-        self.probe()
+        if is_marked:
+            self.probe()
         return self.link.call(try_out(self.far))
 
     def host_key(self) -> OfferedKey:

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.library.sftp.address import DEFAULT_PORT, SftpAddress
 from engine.library.sftp.ssh import asyncssh
-from engine.model.errors import DestinationWrite, HostKeyRefused, LibraryOffline
+from engine.model.errors import DestinationWrite, HostKeyRefused, LibraryRefused
 from engine.model.names import shown
 
 _DEFAULT_FILE = "~/.ssh/known_hosts"
@@ -59,7 +59,7 @@ def known_hosts(address: SftpAddress) -> asyncssh.SSHKnownHosts:
     """The trusted keys, read anew; none where there is no file.
 
     Raises:
-        LibraryOffline: the file cannot be read or understood.
+        LibraryRefused: the file cannot be read or understood.
     """
     path = known_hosts_file(address)
     try:
@@ -68,7 +68,7 @@ def known_hosts(address: SftpAddress) -> asyncssh.SSHKnownHosts:
     except FileNotFoundError:
         return asyncssh.import_known_hosts("")
     except (OSError, ValueError) as err:
-        raise LibraryOffline(
+        raise LibraryRefused(
             f"the host keys in {shown(path)} cannot be read: {err}",
             hint="let the user of the service read it, or mend the line",
         ) from err

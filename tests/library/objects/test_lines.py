@@ -21,8 +21,10 @@ from engine.model.errors import (
     DestinationError,
     DestinationExists,
     DestinationFull,
+    DestinationRefused,
     DestinationWrite,
     LibraryOffline,
+    LibraryRefused,
     SourceCorrupt,
     SourceRead,
 )
@@ -199,20 +201,20 @@ def test_what_passes_is_tried_again(bucket: Bucket, what: str):
 @pytest.mark.parametrize(
     ("what", "error", "says", "do"),
     [
-        ("403 AccessDenied", LibraryOffline, "access denied", "allow these credentials"),
-        ("403 InvalidAccessKeyId", LibraryOffline, "access key is not known", "credentials"),
-        ("403 SignatureDoesNotMatch", LibraryOffline, "secret key is wrong", "credentials"),
-        ("400 ExpiredToken", LibraryOffline, "have expired", "renew them"),
+        ("403 AccessDenied", LibraryRefused, "access denied", "allow these credentials"),
+        ("403 InvalidAccessKeyId", LibraryRefused, "access key is not known", "credentials"),
+        ("403 SignatureDoesNotMatch", LibraryRefused, "secret key is wrong", "credentials"),
+        ("400 ExpiredToken", LibraryRefused, "have expired", "renew them"),
         ("403 RequestTimeTooSkewed", LibraryOffline, "clock of this host", "set the clock"),
-        ("404 NoSuchBucket", LibraryOffline, "no such bucket", "make the bucket"),
-        ("400 AuthorizationHeaderMalformed", LibraryOffline, "another region", "region="),
+        ("404 NoSuchBucket", LibraryRefused, "no such bucket", "make the bucket"),
+        ("400 AuthorizationHeaderMalformed", LibraryRefused, "another region", "region="),
         ("503 SlowDown", LibraryOffline, "slow down", "by itself"),
         ("reset", LibraryOffline, "does not answer", "network"),
         ("507 InsufficientStorage", DestinationFull, "no space left", "make room"),
         ("403 QuotaExceeded", DestinationFull, "no space left", "make room"),
-        ("501 NotImplemented", DestinationWrite, "has not implemented", "another server"),
+        ("501 NotImplemented", DestinationRefused, "has not implemented", "another server"),
         ("400 BadDigest", DestinationWrite, "not what was sent", "network"),
-        ("400 OddThing", DestinationWrite, "refused the request (OddThing)", "log of the server"),
+        ("400 OddThing", DestinationRefused, "refused the request (OddThing)", "log of the server"),
     ],
 )
 def test_each_failure_says_what_it_is(
@@ -227,7 +229,7 @@ def test_each_failure_says_what_it_is(
     assert says in caught.value.message
     assert do in caught.value.hint
     assert "tree/" in caught.value.message
-    assert caught.value.retryable
+    assert caught.value.retryable is not issubclass(error, (DestinationRefused, LibraryRefused))
     assert SECRET_KEY not in repr(caught.getrepr(style="native"))
     assert library.published(PLACE) == []
 
