@@ -294,8 +294,8 @@ ERRORS = (
 ATTEMPTS = (
     Column(title="#", width=2, right=True),
     Column(title="Outcome", width=16),
-    Column(title="Started", width=16),
-    Column(title="Ended", width=16, rank=2),
+    Column(title="Started", width=19),
+    Column(title="Ended", width=19, rank=2),
     Column(title="Bytes", width=8, right=True, rank=1),
     Column(title="Reason", width=16, flex=1),
 )

@@ -56,12 +56,9 @@ def _line_facts(library: LiveLibrary, look: Look) -> list[Fact]:
     line = library.line
     if line is not None:
         latency = "" if line.latency_ms is None else f", round trip {line.latency_ms:.1f} ms"
-        facts.append(
-            (
-                "Line",
-                Cell(f"{safe(line.peer)}{latency}, {fmt.count(line.connections, 'connection')}"),
-            )
-        )
+        # Those that were open at the last look: of a line that was idle then they say nothing.
+        open_then = f", {fmt.count(line.connections, 'connection')}" if line.connections else ""
+        facts.append(("Line", Cell(f"{safe(line.peer)}{latency}{open_then}")))
         facts += [("Limits", Cell(safe("; ".join(line.limits))))] if line.limits else []
         facts += [("Lacks", Cell(safe("; ".join(line.lacks)), Tone.WARN))] if line.lacks else []
     if library.last_error:

@@ -68,6 +68,17 @@ def moment(at: datetime | None, zone: tzinfo | None = None, *, now: datetime | N
     return f"{local:%Y-%m-%d %H:%M}"
 
 
+def moment_to_the_second(
+    at: datetime | None, zone: tzinfo | None = None, *, now: datetime | None = None
+) -> str:
+    """As `moment`, with seconds on every day: of what may follow one another within a minute."""
+    if at is None:
+        return "-"
+    local = at.astimezone(zone)
+    is_today = now is not None and local.date() == now.astimezone(zone).date()
+    return f"{local:%H:%M:%S}" if is_today else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
 def percent(done: int, total: int) -> int:
     """Whole percent; 100 only when all is done."""
     if total <= 0:

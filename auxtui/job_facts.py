@@ -290,8 +290,8 @@ def attempt_row(attempt: AttemptValue, look: Look) -> Row:
         (
             Cell(str(attempt.number)),
             Cell(safe(attempt.outcome).replace("_", " ") or "under way"),
-            Cell(look.time(attempt.started_at)),
-            Cell(look.time(attempt.ended_at)),
+            Cell(look.exact_time(attempt.started_at)),
+            Cell(look.exact_time(attempt.ended_at)),
             Cell(fmt.size(attempt.bytes_done)),
             Cell(safe(attempt.reason)),
         ),

@@ -65,6 +65,10 @@ class Look:
         """A time as this console shows it."""
         return fmt.moment(at, self.zone, now=self.clock())
 
+    def exact_time(self, at: datetime | None) -> str:
+        """As `time`, with seconds on every day."""
+        return fmt.moment_to_the_second(at, self.zone, now=self.clock())
+
 
 _JOB_TONES = {
     JobState.RUNNING: Tone.RUN,

@@ -154,9 +154,9 @@ def _throttle(job: JobValue, limits: Mapping[str, int]) -> str:
 def _attempts(attempts: Iterable[AttemptValue], times: Times) -> list[tuple[str, Any]]:
     facts: list[tuple[str, Any]] = []
     for attempt in attempts:
-        end = f" to {times.cell(attempt.ended_at)}" if attempt.ended_at else ""
+        end = f" to {times.exact(attempt.ended_at)}" if attempt.ended_at else ""
         outcome = attempt.outcome.replace("_", " ") or "running"
         reason = f": {attempt.reason}" if attempt.reason else ""
-        text = f"{times.cell(attempt.started_at)}{end} {times.zone_name}, {outcome}{reason}"
+        text = f"{times.exact(attempt.started_at)}{end} {times.zone_name}, {outcome}{reason}"
         facts.append((f"attempt {attempt.number}", text))
     return facts

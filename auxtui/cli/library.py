@@ -84,7 +84,7 @@ def show(
             ("writers", library.writers),
             ("peer", line.peer if line else ""),
             ("round trip", _latency(library) if line else ""),
-            ("connections", line.connections if line else ""),
+            ("connections", line.connections or "" if line else ""),
             ("limits", "; ".join(line.limits) if line else ""),
             ("offers", ", ".join(line.offers) if line else ""),
             *(("lacks", lack) for lack in (line.lacks if line else ())),

@@ -31,6 +31,10 @@ class Times:
         """A time below a heading that names the zone; a dash for none."""
         return fmt.moment(at, self.zone, now=now) if at else "-"
 
+    def exact(self, at: datetime | None) -> str:
+        """As `cell`, with seconds."""
+        return fmt.moment_to_the_second(at, self.zone)
+
     def named(self, at: datetime | None) -> str:
         """A time with its zone, to stand alone; a dash for none."""
         return f"{self.cell(at)} {self.zone_name}" if at else "-"

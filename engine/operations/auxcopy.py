@@ -33,7 +33,7 @@ from engine.operations.progress import Progress
 from engine.operations.proving import reads_back
 from engine.operations.room import Pair
 from engine.operations.routing import Routes, streams_of_work
-from engine.operations.settling import Settling
+from engine.operations.settling import Settling, is_worth_another
 from engine.policy.plan import Plan, PlannedOrder
 from engine.policy.throttling import rate_at, timetable_from
 from engine.policy.values import PlanLine, RunOptions, Verdict
@@ -352,7 +352,7 @@ class AuxCopy:
         per_item = bool(self.blocked) or any(isinstance(error, SourceError) for error in errors)
         state = JobState.COMPLETED_WITH_ERRORS if self.done or per_item else JobState.FAILED
         offline = bool(errors) and all(isinstance(error, LibraryOffline) for error in errors)
-        retry = any(error.retryable and not isinstance(error, SourceError) for error in errors)
+        retry = any(is_worth_another(error) for error in errors)
         return AttemptEnd(
             kind="retry" if retry else "ended",
             state=state,

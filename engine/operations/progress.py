@@ -82,11 +82,9 @@ class Progress:
         # What is on its way may be thrown away by an error: a bar never steps back for that.
         self._shown_bytes = max(self._shown_bytes, sum(tally.done.values()) + moved)
         settled = sum(tally.done.values()) + sum(tally.partial.values())
-        done = settled if final else self._shown_bytes
         rate_bps = sum(run.bytes_per_second for _, run in runs)
         reused = self.copying.bytes_reused + sum(run.bytes_reused for _, run in runs)
         columns: dict[str, Any] = {
-            "bytes_done": done,
             "bytes_per_second": 0 if final else int(rate_bps),
             "bytes_reused": reused,
             "backup_jobs_done": len(tally.done),
@@ -98,7 +96,10 @@ class Progress:
 
         def write(session: Any) -> None:
             total = jobs.load_job(session, context.job_id).bytes_total
-            columns["seconds_left"] = seconds_left(total - done, rate_bps)
+            is_open = not final and sum(tally.done.values()) < total
+            done = settled if final else reached(self._shown_bytes, total, is_open=is_open)
+            columns["bytes_done"] = done
+            columns["seconds_left"] = time_left(total - done, rate_bps, is_open=is_open)
             jobs.update_job(session, context.job_id, **columns)
             jobs.replace_streams(session, context.job_id, rows)
             for entry in in_flight:
@@ -113,6 +114,24 @@ class Progress:
                 jobs.add_rate_sample(session, context.job_id, done, now)
 
         await context.store.write(write)
+
+
+def reached(moved: int, total: int, *, is_open: bool) -> int:
+    """What a bar shows: it is at its end when everything is proven, not when it is on its way.
+
+    Args:
+        moved: bytes that are proven, or have been handed to the other side.
+        total: bytes that there are.
+        is_open: something is not proven yet.
+    """
+    return min(moved, max(0, total - 1)) if is_open else moved
+
+
+def time_left(bytes_left: int, bytes_per_second: float, *, is_open: bool) -> int | None:
+    """As `seconds_left`; not known while only the proof is missing: no rate tells how long that takes."""
+    if is_open and bytes_left <= 1:
+        return None
+    return seconds_left(bytes_left, bytes_per_second)
 
 
 def seconds_left(bytes_left: int, bytes_per_second: float) -> int | None:

@@ -35,6 +35,11 @@ class Failure:
     path: bytes = b""
 
 
+def is_worth_another(error: AuxError) -> bool:
+    """Whether another attempt of the same run may get over an error: it is no fault of its source."""
+    return error.retryable and not isinstance(error, SourceError)
+
+
 class Settling:
     """Tells the catalog how every pair ended; remembers what failed until the job's end."""
 
@@ -131,7 +136,8 @@ class Settling:
         await self.context.event(
             "auxcopy.failed",
             f"backup job {pair[1]} did not reach copy {outcome.copy_name}{where}: {error.message}",
-            Severity.ERROR,
+            # What may pass is tried again by itself; that it never passed, the end of the job says.
+            Severity.WARNING if is_worth_another(error) else Severity.ERROR,
         )
         if isinstance(error, (DestinationFull, LibraryOffline)) and not queue.source_offline(pair):
             queue.drop_out(pair[0], error)

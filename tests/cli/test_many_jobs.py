@@ -95,7 +95,10 @@ def test_a_job_shows_its_plan_its_streams_and_its_attempts(copied):
     assert document["attempts"] == 1
     assert "offsite: 2 backup jobs (195 KiB) taken, 0 skipped" in text
     assert f"limited by {document['streams_limited_by']}" in text
-    assert "attempt 1" in text
+    when = (
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"  # with seconds: attempts may follow one another quickly
+    )
+    assert re.search(rf"attempt 1 +{when} to {when} ", text)
     assert "taken" in copied.within("job", "show", number, "--plan").out
 
 

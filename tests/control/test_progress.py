@@ -11,6 +11,7 @@ import pytest
 
 from engine.catalog import jobs
 from engine.operations import progress
+from engine.transfer.progress import InFlight
 
 
 class Store:
@@ -50,3 +51,45 @@ async def test_a_run_that_ends_while_its_progress_is_written_is_told_to_its_end(
     await following
 
     assert (told[-1]["backup_jobs_done"], told[-1]["bytes_done"]) == (2, 30)
+
+
+def test_a_bar_is_at_its_end_when_everything_is_proven_there() -> None:
+    total = 1000
+
+    # a far server has taken every byte, and has proven nothing yet
+    assert progress.reached(total, total, is_open=True) < total
+    assert progress.time_left(1, 10**6, is_open=True) is None
+    # on the way, and at the end
+    assert progress.reached(400, total, is_open=True) == 400
+    assert progress.time_left(600, 100, is_open=True) == 6
+    assert progress.reached(total, total, is_open=False) == total
+    assert progress.time_left(0, 100, is_open=False) == 0
+    assert progress.reached(0, 0, is_open=True) == 0
+
+
+async def test_bytes_on_their_way_are_not_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(progress, "INTERVAL_S", 0)
+    monkeypatch.setattr(jobs, "load_job", lambda *_: SimpleNamespace(bytes_total=30))
+    monkeypatch.setattr(jobs, "update_job", lambda *_, **columns: told.append(columns))
+    monkeypatch.setattr(jobs, "replace_streams", lambda *_: None)
+    monkeypatch.setattr(jobs, "add_rate_sample", lambda *_: None)
+    monkeypatch.setattr(progress.ledger, "set_progress", lambda *_: None)
+    store = Store()
+    context: Any = SimpleNamespace(store=store, job_id=1, clock=lambda: datetime.now(UTC))
+    flying = InFlight(1, "offsite", chunks_done=0, bytes_done=0, bytes_moved=30)
+    run = SimpleNamespace(in_flight=(flying,), bytes_per_second=9.0, bytes_reused=0, streams=())
+    copying: Any = SimpleNamespace(
+        is_under_way=True, snapshots=lambda: [("here", run)], bytes_reused=0, columns={}
+    )
+    tally: Any = SimpleNamespace(done={}, partial={}, failures=(), blocked=())
+    reporter = progress.Progress(
+        context, copying, tally, {"offsite": 1}, shown_bytes=0, on_tick=lambda: None
+    )
+    following = asyncio.create_task(reporter.follow())
+    await store.is_writing.wait()
+    reporter.stop()
+    store.may_go_on.set()
+    await following
+
+    assert (told[0]["bytes_done"], told[0]["seconds_left"]) == (29, None)

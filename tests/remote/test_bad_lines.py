@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from bench.delay import Loss
+from engine.catalog.events import events
+from engine.catalog.opening import open_catalog
 from engine.control import joblife
 from engine.library.sftp import connecting
 from engine.library.sftp.link import hang_up
 from engine.model.errors import DestinationFull, LibraryOffline, StorageError
+from engine.model.states import Severity
 from tests.cell import SECOND, Cell, tree
 from tests.control.test_verification import flip
 from tests.control.upkeep import serving, verify
@@ -114,6 +117,8 @@ def test_a_job_goes_on_by_itself_and_the_others_are_not_held_up(
             line.reset()
         assert far.wait(job).state == "completed"
 
+    with open_catalog(far.home) as catalog, catalog.read() as session:
+        assert events(session, severities=[Severity.ERROR]) == []  # it got over it by itself
     assert all(one.state == "available" for one in far.ledger("offsite").values())
     assert all(one.state == "available" for one in far.ledger("second").values())
 
