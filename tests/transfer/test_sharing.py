@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ from engine.library.syscalls import share_range
 from engine.model.errors import DestinationWrite, SourceChanged, SourceCorrupt
 from engine.transfer import shared
 from engine.transfer.orders import TransferOrder
+from tests.library.broken_calls import in_child
 from tests.library.power import Disk, needs_xfs
 from tests.transfer.running import copy
 from tests.transfer.trees import ENTRY, PLACE, Estate, described, make_tree, spoil
@@ -109,6 +111,51 @@ async def test_what_was_shared_is_there_after_a_power_cut(disk):
     assert result.outcomes[0].error is None
     assert estate.is_published("a")
     assert estate.data("a") == content
+
+
+@needs_xfs
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_power_cut_at_every_call_of_a_copy_that_shares(disk):
+    """The threads of a run come to its calls in any order: each round is another one."""
+    estate = Estate(disk.root, chunk_bytes=MIB)
+    os.mkdir(estate.entry)
+    for name, size in (("large", 3 * MIB + 4711), ("small", 100), ("empty", 0)):
+        (disk.root / "landing" / os.fsdecode(ENTRY) / name).write_bytes(os.urandom(size))
+    content = described(estate.landing)
+    library = estate.library("a")
+    os.sync()
+
+    def work() -> None:
+        asyncio.run(copy(sharing(estate.order("a"))))
+
+    number = ends = shares = 0
+    while ends < 3:
+        number += 1
+        is_done = in_child(work, die_at=number, dying=disk.cut_power)
+        disk.unmount()
+        disk.mount()
+        assert described(estate.landing) == content
+        shares += shared_extents(disk.root)
+        ends += is_done
+        if 1 in library.published(PLACE):
+            assert estate.data("a") == content
+        else:
+            assert not is_done
+            work()
+            assert estate.data("a") == content
+        library.remove_job(PLACE, 1)
+    assert number > 60
+    assert shares
+
+
+def shared_extents(root: Path) -> int:
+    """How many files of job copies, whole or not, share blocks; none where that cannot be told."""
+    files = [os.fsencode(path) for path in root.glob("a/p/copy/**/large")]
+    if not files:
+        return 0
+    found = subprocess.run(["filefrag", "-v", *files], capture_output=True, check=True)
+    return found.stdout.count(b"shared")
 
 
 @needs_xfs
