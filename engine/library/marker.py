@@ -149,6 +149,19 @@ class Marker:
         return f"library {self._name} at {shown(self._root)} is offline: {why}"
 
 
+def refuse_another(name: str, url: str, identity: LibraryIdentity) -> None:
+    """For a library whose marker is not known: what is there must have been marked as this one.
+
+    Raises:
+        LibraryOffline: it is another library of this CommCell, two of which would be one disk.
+    """
+    if identity.name != name:
+        raise LibraryOffline(
+            f'the directory {shown(url)} is the library "{shown(identity.name)}" already',
+            hint="give each library a directory of its own",
+        )
+
+
 def text_of(identity: LibraryIdentity) -> bytes:
     """A marker as it is written: the identity, and a digest of it."""
     record = asdict(identity)

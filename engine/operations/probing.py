@@ -16,6 +16,7 @@ from engine.catalog.events import add_event
 from engine.catalog.values import DataPathValue, LibraryValue
 from engine.library import open_library
 from engine.library.interface import Library, Probe
+from engine.library.marker import refuse_another
 from engine.library.space import space_is_low
 from engine.model.clock import Clock
 from engine.model.errors import HostKeyRefused, LibraryOffline
@@ -47,7 +48,10 @@ def look_at(value: LibraryValue, commcell_id: str, home: Path) -> tuple[Library,
         LibraryOffline: the marker is absent, damaged or another's, or it cannot be reached.
     """
     library = open_library(value.name, value.url, value.uuid or "", commcell_id, home=home)
-    return library, library.probe()
+    probe = library.probe()
+    if not value.uuid:  # `apply` has refused it, or could not look
+        refuse_another(value.name, value.url, probe.identity)
+    return library, probe
 
 
 async def probe_paths(

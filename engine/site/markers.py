@@ -12,6 +12,7 @@ from sqlmodel import Session, select
 from engine.catalog.tables import CommCell, Library
 from engine.library import check_url, open_library
 from engine.library.interface import LibraryIdentity, Probe
+from engine.library.marker import refuse_another
 from engine.model.errors import (
     DestinationFull,
     DestinationRefused,
@@ -166,11 +167,7 @@ def _initialise(
     library = open_library(row.name, row.url, None, cell.uuid)
     try:
         there = library.initialise(identity)
-        if there.name != row.name:
-            raise LibraryOffline(
-                f'the directory {shown(row.url)} is the library "{shown(there.name)}" already',
-                hint="give each library a directory of its own",
-            )
+        refuse_another(row.name, row.url, there)
         row.uuid = there.uuid
         probe = open_library(row.name, row.url, there.uuid, cell.uuid).probe()
     except LibraryOffline as err:

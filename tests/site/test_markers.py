@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
+from engine.catalog import config
 from engine.catalog.home import Home
 from engine.catalog.opening import Catalog, open_catalog
-from engine.model.errors import SiteError, UsageError
+from engine.model.errors import LibraryOffline, SiteError, UsageError
 from engine.model.states import LibraryState
+from engine.operations.probing import look_at
 from engine.site.applying import apply_site
 from engine.site.diffing import ChangeKind
 from tests.site.conftest import NOW, Apply, summary
@@ -65,6 +68,25 @@ def test_the_marker_of_another_commcell_leaves_the_library_offline(
     assert (library.state, library.uuid) == (LibraryState.OFFLINE, None)
     assert library.state_reason
     assert (tmp_path / "vault" / MARKER).read_bytes() == before
+
+
+def test_a_clone_of_a_library_is_no_second_one(apply: Apply, catalog: Catalog, tmp_path: Path):
+    """The same disk by another way, or one that was cloned: not at `apply`, and in no run after it."""
+    apply(BASE)
+    shutil.copytree(tmp_path / "vault", tmp_path / "clone")
+
+    changes = apply(BASE.replace("[clients", '[libraries.clone]\nurl = "@/clone"\n\n[clients', 1))
+
+    assert changes[-1].change is ChangeKind.WARNING
+    clone = libraries(catalog)["clone"]
+    assert (clone.state, clone.uuid) == (LibraryState.OFFLINE, None)
+    assert 'is the library "vault" already' in clone.state_reason
+    with catalog.read() as session:
+        cell = config.commcell(session)
+    look_at(libraries(catalog)["vault"], cell.uuid, tmp_path)
+    with pytest.raises(LibraryOffline, match='is the library "vault" already') as refused:
+        look_at(clone, cell.uuid, tmp_path)
+    assert "directory of its own" in refused.value.hint
 
 
 def test_a_library_that_was_offline_comes_online_at_the_next_apply(
