@@ -149,6 +149,7 @@ class ContentRestore(Restore):
             goes_on=self._has_begun,
             begin=self._begin,
             beside=partial(_make_nodes, survey.nodes),
+            keeps_rests=self._named is not None,
         )
         for warning in result.warnings[:MAX_NOTES]:
             await context.event("restore.warning", warning, Severity.WARNING)
@@ -158,7 +159,7 @@ class ContentRestore(Restore):
         if result.refused:
             return await self._refused(result, "")
         self._written_bytes += result.size_bytes
-        restored = result.files or result.directories or result.links
+        restored = result.files or result.directories or result.links or result.rests
         if not restored and not result.failed:
             return self._nothing_matches(asked(self.job.options))
         failed = len(result.failed)
@@ -185,7 +186,7 @@ class ContentRestore(Restore):
             return AttemptEnd(
                 kind="ended", state=JobState.COMPLETED, bytes_done=self._written_bytes
             )
-        self.errors = [RestoreError("", one.path, one.error) for one in result.failed]
+        self.errors = [RestoreError("", one.path, result.told(one)) for one in result.failed]
         await self.context.update(backup_jobs_failed=1, errors=failed)
         state = JobState.COMPLETED_WITH_ERRORS if restored else JobState.FAILED
         return AttemptEnd(

@@ -129,20 +129,26 @@ class Restore:
             if result.refused:
                 return await self._refused(result, candidate.copy.name)
             self._written_bytes += result.size_bytes
-            self._restored += result.files + result.links
+            self._restored += result.files + result.links + result.rests
             restored = result.files or result.directories or result.links or self._written_bytes
             if globs and not (restored or result.failed):
                 return self._nothing_matches(globs)
             if not result.failed:
                 return await self._done(candidate)
             for failed in result.failed:
-                await self._passed_over(candidate, failed.path, failed.error)
+                await self._passed_over(candidate, failed.path, result.told(failed))
             await self._remember(
                 candidate.located, library, [failed.error for failed in result.failed]
             )
             wanted = once_more(wanted_of(self.job.options), result.failed)
         reason = self.errors[-1].error.message if self.errors else "no copy could be read"
-        await self.context.update(backup_jobs_failed=1, errors=len(self.errors))
+        await self.context.update(
+            backup_jobs_failed=1,
+            errors=len(self.errors),
+            bytes_done=min(
+                self._written_bytes, self._total_bytes
+            ),  # what is right, not what was read
+        )
         state = JobState.COMPLETED_WITH_ERRORS if self._restored else JobState.FAILED
         return AttemptEnd(kind="ended", state=state, reason=reason, exit_code=1)
 
@@ -238,6 +244,7 @@ class Restore:
                 overwrite=bool(options.get("overwrite")),
                 goes_on=self._has_begun,
                 begin=self._begin,
+                keeps_rests=options.get("copy") is not None,
             )
         finally:
             reader.close()

@@ -8,13 +8,19 @@ from __future__ import annotations
 import os
 import resource
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
 from engine.library.interface import JobReader
-from engine.model.entries import DirectoryEntry, Entry, FileEntry, HardlinkEntry, SymlinkEntry
+from engine.model.entries import (
+    DirectoryEntry,
+    Entry,
+    FileEntry,
+    HardlinkEntry,
+    SymlinkEntry,
+)
 from engine.model.errors import AuxError, SourceError, SourceRead
 from engine.model.names import RelPath, shown
 from engine.transfer.cancel import CancelToken
@@ -36,7 +42,8 @@ from engine.transfer.reading import (
     read_chunk,
     read_opened,
 )
-from engine.transfer.target import RestoredFile, RestoreTarget, SmallFile
+from engine.transfer.salvage import LargeFile, blank, blank_from, keep_rest, told
+from engine.transfer.target import RestoreTarget, SmallFile
 from engine.transfer.throttle import Throttle
 
 KEPT_AT_MOST = 150_000  # entries and chunks between the look and the restore: about 60 MiB
@@ -81,7 +88,16 @@ class RestoreResult:
     """One of them cannot be replaced: a directory, or what is where a directory must be."""
     failed: tuple[FailedPath, ...] = ()
     """Damaged or unreadable in this copy; everything else was restored."""
+    rests: int = 0
+    """Of the failed ones: how many have left what is right of them, under a name that says so."""
+    rest_notes: Mapping[RelPath, str] = field(default_factory=dict)
+    """What became of that, by the path of the failed one."""
     warnings: tuple[str, ...] = ()
+
+    def told(self, failed: FailedPath) -> AuxError:
+        """The error of a failed path, with what became of the rest of it."""
+        note = self.rest_notes.get(failed.path)
+        return told(failed.error, note) if note else failed.error
 
 
 async def restore_job(
@@ -97,6 +113,7 @@ async def restore_job(
     begin: Callable[[], Awaitable[None]] | None = None,
     streams: int = RESTORE_STREAMS,
     beside: Beside = _nothing,
+    keeps_rests: bool = False,
 ) -> RestoreResult:
     """Restores a backup job, or the paths that `only` wants, below the directory `target`.
 
@@ -109,6 +126,8 @@ async def restore_job(
         streams: chunks at once, 1 to 64.
         beside: makes what the backup job has besides its entries, before directories get their
             times.
+        keeps_rests: what is right of a large damaged file is kept, under a name of its own: nothing else
+            can give the file.
 
     Returns:
         What was done; with `refused` set, nothing.
@@ -124,7 +143,9 @@ async def restore_job(
     opened = await in_thread(
         partial(RestoreTarget, os.fsencode(target), overwrite=overwrite, goes_on=goes_on), cancel
     )
-    restoration = Restoration(reading, opened, only or (lambda _: True), beside)
+    restoration = Restoration(
+        reading, opened, only or (lambda _: True), beside, keeps_rests=keeps_rests
+    )
     try:
         await in_thread(restoration.look, cancel)
         if not restoration.refused:
@@ -145,14 +166,6 @@ async def restore_job(
         raise
     restoration.close()
     return restoration.result()
-
-
-class _LargeFile:
-    """A file of several chunks, while they are restored."""
-
-    def __init__(self, file: RestoredFile, chunks: int) -> None:
-        self.file = file
-        self.left = chunks
 
 
 class _Kept:
@@ -181,6 +194,7 @@ class Restoration:
         target: where to; closed by `close`.
         wanted: which paths are restored.
         beside: see `restore_job`.
+        keeps_rests: see `restore_job`.
     """
 
     def __init__(
@@ -189,6 +203,8 @@ class Restoration:
         target: RestoreTarget,
         wanted: Only,
         beside: Beside = _nothing,
+        *,
+        keeps_rests: bool = False,
     ) -> None:
         self.refused: list[RelPath] = []
         self._is_stuck = False
@@ -196,13 +212,16 @@ class Restoration:
         self._target = target
         self._wanted = wanted
         self._beside = beside
+        self._keeps_rests = keeps_rests
+        self._rests: dict[RelPath, str] = {}
+        self._rest_count = 0
         self._symlinks: list[SymlinkEntry] = []
         self._hardlinks: list[HardlinkEntry] = []
         self._directories: list[DirectoryEntry] = []
         self._stand_ins: dict[RelPath, RelPath] = {}
         self._kept = _Kept()
         self._lock = threading.Lock()
-        self._large: dict[RelPath, _LargeFile] = {}
+        self._large: dict[RelPath, LargeFile] = {}
         self._failed: dict[RelPath, AuxError] = {}
         self._file_count = self._link_count = self._size_bytes = 0
 
@@ -282,6 +301,8 @@ class Restoration:
             refused=tuple(self.refused),
             is_stuck=self._is_stuck,
             failed=tuple(FailedPath(path, err) for path, err in sorted(self._failed.items())),
+            rests=self._rest_count,
+            rest_notes=self._rests,
             warnings=tuple(self._target.warnings),
         )
 
@@ -316,50 +337,70 @@ class Restoration:
             self._size_bytes += sum(entry.size for entry in files)
 
     def _restore_chunk(self, work: ReadChunk, lane: Lane) -> None:
-        entry = work.entry
+        entry, chunk = work
         large = self._large_file(entry)
         name = self._name_of(entry.path)
-        if name not in self._failed:
+        if name not in self._failed or self._keeps_rests:
             try:
                 read_chunk(self._reading, work, lane, [large.file.write])
             except SourceError as err:
                 self._fail(entry, err)
+                if self._keeps_rests:
+                    blank(large.file, chunk)
+                large.holes.append(chunk)  # of several threads: one call
         with self._lock:
             large.left -= 1
             if large.left:
                 return
             del self._large[entry.path]
-        if name in self._failed:
-            self._target.drop(large.file)
-        else:
-            self._target.keep(large.file)
-            self._count([entry])
+        self._settle(large)
 
     def _restore_file(self, work: ReadFile, lane: Lane) -> None:
-        entry, file = work.entry, self._large_file(work.entry).file
+        entry, large = work.entry, self._large_file(work.entry)
+        done = 0
         try:
             source = opened_for_reading(self._reading.reader, entry)
             try:
                 for chunk in work.chunks:
                     part = ReadChunk(entry, chunk)
                     progress_of(self._reading, part)
-                    read_opened(self._reading, source, part, lane, [file.write])
+                    read_opened(self._reading, source, part, lane, [large.file.write])
+                    done += 1
             finally:
                 source.close()
         except SourceError as err:
             self._fail(entry, err)
+            large.holes += work.chunks[done:]  # nothing behind can be read without it
+            if 0 < done < len(work.chunks):
+                blank_from(large.file, work.chunks[done].offset)
         with self._lock:
             del self._large[entry.path]
-        if self._name_of(entry.path) in self._failed:
-            self._target.drop(file)
-        else:
+        self._settle(large)
+
+    def _settle(self, large: LargeFile) -> None:
+        """A large file of which every chunk was tried gets its name, or goes."""
+        entry, file = large.file.entry, large.file
+        if self._name_of(entry.path) not in self._failed:
             self._target.keep(file)
             self._count([entry])
+        elif self._keeps_rests and large.has_rest:
+            self._keep_rest(large)
+        else:
+            self._target.drop(file)
 
-    def _large_file(self, entry: FileEntry) -> _LargeFile:
+    def _keep_rest(self, large: LargeFile) -> None:
+        name = self._name_of(large.file.entry.path)
+        is_kept, what = keep_rest(self._target, large, name)
+        with self._lock:
+            self._rests[name] = what
+            if is_kept:
+                self._rest_count += 1
+                self._size_bytes += large.right_bytes
+
+    def _large_file(self, entry: FileEntry) -> LargeFile:
         with self._lock:
             if entry.path not in self._large:
-                self._large[entry.path] = _LargeFile(
+                self._large[entry.path] = LargeFile(
                     self._target.new_file(entry, self._name_of(entry.path)), len(spans_of(entry))
                 )
             return self._large[entry.path]

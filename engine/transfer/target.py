@@ -190,6 +190,11 @@ class RestoreTarget:
         finally:
             self._drop_all(unnamed)
 
+    def keep_as(self, file: RestoredFile, path: RelPath) -> None:
+        """As `keep`, under another name in the same directory."""
+        file.path = path
+        self.keep(file)
+
     def keep_small(self, files: Sequence[SmallFile]) -> None:
         """Makes files with all that is in them, one sync for all, then the names.
 
