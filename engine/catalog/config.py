@@ -88,6 +88,16 @@ def libraries(s: Session) -> list[LibraryValue]:
     return read_all(s, LibraryValue, select(LIBRARY).order_by(LIBRARY.c.name))
 
 
+def offline(s: Session, policy_id: int) -> frozenset[int]:
+    """Ids of the libraries of a policy that the last look at each has found offline."""
+    query = (
+        select(LIBRARY.c.id)
+        .join(COPY, COPY.c.library_id == LIBRARY.c.id)
+        .where(COPY.c.policy_id == policy_id, LIBRARY.c.state == LibraryState.OFFLINE.value)
+    )
+    return frozenset(connection_of(s).execute(query).scalars())
+
+
 def media_agents(s: Session) -> list[MediaAgentValue]:
     """MediaAgents by name."""
     return read_all(s, MediaAgentValue, select(MEDIA_AGENT).order_by(MEDIA_AGENT.c.name))

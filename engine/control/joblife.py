@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from engine.catalog import jobs
+from sqlmodel import Session
+
+from engine.catalog import config, jobs
 from engine.catalog.events import add_event
 from engine.catalog.values import JobValue
 from engine.control.admission import Hold, hold_of
@@ -344,13 +346,29 @@ class JobLife:
         return await self.context.store.read(lambda s: Gates.load(s, now))
 
     async def _pause(self, end: AttemptEnd, delay_s: float, failed: int) -> None:
-        """A failed attempt waits before the next, unless somebody wants it now."""
+        """A failed attempt waits before the next, unless somebody wants it now or a library is back."""
         context = self.context
         until = context.clock() + timedelta(seconds=delay_s)
-        self.entry.wake.clear()  # before anybody sees that it waits: who wakes it then is heard
+        # Before anybody sees that it waits: who wakes it then, or finds a library back, is heard.
+        self.entry.wake.clear()
+        away, clock = await self._away(), asyncio.get_running_loop().time
+        over = clock() + delay_s
         await self.journal.still(context.job_id, JobState.PENDING, end.reason, until)
         await context.event("job.pending", end.reason, Severity.WARNING, measure=failed)
-        await self._nap(delay_s)
+        while away <= await self._away():  # those that were away still are
+            left_s = over - clock()
+            if left_s <= 0 or await self._nap(min(left_s, LOOK_AGAIN_S) if away else left_s):
+                return
+
+    async def _away(self) -> frozenset[int]:
+        """Libraries of the job's policy that the last look at each has found offline."""
+        context = self.context
+
+        def read(session: Session) -> frozenset[int]:
+            policy_id = jobs.load_job(session, context.job_id).policy_id
+            return frozenset() if policy_id is None else config.offline(session, policy_id)
+
+        return await context.store.read(read)
 
     async def _expire(self, job: JobValue, deadline: datetime | None) -> None:
         """Kills a job whose total running time is over, where its options ask for that."""

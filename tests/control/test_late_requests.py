@@ -8,15 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlmodel import Session
 
-from engine.catalog import jobs
+from engine.catalog import config, jobs
 from engine.catalog.opening import open_catalog
 from engine.catalog.values import ActivityValue, JobValue
+from engine.control import joblife
 from engine.control.controller import Controller
 from engine.control.joblife import JobLife, RunningJob
 from engine.model.clock import system_clock
 from engine.model.errors import JobStateError
-from engine.model.states import JobState, Operation
+from engine.model.states import JobState, LibraryState, Operation
 from engine.operations.context import AttemptEnd, JobContext
 from engine.operations.gates import Gates
 from engine.operations.store import Store
@@ -105,6 +107,47 @@ async def test_a_pending_job_that_is_resumed_at_once_does_not_wait(cell: Cell) -
     job = await with_a_job(cell, act)
 
     assert job.state == "pending"
+
+
+@pytest.mark.parametrize("moment", ["while it waits", "when it begins to wait"])
+async def test_a_pending_job_goes_on_when_its_library_is_found_back(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    monkeypatch.setattr(joblife, "LOOK_AGAIN_S", 0.01)
+
+    async def act(controller: Controller, seen: JobValue) -> None:
+        async def found(state: LibraryState) -> None:
+            await controller.store.write(lambda s: find_vault(s, state))
+
+        entry = entry_of(controller, seen)
+        life, journal = JobLife(entry, controller.journal, 1), controller.journal
+        still, nap = journal.still, life._nap
+
+        async def still_and_found(*told: Any) -> None:
+            await still(*told)
+            await found(LibraryState.ONLINE)
+
+        async def nap_and_found(seconds: float) -> bool:
+            await found(LibraryState.ONLINE)
+            return await nap(seconds)
+
+        await found(LibraryState.OFFLINE)
+        if moment == "while it waits":
+            life._nap = nap_and_found  # type: ignore[method-assign]
+        else:
+            journal.still = still_and_found  # type: ignore[method-assign]
+        end = AttemptEnd(kind="retry", state=JobState.FAILED, reason="offline")
+        async with asyncio.timeout(240):
+            await life._pause(end, 3600.0, 1)
+
+    job = await with_a_job(cell, act)
+
+    assert job.state == "pending"
+
+
+def find_vault(session: Session, state: LibraryState) -> None:
+    (vault,) = (one for one in config.libraries(session) if one.name == "vault")
+    config.set_library_state(session, vault.id, state, "", None, None, system_clock())
 
 
 async def test_what_held_a_job_and_is_gone_before_it_waits_is_not_waited_for(cell: Cell) -> None:
