@@ -57,8 +57,13 @@ def part_of_job(*, primary_key: bool = True) -> Any:
 
 def unique_where(name: str, condition: str, *columns: str) -> Index:
     """Columns that are unique together among the rows that meet a condition."""
+    return index_where(name, condition, *columns, unique=True)
+
+
+def index_where(name: str, condition: str, *columns: str, unique: bool = False) -> Index:
+    """An index of the rows that meet a condition, as small as they are few."""
     where = text(condition)
-    return Index(name, *columns, unique=True, sqlite_where=where, info={_WHERE: where})
+    return Index(name, *columns, unique=unique, sqlite_where=where, info={_WHERE: where})
 
 
 @compiles(CreateIndex, "postgresql")

@@ -13,7 +13,9 @@ from engine.catalog.rows import JOB_COPY, connection_of
 def decided(s: Session, copy_ids: Sequence[int], decision: str) -> set[tuple[int, int]]:
     """Copy and backup job of every line with a decision."""
     query = select(JOB_COPY.c.copy_id, JOB_COPY.c.backup_job_id).where(
-        JOB_COPY.c.copy_id.in_(copy_ids), JOB_COPY.c.decision == decision
+        JOB_COPY.c.copy_id.in_(copy_ids),
+        JOB_COPY.c.decision == decision,
+        JOB_COPY.c.decision != "",  # of these there is an index
     )
     return {(copy_id, backup_job_id) for copy_id, backup_job_id in connection_of(s).execute(query)}
 

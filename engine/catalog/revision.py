@@ -15,6 +15,7 @@ REVISIONS: tuple[str, ...] = (
     "0019",
     "0020",
     "0021",
+    "0022",
 )
 """One for each script in `migrations/versions`, in their order."""
 

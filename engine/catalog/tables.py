@@ -17,6 +17,7 @@ from engine.catalog.columns import (
     JsonObject,
     big,
     id_of,
+    index_where,
     own_id,
     unique_where,
 )
@@ -296,6 +297,13 @@ class JobCopy(SQLModel, table=True):
         Index("ix_job_copy_backup_job", "backup_job_id"),
         # Counts per state and the filtered list of a copy with 100,000 job copies come from it alone.
         Index("ix_job_copy_state", "copy_id", "state", "backup_job_id"),
+        # A run asks for the few of a copy that somebody decided about or that are encoded.
+        index_where(
+            "ix_job_copy_decided", "decision <> ''", "copy_id", "backup_job_id", "decision"
+        ),
+        index_where(
+            "ix_job_copy_encoded", "encoding <> ''", "copy_id", "backup_job_id", "encoding"
+        ),
     )
     copy_id: int = Field(foreign_key="policy_copy.id", primary_key=True)
     backup_job_id: int = id_of("backup_job.id")

@@ -11,6 +11,7 @@ from sqlalchemy import delete, text
 from sqlalchemy.exc import IntegrityError
 
 from engine.catalog import ledger
+from engine.catalog.decisions import decided
 from engine.catalog.lines import source_of
 from engine.catalog.rows import JOB_COPY
 from engine.catalog.verdicts import apply_verdicts
@@ -179,19 +180,61 @@ def test_times_come_as_seconds_exact_to_a_millisecond(estate, moment):
     assert abs(line.completed_at - moment.timestamp()) <= 0.001
 
 
-def test_lines_are_found_by_index_alone(estate):
-    with estate.read() as session:
-        statements = []
-        connection = session.connection()
-        execute = connection.execute
-        connection.execute = lambda query: statements.append(query) or execute(query)
-        ledger.ledger_lines(session, MONTHLY)
-        query = statements[-1].compile(connection, compile_kwargs={"literal_binds": True})
-        plan = execute(text(f"EXPLAIN QUERY PLAN {query}")).all()
+def plan_of(session, read):
+    """How SQLite does the last query of `read`, step by step."""
+    statements = []
+    connection = session.connection()
+    execute = connection.execute
+    connection.execute = lambda query: statements.append(query) or execute(query)
+    read(session)
+    connection.execute = execute
+    query = statements[-1].compile(connection, compile_kwargs={"render_postcompile": True})
+    values = tuple(query.params[name] for name in query.positiontup)
+    return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)]
 
-    steps = [row[3] for row in plan]
+
+@pytest.mark.parametrize("without_there", [False, True])
+def test_lines_are_found_by_index_alone(estate, without_there):
+    with estate.read() as session:
+        steps = plan_of(
+            session, lambda s: ledger.ledger_lines(s, MONTHLY, without_there=without_there)
+        )
+
     assert not [step for step in steps if step.startswith("SCAN") and "SUBQUERY" not in step]
     assert not [step for step in steps if "TEMP B-TREE" in step]
+    listed = [step for step in steps if "COVERING INDEX ix_job_copy" in step]
+    assert len(listed) == (2 if without_there else 0)
+
+
+@pytest.mark.parametrize(
+    ("read", "index"),
+    [
+        (lambda s: decided(s, (OFFSITE, MONTHLY), "recopy"), "ix_job_copy_decided"),
+        (lambda s: ledger.encodings(s, OFFSITE), "ix_job_copy_encoded"),
+    ],
+    ids=["decided", "encoded"],
+)
+def test_the_few_of_a_copy_are_found_without_the_many(estate, read, index):
+    with estate.read() as session:
+        (step,) = plan_of(session, read)
+
+    assert f"COVERING INDEX {index}" in step
+
+
+def test_lines_without_what_is_there_are_those_that_are_owed_or_decided_about(estate):
+    with estate.write() as session:
+        for decision in ("", "picked", "recopy"):
+            for state in (None, *JobCopyState):
+                job = adopt(session)
+                if state is not None:
+                    ledger.set_state(session, OFFSITE, job, state, "")
+                    ledger.set_decision(session, OFFSITE, job, decision, "ann", NOW)
+        lines = ledger.ledger_lines(session, OFFSITE)
+        few = ledger.ledger_lines(session, OFFSITE, without_there=True)
+
+    wanted = [one for one in lines if one.state != JobCopyState.AVAILABLE or one.decision]
+    assert few == wanted
+    assert len(few) == len(lines) - 1
 
 
 def test_available_copy_has_its_proof(estate):
