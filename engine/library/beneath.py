@@ -90,6 +90,24 @@ def make_durable_directory(name: bytes, *, parent: int) -> int:
     return fd
 
 
+def sync_name(path: bytes) -> None:
+    """Makes the name of a directory durable in the one above it, which an administrator has named.
+
+    Where that may not be read it is left to the file system.
+
+    Raises:
+        OSError: it cannot be synced.
+    """
+    try:
+        above = open_root(os.path.dirname(os.path.abspath(path)))
+    except PermissionError:
+        return
+    try:
+        os.fsync(above)
+    finally:
+        os.close(above)
+
+
 def open_for_reading(name: bytes, *, parent: int) -> int:
     """Opens a regular file; never waits for a FIFO, never follows a link, leaves its access time.
 

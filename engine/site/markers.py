@@ -11,6 +11,7 @@ from sqlmodel import Session, select
 
 from engine.catalog.tables import CommCell, Library
 from engine.library import check_url, open_library
+from engine.library.beneath import sync_name
 from engine.library.interface import LibraryIdentity, Probe
 from engine.library.marker import refuse_another
 from engine.model.errors import (
@@ -114,6 +115,8 @@ def _make_directories(rows: list[Library], site: SiteText) -> dict[str, LibraryO
             continue
         try:
             os.mkdir(row.url, _DIRECTORY_MODE)
+            made.append(row.url)
+            sync_name(os.fsencode(row.url))
         except OSError as err:
             message, hint = _why_not_made(row.url, err)
             if err.errno in _NOT_NOW:
@@ -122,7 +125,6 @@ def _make_directories(rows: list[Library], site: SiteText) -> dict[str, LibraryO
             for path in reversed(made):
                 os.rmdir(path)
             raise site.error(("libraries", row.name, "url"), message, hint=hint) from err
-        made.append(row.url)
     return refused
 
 

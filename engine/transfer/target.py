@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence, Sized
 from typing import NamedTuple
 
-from engine.library.beneath import Parents, open_root, write_all
+from engine.library.beneath import Parents, open_root, sync_name, write_all
 from engine.library.blame import Blamed, destination_error
 from engine.library.file_handles import write_range
 from engine.library.metadata import (
@@ -117,6 +117,7 @@ class RestoreTarget:
 
     def __init__(self, path: bytes, *, overwrite: bool, goes_on: bool = False) -> None:
         self.warnings: list[str] = []
+        self._path = path
         self._overwrite = overwrite
         self._goes_on = goes_on
         self._replaces = overwrite or goes_on
@@ -342,6 +343,8 @@ class RestoreTarget:
                 sync_file_system(self._root)
         with on_target("sync", "the target"):
             os.fsync(self._root)
+            for made in self._made or [self._path]:  # by an earlier try, perhaps
+                sync_name(made)
 
     def making(self) -> Parents:
         """Opens directories of the target, and makes those that are missing; of one thread."""

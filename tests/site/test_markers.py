@@ -25,11 +25,17 @@ MARKER = "auxtui-library.json"
 
 
 def test_a_new_library_gets_its_directory_and_its_marker(
-    apply: Apply, catalog: Catalog, tmp_path: Path
+    apply: Apply, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    sync, synced = os.fsync, []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), sync(fd))
+    )
+
     apply(BASE)
 
     vault = tmp_path / "vault"
+    assert str(tmp_path) in synced
     assert (vault / MARKER).is_file()
     assert stat.S_IMODE(vault.stat().st_mode) == 0o700
     library = libraries(catalog)["vault"]

@@ -159,6 +159,27 @@ async def test_lesser_file_systems_get_the_same(estate, to, how, monkeypatch):
     assert again.failed == ()
 
 
+async def test_the_name_of_the_target_is_synced_too(estate, to, monkeypatch):
+    """With those above it that were made; by an earlier try, perhaps, which came no further."""
+    sync, synced = os.fsync, []
+
+    def fsync(fd: int) -> None:
+        synced.append(os.readlink(b"/proc/self/fd/%d" % fd))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    above, top = os.path.dirname(to), os.path.dirname(os.path.dirname(to))
+
+    await restore(reader_of(estate), to, only=lambda path: path == b"dump/large")
+
+    assert synced[-2:] == [above, top]
+    again = await restore(
+        reader_of(estate), to, only=lambda path: path == b"dump/large", goes_on=True
+    )
+    assert again.refused == ()
+    assert synced[-1] == above
+
+
 async def test_existing_files_are_refused_and_nothing_is_written(estate, to):
     os.makedirs(to + b"/dump/nested")
     os.link(estate.entry + b"/nested/-rf", to + b"/dump/small")
