@@ -93,17 +93,19 @@ def make_durable_directory(name: bytes, *, parent: int) -> int:
 def sync_name(path: bytes) -> None:
     """Makes the name of a directory durable in the one above it, which an administrator has named.
 
-    Where that may not be read it is left to the file system.
+    Where that may not be read it is left to the file system. A mount point has its name elsewhere.
 
     Raises:
         OSError: it cannot be synced.
     """
+    path = os.path.realpath(path)
     try:
-        above = open_root(os.path.dirname(os.path.abspath(path)))
+        above = open_root(os.path.dirname(path))
     except PermissionError:
         return
     try:
-        os.fsync(above)
+        if os.stat(path).st_dev == os.fstat(above).st_dev:
+            os.fsync(above)
     finally:
         os.close(above)
 

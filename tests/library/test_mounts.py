@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.library import mounts
+from engine.library.beneath import sync_name
 from engine.library.mounts import has_mounts_below
 
 
@@ -57,3 +58,24 @@ def test_the_root_of_this_host_has_some():
         assert has_mounts_below(fd)
     finally:
         os.close(fd)
+
+
+def test_the_name_of_a_mount_point_is_not_synced_in_what_it_hides(monkeypatch: pytest.MonkeyPatch):
+    """What lies above may be a file system that has no syncs, such as that of an automounter."""
+    monkeypatch.setattr(os, "fsync", lambda _: pytest.fail("it is not ours"))
+
+    sync_name(b"/proc")
+
+
+def test_a_name_is_synced_where_it_is_and_not_where_a_link_to_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "a" / "made").mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "link").symlink_to(tmp_path / "a" / "made")
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+
+    sync_name(os.fsencode(tmp_path / "b" / "link"))
+
+    assert synced == [str(tmp_path / "a")]
