@@ -305,16 +305,28 @@ class PartialJob:
             os.close(fd)
 
     def _sweep_locks(self) -> None:
-        """Removes lock files that a killed writer left behind; one that is held stays."""
+        """Removes lock files that a killed writer left behind; one that is held stays.
+
+        So does what is no lock of ours: it is in the way of nobody but its own backup job.
+        """
         for name in names_in(self._partials_fd):
             job = name.removesuffix(layout.LOCK_SUFFIX)
-            if job == name or exists(job, parent=self._partials_fd):
+            if job == name or not _is_file(name, self._partials_fd):
+                continue
+            if layout.job_id_of(job) is None or exists(job, parent=self._partials_fd):
                 continue
             try:
                 with locked(job, self._partials_fd, self.where):
                     continue
-            except DestinationWrite:
+            except (DestinationWrite, PermissionError):
                 continue
+
+
+def _is_file(name: bytes, parent: int) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    except FileNotFoundError:  # another sweep was faster
+        return False
 
 
 @contextmanager

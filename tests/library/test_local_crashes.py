@@ -13,7 +13,7 @@ from engine.library import local_partial
 from engine.library.local import LocalLibrary
 from engine.model.errors import DestinationExists, StorageError
 from tests.library.broken_calls import failing, in_child, watched
-from tests.library.power import Disk, needs_disk
+from tests.library.power import Disk, needs_disk, needs_xfs
 from tests.library.samples import (
     COMMCELL,
     IDENTITY,
@@ -278,12 +278,20 @@ def test_power_cut_at_some_calls(disk: Disk, work: Callable[[LocalLibrary, Job],
     check_power_cuts(disk, work, step=0.05)
 
 
-@needs_disk
 @pytest.mark.soak
 @_LONG
+@pytest.mark.parametrize(
+    "kind", [pytest.param("ext4", marks=needs_disk), pytest.param("xfs", marks=needs_xfs)]
+)
 @pytest.mark.parametrize("work", [copy_job, write_in_batches, write_behind])
-def test_power_cut_at_every_call(disk: Disk, work: Callable[[LocalLibrary, Job], object]):
-    check_power_cuts(disk, work, step=0)
+def test_power_cut_at_every_call(
+    fast_path: Path, kind: str, work: Callable[[LocalLibrary, Job], object]
+):
+    disk = Disk(fast_path, kind=kind)
+    try:
+        check_power_cuts(disk, work, step=0)
+    finally:
+        disk.close()
 
 
 def check_power_cuts(

@@ -330,3 +330,28 @@ def test_strangers_are_listed_and_links_and_endless_trees_not_entered(
     assert found[0] == b"data/deep"
     assert found[-2:] == [b"data/zlink", b"data/\xff"]
     assert MAX_DEPTH <= len(found) <= MAX_DEPTH + 3
+
+
+def test_a_strange_lock_is_in_the_way_of_no_other_backup_job(root: Path, library: LocalLibrary):
+    copy_job(library, sample_job())
+    library.remove_job(PLACE, 7)
+    partials = copy_path(root) / ".partial"
+    (partials / "77.lock").mkdir()
+    (partials / "78.lock").symlink_to(root / "auxtui-library.json")
+    os.mkfifo(partials / "79.lock")
+    (partials / "notes.lock").write_text("of somebody else")
+    (partials / "80.lock").touch()
+
+    copy_job(library, sample_job())
+
+    check_copy(library, sample_job())
+    assert sorted(path.name for path in partials.iterdir()) == [
+        "77.lock",
+        "78.lock",
+        "79.lock",
+        "notes.lock",
+    ]
+    for number in (77, 78):
+        with pytest.raises(UnsafeName, match=f"prepare databases/offsite/{number}") as refused:
+            library.write_job(PLACE, header(number), source_key="source")
+        assert "move it away" in refused.value.hint
