@@ -111,7 +111,7 @@ def _what(job: JobValue, times: Times) -> list[tuple[str, Any]]:
         ("state", job.state.replace("_", " ")),
         ("phase", job.phase),
         ("reason", job.reason),
-        ("until", times.named(job.until)),
+        ("until", f"{times.exact(job.until)} {times.zone_name}" if job.until else "-"),
         ("priority", job.priority),
         ("description", job.description),
         ("alert", _alert(job)),

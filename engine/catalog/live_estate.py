@@ -41,6 +41,13 @@ WHERE j.state IN ('to_be_copied', 'partially_copied', 'bad')
 GROUP BY j.copy_id, j.state
 """
 
+_AGAIN = """
+SELECT j.copy_id, count(*) AS n, sum(b.size_bytes) AS bytes, min(j.decided_at) AS oldest
+FROM job_copy j JOIN backup_job b ON b.id = j.backup_job_id
+WHERE j.decision <> '' AND j.decision = 'recopy' AND j.state IN ('available', 'bad')
+GROUP BY j.copy_id
+"""
+
 _SUBCLIENTS = """
 SELECT s.id, s.client_id, c.name AS client, s.name, p.name AS policy, s.kind, s.landing,
        s.pattern, s.settle_s, s.level, s.state, s.state_reason, s.scanned_at
@@ -131,15 +138,21 @@ class EstateQueries(WatchQueries, RuleQueries):
         ):
             counted[row["copy_id"]][row["state"]] = row["n"]
         facts: dict[int, dict[str, Any]] = defaultdict(lambda: {"owed_bytes": 0, "bad_bytes": 0})
-        for row in self._rows(_OWED):
-            fact = facts[row["copy_id"]]
-            if row["state"] == "bad":
-                fact["bad_bytes"] = row["bytes"]
-                continue
+
+        def owes(row: Any) -> None:
+            fact, oldest = facts[row["copy_id"]], at(row["oldest"])
             fact["owed_bytes"] += row["bytes"]
-            oldest = at(row["oldest"])
             if oldest is not None:
                 fact["oldest_owed_at"] = min(oldest, fact.get("oldest_owed_at", oldest))
+
+        for row in self._rows(_OWED):
+            if row["state"] == "bad":
+                facts[row["copy_id"]]["bad_bytes"] = row["bytes"]
+            else:
+                owes(row)
+        for row in self._rows(_AGAIN):
+            facts[row["copy_id"]]["again"] = row["n"]
+            owes(row)
         return {
             copy_id: CopyCounts(by_state=states, **facts[copy_id])
             for copy_id, states in counted.items()

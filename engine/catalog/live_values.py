@@ -20,8 +20,10 @@ class CopyCounts:
     """How many backup jobs a copy holds in each state, and what it still owes."""
 
     by_state: Mapping[str, int] = field(default_factory=dict)
+    again: int = 0
+    """Of those that are there: how many are to be copied anew."""
     owed_bytes: int = 0
-    """Bytes of backup jobs to be copied or partially copied."""
+    """Bytes of backup jobs to be copied, partially copied, or to be copied anew."""
     bad_bytes: int = 0
     oldest_owed_at: datetime | None = None
     """Adoption of the backup job that has been owed for longest: what is older was not owed yet."""
@@ -32,8 +34,8 @@ class CopyCounts:
 
     @property
     def owed(self) -> int:
-        """Backup jobs that are still to be copied, wholly or in part."""
-        return self.of(JobCopyState.TO_BE_COPIED, JobCopyState.PARTIALLY_COPIED)
+        """Backup jobs that are still to be copied, wholly or in part, or to be copied anew."""
+        return self.of(JobCopyState.TO_BE_COPIED, JobCopyState.PARTIALLY_COPIED) + self.again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

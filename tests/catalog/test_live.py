@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from engine.catalog import live_ledger
+from engine.catalog import ledger, live_estate, live_ledger, standings
 from engine.catalog.live import LiveCatalog
 from engine.catalog.live_documents import job_copy_document, job_document
 from engine.catalog.live_values import HistoryFilter, LedgerFilter, LedgerOrder
 from engine.model.errors import CatalogCorrupt, NotFoundError
 from engine.model.states import JobCopyState, JobState, RequestKind
+from tests.catalog.estate import OFFSITE, PRIMARY, adopt
+from tests.catalog.test_ledger import make_available
 from tests.console.sample_catalog import NOW, make_catalog
 
 
@@ -71,6 +73,30 @@ def test_counts_agree_with_the_filtered_list(live):
     counts = live.copy_counts()[2]
     for state in JobCopyState:
         assert live.job_copies_count(2, LedgerFilter(states=(state,))) == counts.of(state)
+
+
+def test_what_is_to_be_copied_anew_is_owed_as_the_forecast_says(estate):
+    with estate.write() as session:
+        job_id = adopt(session)
+        for copy_id in (PRIMARY, OFFSITE):
+            make_available(session, copy_id, job_id)
+    with LiveCatalog(estate.home.catalog) as live:
+        before = live.copy_counts()[OFFSITE]
+    with estate.write() as session:
+        ledger.set_decision(session, OFFSITE, job_id, "recopy", "anna", NOW)
+        owed = standings.owed(session, OFFSITE, PRIMARY)
+    with LiveCatalog(estate.home.catalog) as live:
+        after = live.copy_counts()[OFFSITE]
+        plan = [row[3] for row in live._rows(f"EXPLAIN QUERY PLAN {live_estate._AGAIN}")]
+
+    assert (before.owed, before.again) == (0, 0)
+    assert (after.owed, after.owed_bytes) == (owed.jobs, owed.bytes)
+    assert after.oldest_owed_at == owed.oldest_at == NOW
+    assert after.of(JobCopyState.AVAILABLE) == 1  # it is there until then
+    assert any("ix_job_copy_decided" in step for step in plan)
+    assert not [
+        step for step in plan if step.startswith("SCAN") and "ix_job_copy_decided" not in step
+    ]
 
 
 def test_a_filed_request_is_unanswered_and_changes_the_data_version(path, live):
