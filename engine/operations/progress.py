@@ -96,8 +96,9 @@ class Progress:
 
         def write(session: Any) -> None:
             total = jobs.load_job(session, context.job_id).bytes_total
-            is_open = not final and sum(tally.done.values()) < total
-            done = settled if final else reached(self._shown_bytes, total, is_open=is_open)
+            is_open = sum(tally.done.values()) < total
+            moved = settled if final else self._shown_bytes
+            done = reached(moved, total, is_open=is_open)
             columns["bytes_done"] = done
             columns["seconds_left"] = time_left(total - done, rate_bps, is_open=is_open)
             jobs.update_job(session, context.job_id, **columns)

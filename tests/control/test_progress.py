@@ -88,8 +88,12 @@ async def test_bytes_on_their_way_are_not_all_there_is(monkeypatch: pytest.Monke
     )
     following = asyncio.create_task(reporter.follow())
     await store.is_writing.wait()
+    tally.partial[1, 1] = 30
+    run.in_flight = ()
     reporter.stop()
     store.may_go_on.set()
     await following
 
     assert (told[0]["bytes_done"], told[0]["seconds_left"]) == (29, None)
+    # journaled to its last byte, and not published: as little at its end
+    assert (told[-1]["bytes_done"], told[-1]["seconds_left"]) == (29, None)
