@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.library.sftp import wire
+from engine.library.sftp.packets import DataPackets
 from engine.library.sftp.ssh import asyncssh
 from engine.library.sftp.together import gathered
 from engine.library.sftp.wire import Reply
@@ -21,7 +22,8 @@ from engine.model.errors import LibraryOffline
 
 OLD_REQUEST_BYTES = 32 * 1024  # of a server that states no limits
 FLIGHT_BYTES = 4 * 1024**2  # more makes a server burn its time on its queue
-_PACKET_BYTES = 32 * 1024  # of SSH: what is as large gains nothing by company
+_ALONE_BYTES = 128 * 1024  # what is as large gains nothing by company
+_TOGETHER_BYTES = 256 * 1024  # of smaller ones, in one go
 ANSWER_S = 60.0  # a request that is not answered for so long ends the session
 
 Lost = Callable[[str], LibraryOffline]
@@ -38,12 +40,19 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         self._loop = asyncio.get_running_loop()
         self._lost_error = lost
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
-        self._outgoing: list[bytes] = []
-        self._parts: deque[bytes] = deque()
+        self._packets: DataPackets | None = None
+        self._outgoing: list[bytes | memoryview] = []
+        self._outgoing_bytes = 0
+        self._parts: list[bytes] = []
         self._held = 0
         self._needed = 4
         self._next = 0
-        self._waiting: dict[int, tuple[asyncio.Future[Reply], int]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[Reply], int, float]] = {}
+        """The future of each request that was not answered, the bytes it moves, when it was sent."""
+        self._heard_of = -math.inf
+        """When the latest one that was answered had been sent."""
+        self._heard_at = -math.inf
+        self._watch: asyncio.TimerHandle | None = None
         self._greeting: asyncio.Future[Reply] = self._loop.create_future()
         self._flight = 0
         self.opened_at = math.inf
@@ -62,6 +71,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         """The channel is open."""
         self._channel = chan
+        self._packets = DataPackets.serve(chan)
         self.opened_at = self._loop.time()
         version = chan.get_extra_info("server_version") or ""
         self.is_openssh = "OpenSSH" in str(version)
@@ -70,10 +80,17 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         """Bytes of replies."""
         if datatype is not None:
             return  # a login script that talks on standard error
-        self._parts.append(data)
-        self._held += len(data)
-        while self._held >= self._needed:
-            self._take_packet()
+        if self._held:
+            self._parts.append(data)
+            self._held += len(data)
+            if self._held < self._needed:
+                return
+            data = b"".join(self._parts)
+            self._parts.clear()
+        at = self._take_packets(data)
+        self._held = len(data) - at
+        if self._held:
+            self._parts.append(data[at:] if at else data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The channel is closed, with the connection or alone."""
@@ -93,7 +110,10 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
             self._greeting.set_exception(self.error)
             self._greeting.exception()  # seen, whether or not somebody waits
         waiting, self._waiting = self._waiting, {}
-        for future, _ in waiting.values():
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        for future, *_ in waiting.values():
             if not future.done():
                 future.set_exception(self.error)
                 future.exception()
@@ -130,7 +150,9 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
             future.exception()
             return future
         self._next = (self._next + 1) & 0xFFFFFFFF
-        self._waiting[self._next] = future, weighs
+        self._waiting[self._next] = future, weighs, self._loop.time()
+        if self._watch is None:
+            self._watch = self._loop.call_later(ANSWER_S, self._look_at_waiting)
         self._flight += weighs
         self._send(kind, wire.number(self._next), body, data)
         return future
@@ -216,13 +238,20 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
 
     async def answered(self, future: asyncio.Future[Any]) -> Any:
         """Waits for a reply; a server that stays silent for too long has lost the session."""
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                return await future
-        except TimeoutError:
+        return await future
+
+    def _look_at_waiting(self) -> None:
+        """Ends the session when a request waits in vain: nothing came, or only what was sent long after it."""
+        self._watch = None
+        if not self._waiting or self.error is not None:
+            return
+        _, _, sent_at = next(iter(self._waiting.values()))
+        now = self._loop.time()
+        since = max(sent_at, self._heard_at)
+        if now - since >= ANSWER_S or self._heard_of - sent_at >= ANSWER_S:
             self.fail(f"the server did not answer for {ANSWER_S:.0f} seconds")
-            assert self.error is not None  # noqa: S101 - set by the line above
-            raise self.error from None
+            return
+        self._watch = self._loop.call_at(since + ANSWER_S, self._look_at_waiting)
 
     def _send(self, kind: int, *parts: bytes | memoryview) -> None:
         if self._channel is None or self._channel.is_closing():
@@ -231,37 +260,45 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         size = 1 + sum(map(len, parts))
         if not self._outgoing:
             self._loop.call_soon(self._flush)
-        self._outgoing.append(b"".join((wire.number(size), bytes((kind,)), *parts)))
-        if size >= _PACKET_BYTES:
+        self._outgoing += (wire.number(size), bytes((kind,)))
+        self._outgoing_bytes += size
+        if size >= _ALONE_BYTES:
+            self._outgoing += parts
+            self._flush()
+            return
+        self._outgoing += map(bytes, parts)
+        if self._outgoing_bytes >= _TOGETHER_BYTES:
             self._flush()
 
     def _flush(self) -> None:
-        """Small requests of one turn of the loop go out in one packet; no request waits for a later turn."""
-        outgoing, self._outgoing = self._outgoing, []
+        """Requests of one turn of the loop go out together; no request waits for a later turn."""
+        outgoing, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
         if not outgoing or self._channel is None or self.error is not None:
             return
         try:
-            self._channel.write(outgoing[0] if len(outgoing) == 1 else b"".join(outgoing))
+            if self._packets is not None:
+                self._packets.write(outgoing)
+            else:
+                self._channel.write(b"".join(outgoing))
         except (OSError, asyncssh.Error) as err:
             self.fail(str(err))
 
-    def _take_packet(self) -> None:
-        """Takes a whole packet, or learns how long the next one is."""
-        whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts.clear()
-        if self._needed == 4:
-            self._parts.append(whole)
-            self._needed = 4 + int.from_bytes(whole[:4], "big")
+    def _take_packets(self, data: bytes) -> int:
+        """Takes the whole packets at the beginning; returns where the rest begins, and learns how long that will be."""
+        view, at = memoryview(data), 0
+        self._needed = 4
+        while len(data) - at >= 4:
+            self._needed = 4 + int.from_bytes(data[at : at + 4], "big")
             if not 4 + 5 <= self._needed <= wire.MAX_REPLY_BYTES:
-                self._parts.clear()
-                self._held, self._needed = 0, 4
+                self._needed = 4
                 self.fail("what answers does not speak SFTP: does a login script print something?")
-            return
-        end, self._needed = self._needed, 4
-        self._held -= end
-        if self._held:
-            self._parts.append(whole[end:])
-        self._deliver(memoryview(whole)[4:end])
+                return len(data)
+            if len(data) - at < self._needed:
+                break
+            self._deliver(view[at + 4 : at + self._needed])
+            at += self._needed
+            self._needed = 4
+        return at
 
     def _deliver(self, packet: memoryview) -> None:
         if packet[0] == wire.VERSION_REPLY:
@@ -273,8 +310,9 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         if entry is None:
             self.fail("the server answered what was not asked")
             return
-        future, weighs = entry
+        future, weighs, sent_at = entry
         self._flight -= weighs
+        self._heard_of, self._heard_at = max(self._heard_of, sent_at), self._loop.time()
         if not future.done():
             future.set_result(Reply(packet[0], packet[5:]))
         while self._room and weighs:

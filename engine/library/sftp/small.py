@@ -11,7 +11,7 @@ from engine.library.sftp import wire
 from engine.library.sftp.far import FarSide
 from engine.library.sftp.keeping import FILE_MODE, kept_mode, kept_seconds
 from engine.library.sftp.session import SftpSession
-from engine.library.sftp.together import bounded, gathered
+from engine.library.sftp.together import all_of, bounded
 from engine.library.sftp.tree import Directories
 from engine.model.entries import FileEntry
 
@@ -50,11 +50,11 @@ async def settle(far: FarSide, sent: Sent) -> None:
     Raises:
         StorageError: something is not.
     """
-    answers = await gathered([session.answered(future) for _, session, future in sent])
-    for (entry, session, _), answer in zip(sent, answers, strict=True):
+    await all_of([future for _, _, future in sent])
+    for entry, session, future in sent:
         with on_destination("write", entry.path):
             try:
-                session.expect(answer, wire.STATUS)
+                session.expect(future.result(), wire.STATUS)
             except OSError as err:
                 raise await far.explained(err) from err
 

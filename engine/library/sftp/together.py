@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 
@@ -15,6 +15,13 @@ async def gathered(work: list[Any]) -> list[Any]:
         if isinstance(result, BaseException):
             raise result
     return results
+
+
+async def all_of(futures: Sequence[asyncio.Future[Any]]) -> None:
+    """Waits until each of them is done, one way or the other; makes no task for any."""
+    for future in futures:
+        if not future.done():
+            await asyncio.wait((future,))
 
 
 async def bounded(count: int, work: list[Callable[[], Awaitable[None]]]) -> None:
