@@ -11,12 +11,11 @@ import errno
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from engine.library.sftp import wire
 from engine.library.sftp.packets import DataPackets
 from engine.library.sftp.ssh import asyncssh
-from engine.library.sftp.together import gathered
+from engine.library.sftp.together import all_of
 from engine.library.sftp.wire import Reply
 from engine.model.errors import LibraryOffline
 
@@ -166,7 +165,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         while self._flight and self._flight + weighs > FLIGHT_BYTES and self.error is None:
             turn: asyncio.Future[None] = self._loop.create_future()
             self._room.append(turn)
-            await self.answered(turn)
+            await turn
         if self.error is not None:
             raise self.error
 
@@ -186,8 +185,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
 
     async def ask(self, kind: int, body: bytes) -> Reply:
         """Any request; raises as `status`."""
-        found: Reply = await self.answered(self.request(kind, body))
-        return found
+        return await self.request(kind, body)
 
     def expect(self, reply: Reply, kind: int) -> Reply | None:
         """The body of a reply of a kind; None at an end that a status says.
@@ -227,8 +225,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         and none after a status that is not well: the list is shorter then.
         """
         if self.is_openssh:
-            sent = [self.request(kind, body) for kind, body in requests]
-            return await gathered([self.answered(future) for future in sent])
+            return await all_of([self.request(kind, body) for kind, body in requests])
         found: list[Reply] = []
         for kind, body in requests:
             found.append(await self.ask(kind, body))
@@ -236,9 +233,19 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
                 break
         return found
 
-    async def answered(self, future: asyncio.Future[Any]) -> Any:
-        """Waits for a reply; a server that stays silent for too long has lost the session."""
-        return await future
+    async def greeted(self) -> Reply:
+        """Waits for the server's first words.
+
+        Raises:
+            LibraryOffline: the session has ended, or it says nothing.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._greeting
+        except TimeoutError:
+            self.fail(_silence())
+            assert self.error is not None  # noqa: S101 - set by the line above
+            raise self.error from None
 
     def _look_at_waiting(self) -> None:
         """Ends the session when a request waits in vain: nothing came, or only what was sent long after it."""
@@ -249,7 +256,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
         now = self._loop.time()
         since = max(sent_at, self._heard_at)
         if now - since >= ANSWER_S or self._heard_of - sent_at >= ANSWER_S:
-            self.fail(f"the server did not answer for {ANSWER_S:.0f} seconds")
+            self.fail(_silence())
             return
         self._watch = self._loop.call_at(since + ANSWER_S, self._look_at_waiting)
 
@@ -320,3 +327,7 @@ class SftpChannel(asyncssh.SSHClientSession[bytes]):
             if not turn.done():
                 turn.set_result(None)
                 break
+
+
+def _silence() -> str:
+    return f"the server did not answer for {ANSWER_S:.0f} seconds"

@@ -13,6 +13,7 @@ The format is that of RFC 4253, section 6, and RFC 5647, section 7.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import struct
 import time
@@ -56,6 +57,7 @@ _CHANNEL = (
     "_send_buf",
     "_send_buf_len",
     "_send_chan",
+    "_send_paused",
     "_send_pktsize",
     "_send_state",
     "_send_window",
@@ -63,12 +65,14 @@ _CHANNEL = (
 _CIPHER = ("_iv", "_key", "_update_iv")
 
 _BLOCK, _TAG = 16, 16
-_HEAD = struct.Struct(">BBII")  # padding, kind, channel, length: what comes before the data
-_ADJUST = struct.Struct(">BBII")  # padding, kind, channel, bytes
+_HEAD = struct.Struct(
+    ">BBII"
+)  # padding, kind, channel, and the length of the data, or what opens the window
 _LEAST_PACKET = 4 + _BLOCK + _TAG
 _AT_ONCE_BYTES = 512 * 1024  # of data in one system call
 _WORTH_BYTES = 256 * 1024  # of window: what opens it for less waits for more, but not for long
 _PATIENCE_S = 0.002
+_HEARD_S = 0.5  # much less than asyncssh waits before it asks whether somebody is there
 _U32 = 0xFFFFFFFF
 
 
@@ -84,14 +88,14 @@ class _Seal:
     def __init__(self) -> None:
         self._of: Any = None
         self.cipher: Any = None
-        self.aead: AESGCM | None = None
+        self.aead: Any = None  # an AESGCM; Any: it is asked for once for many packets
 
     def is_of(self, encryption: Any) -> bool:
         """Takes up the cipher that is in force now; False where it is none that is known here."""
         if encryption is not self._of:
             self._of, self.cipher, self.aead = encryption, None, None
             if type(encryption) is GCMEncryption:
-                cipher = getattr(encryption, "_cipher", None)
+                cipher: Any = getattr(encryption, "_cipher", None)
                 if all(hasattr(cipher, name) for name in _CIPHER):
                     self.cipher, self.aead = cipher, AESGCM(cipher._key)
         return self.aead is not None
@@ -106,12 +110,13 @@ class DataPackets:
         channel: that was just opened; the only one of its connection that is served here.
     """
 
-    def __init__(self, channel: asyncssh.SSHClientChannel[bytes]) -> None:
-        self._channel: Any = channel
-        self._connection: Any = channel._conn
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._connection = channel._conn
         self._sealing, self._opening = _Seal(), _Seal()
         self._scratch = bytearray()
         self._later: asyncio.TimerHandle | None = None
+        self._heard_at = -math.inf
         self._usual_flush = self._channel._flush_send_buf
         self._usual_receive = self._connection.data_received
         self._channel._flush_send_buf = self._flush
@@ -161,7 +166,8 @@ class DataPackets:
                 del data[:count]
             channel._send_buf_len -= count
             channel._send_window -= count
-        self._usual_flush()  # what is left, and who waits for room or the end
+        if channel._send_buf or channel._send_paused or channel._send_state != "open":
+            self._usual_flush()  # what cannot be sealed here, and the end
 
     def _receive(self, data: bytes, datatype: int | None = None) -> None:
         """Takes the packets of this channel; hands whatever else it is to asyncssh."""
@@ -169,7 +175,7 @@ class DataPackets:
         if not self._can_open():
             self._usual_receive(data, datatype)
             return
-        connection._reset_keepalive_timer()
+        self._heard()
         if connection._inpbuf:
             data = connection._inpbuf + data
             connection._inpbuf = b""
@@ -177,6 +183,13 @@ class DataPackets:
         if at < len(data):
             connection._inpbuf = data[at:] if at else data
         self._flush_when_worth_it()
+
+    def _heard(self) -> None:
+        """Puts the question whether the host is there off, not for each packet."""
+        now = time.monotonic()
+        if now - self._heard_at >= _HEARD_S:
+            self._heard_at = now
+            self._connection._reset_keepalive_timer()
 
     def _flush_when_worth_it(self) -> None:
         """OpenSSH opens its window by 64 KiB and less: each time a system call here and a wake-up there."""
@@ -253,12 +266,13 @@ class DataPackets:
     def _take(self, data: bytes) -> int:
         """Takes whole packets from the beginning of what was received; returns how many bytes they had."""
         connection, at = self._connection, 0
+        most = connection._max_recv_pktlen
         while len(data) - at >= _LEAST_PACKET:
             length = int.from_bytes(data[at : at + 4], "big")
             end = at + 4 + length + _TAG
-            if length <= connection._max_recv_pktlen and end > len(data):
+            if end > len(data) and length <= most:
                 break
-            if not self._take_packet(data, at, end):
+            if not self._take_packet(data[at : at + 4], data[at + 4 : end]):
                 connection._inpbuf = data[at:end]
                 connection._recv_data()
                 if connection._inpbuf or not self._can_open():
@@ -269,27 +283,26 @@ class DataPackets:
             at = end
         return at
 
-    def _take_packet(self, data: bytes, at: int, end: int) -> bool:
+    def _take_packet(self, head: bytes, sealed: bytes) -> bool:
         """Takes one packet; False, and nothing has changed, where asyncssh has to do it."""
         connection, channel = self._connection, self._channel
         cipher, aead = self._opening.cipher, self._opening.aead
         try:
-            plain = aead.decrypt(cipher._iv, memoryview(data)[at + 4 : end], data[at : at + 4])
-        except (InvalidTag, ValueError):
+            plain = aead.decrypt(cipher._iv, sealed, head)
+            padding, kind, number, size = _HEAD.unpack_from(plain)
+        except (InvalidTag, ValueError, struct.error):
             return False
-        if len(plain) < _HEAD.size or channel._recv_state != "open":
+        if number != channel._recv_chan or channel._recv_state != "open":
             return False
-        padding, kind, number, size = _HEAD.unpack_from(plain)
-        if number != channel._recv_chan:
-            return False
-        if kind == MSG_CHANNEL_DATA:
-            if size != len(plain) - _HEAD.size - padding or not 0 < size <= channel._recv_window:
+        is_data = kind == MSG_CHANNEL_DATA
+        if is_data:
+            if size + padding != len(plain) - _HEAD.size or not 0 < size <= channel._recv_window:
                 return False
-        elif kind != MSG_CHANNEL_WINDOW_ADJUST or len(plain) != _ADJUST.size + padding:
+        elif kind != MSG_CHANNEL_WINDOW_ADJUST or padding != len(plain) - _HEAD.size:
             return False
         cipher._update_iv()
         connection._recv_seq = (connection._recv_seq + 1) & _U32
-        if kind == MSG_CHANNEL_DATA:
+        if is_data:
             channel._accept_data(plain[_HEAD.size : _HEAD.size + size])
         else:
             channel._send_window += size  # used when all that was received is taken

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from engine.library.sftp import wire
 from engine.library.sftp.channel import OLD_REQUEST_BYTES, SftpChannel
-from engine.library.sftp.together import gathered
+from engine.library.sftp.together import all_of, gathered
 from engine.library.sftp.wire import Attributes, Reply
 
 REQUEST_BYTES = 255 * 1024  # what OpenSSH takes at once, measured best
@@ -34,7 +34,7 @@ class SftpSession(SftpChannel):
         self._send(wire.INIT, wire.number(wire.VERSION))
         # OpenSSH takes this question right behind the first words, an older one as well.
         limits = self._ask_limits() if self.is_openssh else None
-        reply: Reply = await self.answered(self._greeting)
+        reply = await self.greeted()
         if reply.number() < wire.VERSION:
             raise self._lost_error("the server speaks an SFTP older than version 3")
         while reply.has_more():
@@ -89,12 +89,11 @@ class SftpSession(SftpChannel):
                 piece = view[start : start + self.write_bytes]
                 sent.append(await self.send_write(handle, at, piece))
                 at += len(piece)
-        written = gathered([self.answered(future) for future in sent])
         if not self.is_openssh:
-            self._expect_well(await written)
+            self._expect_well(await all_of(sent))
             await self.sync_and_close(handle)
             return
-        replies, _ = await gathered([written, self.sync_and_close(handle)])
+        replies, _ = await gathered([all_of(sent), self.sync_and_close(handle)])
         self._expect_well(replies)
 
     def _expect_well(self, replies: Iterable[Reply]) -> None:
@@ -126,7 +125,7 @@ class SftpSession(SftpChannel):
             for at in range(0, len(view), self.write_bytes)
         ]
         for future in sent:
-            self.expect(await self.answered(future), wire.STATUS)
+            self.expect(await future, wire.STATUS)
 
     async def send_write(
         self, handle: bytes, offset: int, data: bytes | memoryview
@@ -158,7 +157,7 @@ class SftpSession(SftpChannel):
             wanted = len(into) - count
             await self.room(wanted)
             body = wire.text(handle) + wire.big_number(offset + count) + wire.number(wanted)
-            reply = await self.answered(self.request(wire.READ, body, weighs=wanted))
+            reply = await self.request(wire.READ, body, weighs=wanted)
             data = self.expect(reply, wire.DATA)
             if data is None:
                 break
@@ -265,7 +264,7 @@ class SftpSession(SftpChannel):
         return self.request(wire.EXTENDED, wire.text(wire.LIMITS))
 
     async def _learn_limits(self, asked: asyncio.Future[Reply]) -> None:
-        reply = self.expect(await self.answered(asked), wire.EXTENDED_REPLY)
+        reply = self.expect(await asked, wire.EXTENDED_REPLY)
         if reply is None:
             return
         _, reads, writes = reply.big_number(), reply.big_number(), reply.big_number()

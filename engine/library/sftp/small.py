@@ -50,11 +50,11 @@ async def settle(far: FarSide, sent: Sent) -> None:
     Raises:
         StorageError: something is not.
     """
-    await all_of([future for _, _, future in sent])
-    for entry, session, future in sent:
+    replies = await all_of([future for _, _, future in sent])
+    for (entry, session, _), reply in zip(sent, replies, strict=True):
         with on_destination("write", entry.path):
             try:
-                session.expect(future.result(), wire.STATUS)
+                session.expect(reply, wire.STATUS)
             except OSError as err:
                 raise await far.explained(err) from err
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 async def gathered(work: list[Any]) -> list[Any]:
@@ -17,11 +19,12 @@ async def gathered(work: list[Any]) -> list[Any]:
     return results
 
 
-async def all_of(futures: Sequence[asyncio.Future[Any]]) -> None:
-    """Waits until each of them is done, one way or the other; makes no task for any."""
+async def all_of(futures: Sequence[asyncio.Future[T]]) -> list[T]:
+    """What futures give, when each of them is done; as `gathered`, without a task for any."""
     for future in futures:
         if not future.done():
             await asyncio.wait((future,))
+    return [future.result() for future in futures]
 
 
 async def bounded(count: int, work: list[Callable[[], Awaitable[None]]]) -> None:

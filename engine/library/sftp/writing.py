@@ -8,7 +8,6 @@ from collections.abc import Callable
 from engine.library.blame import on_destination
 from engine.library.file_handles import next_run, suspect_error
 from engine.library.sftp import wire
-from engine.library.sftp.channel import ANSWER_S
 from engine.library.sftp.far import FarSide
 from engine.library.sftp.session import SftpSession
 from engine.library.sftp.together import gathered
@@ -114,14 +113,9 @@ class FarWriter:
 
     async def _drain(self) -> None:
         """Waits for the answers to what is under way now."""
-        pending = set(self._under_way)
-        while pending:
-            done, pending = await asyncio.wait(
-                pending, timeout=ANSWER_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not done:
-                for session in self._handles:
-                    session.fail(f"the server did not answer for {ANSWER_S:.0f} seconds")
+        under_way = list(self._under_way)
+        if under_way:
+            await asyncio.wait(under_way)
         await asyncio.sleep(0)  # the callbacks of the last answers come first
 
     async def _sync(self) -> None:
