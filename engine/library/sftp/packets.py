@@ -19,11 +19,15 @@ import struct
 import time
 from typing import Any
 
-import asyncssh
-from asyncssh.constants import MSG_CHANNEL_DATA, MSG_CHANNEL_WINDOW_ADJUST
-from asyncssh.encryption import GCMEncryption
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from engine.library.sftp.ssh import (
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_WINDOW_ADJUST,
+    GCMEncryption,
+    asyncssh,
+)
 
 _CONNECTION = (
     "_auth_complete",

@@ -72,6 +72,15 @@ def _looked_up_here() -> Iterator[None]:
 with _looked_up_here():
     import asyncssh
     from asyncssh import auth
-    from asyncssh.constants import MSG_IGNORE
+    from asyncssh.constants import MSG_CHANNEL_DATA, MSG_CHANNEL_WINDOW_ADJUST, MSG_IGNORE
+    from asyncssh.encryption import GCMEncryption
 
-__all__ = ["MSG_IGNORE", "asyncssh", "auth", "find_library"]
+__all__ = [
+    "MSG_CHANNEL_DATA",
+    "MSG_CHANNEL_WINDOW_ADJUST",
+    "MSG_IGNORE",
+    "GCMEncryption",
+    "asyncssh",
+    "auth",
+    "find_library",
+]
