@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,105 +34,44 @@ from tests.library.test_local_crashes import (
     write_behind,
     write_in_batches,
 )
+from tests.library.unsynced import Unsynced, followed, path_of
 
-Inode = int
+NEVER_IN_PLACE_OF_ANYTHING = 1  # flag of renameat2
 
 
-class Unsynced:
-    """The files and directories of a library that have been changed since they were synced.
+class UnsyncedCopy(Unsynced):
+    """Looks at every step of a publication whether all is synced that must be by then.
 
     Args:
         copy: where its job copies lie.
     """
 
     def __init__(self, copy: Path) -> None:
-        self._copy = os.fsencode(copy)
-        self._libc = syscalls._libc
-        self.inodes: dict[Inode, bytes] = {}
-        """With the path that each had when it was changed."""
+        super().__init__(copy)
         self.checked: list[str] = []
         self.is_first_try = True
         """Else directories may be found that were never synced: what lies in one that is lost is
         not there, and not believed."""
 
-    def below(self, path: bytes, *, but: tuple[bytes, ...] = ()) -> list[bytes]:
-        """What is not synced at a path and below it."""
-        found = []
-        for base, directories, files in os.walk(path):
-            for name in (b"", *directories, *files):
-                full = os.path.join(base, name) if name else base
-                if os.path.lexists(full) and os.lstat(full).st_ino in self.inodes:
-                    found.append(os.path.relpath(full, path))
-        return sorted({one for one in found if one not in but})
-
-    def __getattr__(self, name: str) -> Callable[..., int]:
-        """Stands for the C library."""
-        real = getattr(self._libc, name)
-
-        def call(*args: Any) -> int:
-            if name == "renameat2" and args[4] == 1:
-                self._before_rename(args[1], args[0])
-            result: int = real(*args)
-            if not result and name == "renameat2":
-                self._touch(_path_of(args[0]), _path_of(args[2]))
-            elif not result and name == "fallocate64":
-                self._touch(_path_of(args[0]))
-            elif not result and name == "syncfs":
-                self.inodes.clear()
-            return result
-
-        return call
-
-    def wrapped(self, name: str) -> Callable[..., Any]:
-        real = getattr(os, name)
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if name == "rename":
-                self._before_rename(args[0], kwargs["src_dir_fd"])
-            elif name == "unlink" and args[0] == b"journal":
-                self._before_the_journal_goes(_path_of(kwargs["dir_fd"]))
-            elif name == "pwrite" and _path_of(args[0]).endswith(b"/journal"):
-                self._before_journaling(bytes(args[1]))
-            gone = _number_of(args[0], kwargs["dir_fd"]) if name in ("unlink", "rmdir") else None
-            result = real(*args, **kwargs)
-            if gone is not None:
-                self.inodes.pop(gone, None)  # its number is given to another
-            self._after(name, args, kwargs, result)
-            return result
-
-        return call
-
-    def _after(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        if name in ("fsync", "fdatasync"):
-            self.inodes.pop(os.fstat(args[0]).st_ino, None)
-        elif name == "open":
-            if args[1] & os.O_CREAT:
-                self._touch(_path_of(result), _path_of(kwargs["dir_fd"]))
+    def before(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if name == "renameat2":
+            if path_of(args[0]).endswith(b"/.partial") and args[4] == NEVER_IN_PLACE_OF_ANYTHING:
+                self.checked.append("job copy")
+                assert self.below(path_of(args[0]) + b"/" + args[1]) == []
         elif name == "rename":
-            self._touch(_path_of(kwargs["src_dir_fd"]), _path_of(kwargs["dst_dir_fd"]))
-        elif name == "link":
-            self._touch(_path_of(kwargs["dst_dir_fd"]))
-        elif isinstance(args[0], int):
-            self._touch(_path_of(args[0]))
-        elif name in ("mkdir", "symlink", "unlink", "rmdir"):
-            self._touch(_path_of(kwargs["dir_fd"]))
+            self._before_rename(args[0], path_of(kwargs["src_dir_fd"]))
+        elif name == "unlink" and args[0] == b"journal":
+            self._before_the_journal_goes(path_of(kwargs["dir_fd"]))
+        elif name == "pwrite" and path_of(args[0]).endswith(b"/journal"):
+            self._before_journaling(bytes(args[1]))
 
-    def _touch(self, *paths: bytes) -> None:
-        for path in paths:
-            if path.startswith(self._copy) and os.path.lexists(path):
-                self.inodes[os.lstat(path).st_ino] = path
-
-    def _before_rename(self, name: bytes, parent: int) -> None:
-        where = _path_of(parent)
+    def _before_rename(self, name: bytes, where: bytes) -> None:
         if name == b"manifest.jsonl.zst.new":
             self.checked.append("manifest")
             assert self.below(where, but=(b".",)) == []
         elif name == b"journal.new":
             self.checked.append("journal")
             assert where + b"/journal.new" not in self.inodes.values()
-        elif where.endswith(b"/.partial"):
-            self.checked.append("job copy")
-            assert self.below(where + b"/" + name) == []
 
     def _before_the_journal_goes(self, where: bytes) -> None:
         if os.path.lexists(where + b"/manifest.jsonl.zst"):
@@ -146,54 +83,11 @@ class Unsynced:
             record = json.loads(line.partition(b" ")[2] or b"{}")
             if "chunk" in record:
                 self.checked.append("chunk")
-                path = self._copy + b"/.partial/7/data/" + os.fsencode(record["path"])
+                path = self.root + b"/.partial/7/data/" + os.fsencode(record["path"])
                 assert os.lstat(path).st_ino not in self.inodes, path
                 while self.is_first_try and not path.endswith(b"/7"):
                     assert os.lstat(path).st_ino not in self.inodes, path
                     path = os.path.dirname(path)
-
-
-def _number_of(name: bytes, parent: int) -> Inode | None:
-    """Of what is gone when its name is."""
-    try:
-        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except OSError:
-        return None
-    return found.st_ino if found.st_nlink == 1 or stat.S_ISDIR(found.st_mode) else None
-
-
-def _path_of(fd: int) -> bytes:
-    return os.readlink(b"/proc/self/fd/%d" % fd)
-
-
-CALLS = (
-    "open",
-    "mkdir",
-    "rename",
-    "link",
-    "symlink",
-    "unlink",
-    "rmdir",
-    "pwrite",
-    "fsync",
-    "fdatasync",
-    "ftruncate",
-    "fchmod",
-    "fchown",
-    "chown",
-    "utime",
-    "setxattr",
-)
-
-
-@contextmanager
-def followed(copy: Path) -> Iterator[Unsynced]:
-    unsynced = Unsynced(copy)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in CALLS:
-            patch.setattr(os, name, unsynced.wrapped(name))
-        patch.setattr(syscalls, "_libc", unsynced)
-        yield unsynced
 
 
 def bare_job() -> Job:
@@ -226,7 +120,7 @@ def test_nothing_is_journaled_or_published_before_it_is_durable(
     monkeypatch.setattr(syscalls, "_reports_lost_writes", lambda: is_honest)
     job = make()
 
-    with followed(copy_path(root)) as unsynced:
+    with followed(UnsyncedCopy(copy_path(root))) as unsynced:
         work(library, job)
 
     assert unsynced.checked[-3:] == ["manifest", "end of journal", "job copy"]
@@ -242,7 +136,7 @@ def test_what_takes_the_place_of_another_is_durable_before_that(
     monkeypatch.setattr(syscalls, "_reports_lost_writes", lambda: is_honest)
     copy_job(library, sample_job())
 
-    with followed(copy_path(root)) as unsynced:
+    with followed(UnsyncedCopy(copy_path(root))) as unsynced:
         replaced(library, new_job())
 
     assert unsynced.checked[-3:] == ["manifest", "end of journal", "job copy"]
@@ -255,7 +149,7 @@ def test_what_an_earlier_try_made_is_synced_before_it_is_published(
 ):
     """Killed before anything was synced, in the same boot: this try finds files and directories."""
     job = sample_job()
-    with followed(copy_path(root)) as unsynced:
+    with followed(UnsyncedCopy(copy_path(root))) as unsynced:
         first = library.write_job(PLACE, header(), source_key="source")
         for file in job.files:
             first.open_file(file).close()

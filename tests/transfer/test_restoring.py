@@ -29,6 +29,7 @@ from engine.transfer.restoring import RestoreResult, restore_job
 from engine.transfer.target import RestoreTarget, SmallFile, on_target
 from engine.transfer.throttle import Throttle
 from engine.transfer.verifying import verify_job
+from tests.library.unsynced import Unsynced, followed
 from tests.transfer.fakes import META, FakeSource
 from tests.transfer.running import copy
 from tests.transfer.test_copying import MIB, mixed, some_bytes
@@ -159,25 +160,26 @@ async def test_lesser_file_systems_get_the_same(estate, to, how, monkeypatch):
     assert again.failed == ()
 
 
-async def test_the_name_of_the_target_is_synced_too(estate, to, monkeypatch):
-    """With those above it that were made; by an earlier try, perhaps, which came no further."""
-    sync, synced = os.fsync, []
+@pytest.mark.parametrize("is_lesser", [True, False])
+async def test_all_of_it_is_durable_at_its_end(estate, to, tmp_path, monkeypatch, is_lesser):
+    """Whatever a file system writes first: also the name of the target, made by this try or before."""
+    if is_lesser:
+        monkeypatch.setattr(target_module, "has_honest_syncfs", lambda _: False)
+        monkeypatch.setattr("engine.transfer.aside._NAMELESS", os.O_RDWR)
 
-    def fsync(fd: int) -> None:
-        synced.append(os.readlink(b"/proc/self/fd/%d" % fd))
-        sync(fd)
+    with followed(Unsynced(tmp_path)) as unsynced:
+        os.mkdir(tmp_path / "restored")
+        unsynced.inodes[os.stat(tmp_path).st_ino] = b"its name"
+        unsynced.inodes[os.stat(tmp_path / "restored").st_ino] = b"what is in it"
+        await restore(reader_of(estate), to)
+        assert unsynced.below(os.fsencode(tmp_path / "restored")) == []
+        unsynced.inodes[os.stat(tmp_path / "restored").st_ino] = b"a try that came no further"
+        large = await restore(
+            reader_of(estate), to, overwrite=True, only=lambda path: path == b"dump/large"
+        )
 
-    monkeypatch.setattr(os, "fsync", fsync)
-    above, top = os.path.dirname(to), os.path.dirname(os.path.dirname(to))
-
-    await restore(reader_of(estate), to, only=lambda path: path == b"dump/large")
-
-    assert synced[-2:] == [above, top]
-    again = await restore(
-        reader_of(estate), to, only=lambda path: path == b"dump/large", goes_on=True
-    )
-    assert again.refused == ()
-    assert synced[-1] == above
+    assert large.files == 1
+    assert unsynced.below(os.fsencode(tmp_path / "restored")) == []
 
 
 async def test_existing_files_are_refused_and_nothing_is_written(estate, to):
