@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import aiofiles.os
+from sqlmodel import Session
 
 from engine.catalog import ledger
 from engine.catalog.values import BackupJobValue, SubclientValue
 from engine.library.interface import Place
 from engine.model.errors import AuxError, DestinationFull, LibraryOffline, UsageError
+from engine.model.states import LAST_FAILED, JobCopyState
 from engine.operations.arrivals import Proof, proof_of
 from engine.operations.context import JobContext
 from engine.operations.gates import Closed, Gates
@@ -243,6 +246,7 @@ class OrderQueue:
             proof = await aiofiles.os.wrap(proof_of)(library, place, source, self.scope.commcell_id)
         except AuxError as err:
             self._refuse(pair, err)
+            await self.context.store.write(partial(_note_why, pair=pair, error=err))
             return
         await self._found(pair, job.size_bytes, proof)
 
@@ -372,3 +376,14 @@ class OrderQueue:
                 self._dropped.setdefault(copy_id, error)
             self._refuse(pair, error)
         return destinations
+
+
+def _note_why(session: Session, *, pair: Pair, error: AuxError) -> None:
+    """What lies in the place of a job copy keeps it away at every run: the ledger says so."""
+    line = ledger.job_copy(session, *pair)
+    if line is not None and line.state in (
+        JobCopyState.TO_BE_COPIED,
+        JobCopyState.PARTIALLY_COPIED,
+    ):
+        reason = f"{LAST_FAILED}{error.message}"
+        ledger.set_state(session, *pair, line.state, reason, error.hint)

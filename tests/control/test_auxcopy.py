@@ -1,6 +1,7 @@
 """The auxiliary copy operation on a real service process."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,20 @@ def test_the_ledger_catches_up_with_the_media(cell: Cell, tmp_path: Path) -> Non
     assert (job.state, job.bytes_reused) == ("completed", 0)
     assert cell.ledger()[b"one.dump"].state == "available"
     assert cell.ledger()[b"one.dump"].manifest_digest == line.manifest_digest
+
+    cell.dump("two.dump")
+    cell.scan()
+    offsite = cell.root / "vault/databases/offsite"
+    strange = offsite / str(cell.ledger()[b"two.dump"].backup_job_id)
+    shutil.copytree(offsite / str(line.backup_job_id), strange)
+
+    job = cell.run()  # what lies there is another backup job, and the ledger says so
+
+    two = cell.ledger()[b"two.dump"]
+    assert (job.state, two.state) == ("failed", "to_be_copied")
+    assert f"is of backup job {line.backup_job_id}" in two.reason
+    assert "renamed or swapped" in two.next_step
+    assert strange.is_dir()
 
 
 def test_a_refused_run_changes_nothing(cell: Cell) -> None:
