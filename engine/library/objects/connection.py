@@ -59,11 +59,11 @@ class Connection:
 
         For one that reads buffers of whoever calls: they may be used again then.
         """
-        tasks: list[asyncio.Task[Any]] = []
+        tasks: list[asyncio.Task[T]] = []
 
         async def held() -> T:
-            tasks.append(_this_task())
-            return await work
+            tasks.append(asyncio.create_task(work))
+            return await tasks[0]
 
         future = _LOOP.submit(held())
         try:
@@ -100,15 +100,9 @@ def _looked_after(future: Future[T], checkpoint: Checkpoint) -> T:
         checkpoint()
 
 
-async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
+async def _cancelled(tasks: list[asyncio.Task[T]]) -> None:
     for task in tasks:
         task.cancel()
-
-
-def _this_task() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - it runs in one
-    return task
 
 
 def connection_to(address: S3Address) -> Connection:

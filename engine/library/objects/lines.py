@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from engine.library.objects.answers import Answer, AnswerReader, CutOffError, GarbledError
 
@@ -147,6 +147,25 @@ class Lines:
         return line
 
 
+class _Exchange:
+    """One request on a connection: who waits for its answer, and what has come of it.
+
+    Args:
+        answer: of whoever waits.
+        to_head: no body comes with it.
+    """
+
+    def __init__(self, answer: asyncio.Future[Answer], *, to_head: bool) -> None:
+        self.answer = answer
+        self.reader = AnswerReader(to_head=to_head)
+        self.received_bytes = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Nobody waits any more."""
+        return self.answer.done()
+
+
 class _Line(asyncio.BufferedProtocol):
     """One connection: one request at a time.
 
@@ -154,13 +173,12 @@ class _Line(asyncio.BufferedProtocol):
         loop: that it runs on.
     """
 
+    _transport: asyncio.Transport  # from `connection_made` on, which is before all else
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._transport: asyncio.Transport | None = None
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
-        self._reader = AnswerReader()
-        self._received_bytes = 0
-        self._answer: asyncio.Future[Answer] | None = None
+        self._exchange: _Exchange | None = None
         self._watch: asyncio.TimerHandle | None = None
         self.has_heard = False
         """Something has come since the last request."""
@@ -168,41 +186,36 @@ class _Line(asyncio.BufferedProtocol):
     @property
     def is_open(self) -> bool:
         """True while a request can be sent."""
-        return self._transport is not None and not self._transport.is_closing()
+        return not self._transport.is_closing()
 
     async def ask(self, request: Request, *, silence_s: float) -> Answer:
         """See `Lines.ask`; whatever fails here closes it."""
-        assert self._transport is not None  # noqa: S101 - who asks has looked
-        answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._answer = answer
-        self._reader = AnswerReader(to_head=request.is_look)
-        self._received_bytes, self.has_heard = 0, False
+        exchange = _Exchange(self._loop.create_future(), to_head=request.is_look)
+        self._exchange, self.has_heard = exchange, False
         self._transport.write(request.head)
         if request.body:  # not joined to the head: new memory costs more than another write
             self._transport.write(request.body)
-        self._watched(silence_s)
+        self._watched(exchange, silence_s)
         try:
-            return await answer
+            return await exchange.answer
         except BaseException:
             self.drop()  # what comes later is the answer to nothing
             raise
         finally:
-            self._answer = None
+            self._exchange = None
             if self._watch is not None:
                 self._watch.cancel()
                 self._watch = None
 
     def drop(self) -> None:
         """Closes it at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is open."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # a stream's goes both ways
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go; always the same."""
@@ -210,59 +223,62 @@ class _Line(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes of an answer."""
-        if self._answer is None or self._answer.done():
+        exchange = self._exchange
+        if exchange is None or exchange.is_over:
             self.drop()  # nobody has asked for this
             return
         self.has_heard = True
-        self._received_bytes += nbytes
+        exchange.received_bytes += nbytes
         try:
-            answer = self._reader.feed(self._buffer[:nbytes])
+            answer = exchange.reader.feed(self._buffer[:nbytes])
         except GarbledError as err:
-            self._answer.set_exception(err)
+            exchange.answer.set_exception(err)
             return
         if answer is not None:
-            self._tell(answer)
+            self._tell(exchange, answer)
 
     def eof_received(self) -> None:
         """Nothing comes any more; asyncio closes it."""
-        if self._answer is None or self._answer.done() or not self.has_heard:
+        exchange = self._exchange
+        if exchange is None or exchange.is_over or not self.has_heard:
             return
         try:
-            self._tell(self._reader.end())
+            self._tell(exchange, exchange.reader.end())
         except CutOffError as err:
-            self._answer.set_exception(err)
+            exchange.answer.set_exception(err)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed."""
-        self._transport = None
-        if self._answer is None or self._answer.done():
+        exchange = self._exchange
+        if exchange is None or exchange.is_over:
             return
         if self.has_heard:
-            self._answer.set_exception(CutOffError("its end is missing"))
+            exchange.answer.set_exception(CutOffError("its end is missing"))
         else:
-            self._answer.set_exception(exc or LostError("the server closed the connection"))
+            exchange.answer.set_exception(exc or LostError("the server closed the connection"))
 
-    def _tell(self, answer: Answer) -> None:
-        assert self._answer is not None  # noqa: S101 - who tells has looked
+    def _tell(self, exchange: _Exchange, answer: Answer) -> None:
         is_sent = not self._unsent_bytes()  # else the rest of the request is still on its way
-        self._answer.set_result(answer if is_sent else answer._replace(keeps=False))
+        exchange.answer.set_result(answer if is_sent else answer._replace(keeps=False))
 
-    def _watched(self, silence_s: float) -> None:
+    def _watched(self, exchange: _Exchange, silence_s: float) -> None:
         self._watch = self._loop.call_later(
-            silence_s, self._look_for_silence, silence_s, self._seen()
+            silence_s, self._look_for_silence, exchange, silence_s, self._seen(exchange)
         )
 
-    def _look_for_silence(self, silence_s: float, before: tuple[int, int]) -> None:
+    def _look_for_silence(
+        self, exchange: _Exchange, silence_s: float, before: tuple[int, int]
+    ) -> None:
         """Ends a request of which nothing was sent and nothing came since it was looked at last."""
-        if self._answer is None or self._answer.done():
+        if exchange.is_over:
             return
-        if self._seen() != before:
-            self._watched(silence_s)
+        if self._seen(exchange) != before:
+            self._watched(exchange, silence_s)
             return
-        self._answer.set_exception(TimeoutError("no answer"))
+        exchange.answer.set_exception(TimeoutError("no answer"))
 
-    def _seen(self) -> tuple[int, int]:
-        return self._unsent_bytes(), self._received_bytes
+    def _seen(self, exchange: _Exchange) -> tuple[int, int]:
+        return self._unsent_bytes(), exchange.received_bytes
 
     def _unsent_bytes(self) -> int:
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return self._transport.get_write_buffer_size()

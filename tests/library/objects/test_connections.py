@@ -185,9 +185,10 @@ async def test_what_moves_is_not_silent(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(line, "buffer_updated", lambda count: (taken(count), heard.set()))
         asked = asyncio.ensure_future(line.ask(GET, silence_s=PATIENCE_S))
         await heard.wait()
-        line._look_for_silence(PATIENCE_S, (0, 0))
+        exchange = line._exchange
+        line._look_for_silence(exchange, PATIENCE_S, (0, 0))
         assert line.is_open
-        line._look_for_silence(PATIENCE_S, line._seen())
+        line._look_for_silence(exchange, PATIENCE_S, line._seen(exchange))
         with pytest.raises(TimeoutError):
             await asked
         assert not line.is_open
