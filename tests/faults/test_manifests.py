@@ -97,19 +97,26 @@ def test_a_restore_passes_over_a_damaged_copy_and_says_so(
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_restore_from_a_damaged_copy_alone_fails_with_the_reason_and_leaves_nothing(
+def test_a_restore_from_a_damaged_copy_alone_fails_with_the_reason_and_never_gives_the_file(
     copied: Estate, damage: Callable[[Path], None]
 ) -> None:
     damage(copy_of(copied, 0))
 
     job = restore(copied, copy="offsite")
 
-    assert job["state"] == "failed"
+    rest = copied.root / "back/one.dump.incomplete"
+    has_rest = damage is rotten_data
+    assert job["state"] == ("completed_with_errors" if has_rest else "failed")
     assert job["exit_code"] == 1
     assert "internal error" not in job["reason"]
     words = ("manifest", "there is no", "digest", "bytes", "shorter", "size", "ends at")
     assert any(word in job["reason"] for word in words), job["reason"]
     assert not (copied.root / "back/one.dump").exists()
+    assert rest.exists() is has_rest
+    if has_rest:
+        right = bytearray((copied.root / "kept").read_bytes())
+        right[CHUNK_BYTES : 2 * CHUNK_BYTES] = bytes(CHUNK_BYTES)
+        assert rest.read_bytes() == bytes(right)
 
 
 def test_a_copy_whose_source_copy_is_damaged_is_not_made_from_it(estate: Estate) -> None:

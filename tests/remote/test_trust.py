@@ -13,12 +13,10 @@ from asyncssh.connection import SSHConnection
 from asyncssh.constants import MSG_IGNORE, MSG_USERAUTH_REQUEST
 
 from auxtui.cli.main import main
-from engine.control import frontdoor
 from engine.library.sftp.address import parse_address
 from engine.library.sftp.library import SftpLibrary
 from engine.library.sftp.link import hang_up
 from engine.model.errors import HostKeyRefused, LibraryOffline, UsageError
-from engine.model.states import RequestKind
 from tests.cell import Cell
 from tests.control.upkeep import events_of, serving
 from tests.library.samples import COMMCELL, IDENTITY
@@ -133,7 +131,7 @@ def test_a_changed_key_is_never_trusted_over_the_old_one(
     assert known.read_text() == before
 
 
-def test_a_changed_key_is_an_event_and_the_job_waits(
+def test_a_changed_key_is_an_event_and_ends_the_job_at_once(
     sshd: Sshd, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     cell = Cell(tmp_path / "cell")
@@ -147,14 +145,14 @@ def test_a_changed_key_is_an_event_and_the_job_waits(
     hang_up()
     with serving(cell):
         cell.scan()
-        job = cell.start()
-        cell.until(job, lambda one: one.state == "pending")
+        job = cell.run()
+        assert (job.state, job.attempts) == ("failed", 1)  # whatever number is allowed
+        assert "has changed" in job.reason
         (event, *_) = events_of(cell, "library.host_key_changed")
         assert fingerprint_of(sshd) in event.message
         known.write_text(sshd.known_hosts.read_text())
         hang_up()
-        frontdoor.request(cell.home, RequestKind.RESUME, job, {}, by="test")
-        assert cell.wait(job).state == "completed"
+        assert cell.run().state == "completed"
     assert list(cell.on_media())
 
 
