@@ -280,11 +280,18 @@ class LocalLibrary:
             name = layout.job_directory(job_id)
             manifest = name + b"/" + layout.MANIFEST
             if copy_fd is None or not exists(manifest, parent=copy_fd):
-                raise self._missing(where)
+                is_there = copy_fd is not None and exists(name, parent=copy_fd)
+                raise self._bare(where) if is_there else self._missing(where)
             return open_directory(name, parent=copy_fd)
 
     def _missing(self, where: bytes) -> NotFoundError:
         return NotFoundError(f"there is no {shown(where)} in library {self._name}")
+
+    def _bare(self, where: bytes) -> NotFoundError:
+        return NotFoundError(
+            f"{shown(where)} in library {self._name} has no manifest: it is no job copy",
+            hint="look at it; `auxtui recopy` has it made anew",
+        )
 
     def _where(self, place: Place, job_id: int | None = None) -> bytes:
         parts = [*layout.directories_of(place)]

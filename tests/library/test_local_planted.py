@@ -12,6 +12,7 @@ from engine.model.errors import (
     DestinationWrite,
     LibraryOffline,
     ManifestError,
+    NotFoundError,
     SourceCorrupt,
     SourceRead,
     StorageError,
@@ -355,3 +356,17 @@ def test_a_strange_lock_is_in_the_way_of_no_other_backup_job(root: Path, library
         with pytest.raises(UnsafeName, match=f"prepare databases/offsite/{number}") as refused:
             library.write_job(PLACE, header(number), source_key="source")
         assert "move it away" in refused.value.hint
+
+
+def test_a_directory_without_a_manifest_is_no_job_copy_and_called_that(
+    root: Path, library: LocalLibrary
+):
+    copy_job(library, sample_job())
+    (copy_path(root) / "7" / "manifest.jsonl.zst").unlink()
+
+    for ask in (library.read_job, library.manifest_digest):
+        with pytest.raises(NotFoundError, match="7 in library vault has no manifest") as refused:
+            ask(PLACE, 7)
+        assert "recopy" in refused.value.hint
+    with pytest.raises(NotFoundError, match="there is no databases/offsite/8"):
+        library.read_job(PLACE, 8)

@@ -256,7 +256,10 @@ class SftpLibrary:
             require_directory(found)
         manifest = await downloaded(self.far, self._at(place, name, layout.MANIFEST))
         if manifest is None:
-            raise self._missing(where)
+            raise NotFoundError(
+                f"{shown(where)} in library {self._name} has no manifest: it is no job copy",
+                hint="look at it; `auxtui recopy` has it made anew",
+            )
         return manifest
 
     async def _write_job(
