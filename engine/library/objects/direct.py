@@ -10,29 +10,27 @@ it lies elsewhere.
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import io
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote_plus, urlsplit
-from xml.etree import ElementTree
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 from yarl import URL
 
 from engine.library.objects.answers import Answer
-from engine.library.objects.faults import Kind, StoreFault, fault_of_response
+from engine.library.objects.bodies import Body, in_blocks, payload_digest, size_of
+from engine.library.objects.faults import Kind, StoreFault
 from engine.library.objects.lines import Lines, Request
+from engine.library.objects.replies import ElsewhereError, list_of, object_of, refusal_of
 from engine.library.objects.signing import Keys, Signer
 
 LIST = "list_objects_v2"
 LOOK = "head_object"
-Body = io.BytesIO | bytes | memoryview
 _METHODS = {
     "put_object": "PUT",
     "upload_part": "PUT",
@@ -65,29 +63,15 @@ _LIST_QUERY = {
 """In their order; what every list is asked for comes between them."""
 _KNOWN = frozenset({"Key", "Body", "ContentLength", *_HEADERS, *_QUERY})
 _LISTED = frozenset(_LIST_QUERY)
-_ANSWERS = {
-    "etag": "ETag",
-    "x-amz-checksum-sha256": "ChecksumSHA256",
-    "content-range": "ContentRange",
-    "content-length": "ContentLength",
-}
-_ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"})
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 """Nobody writes them into a `Host`, so nobody signs them."""
 _ALWAYS = "Accept: */*\r\nAccept-Encoding: identity\r\nUser-Agent: auxtui\r\n\r\n"
-_NOTHING = hashlib.sha256(b"").hexdigest()
-_CODE = re.compile(rb"<Code>([A-Za-z0-9._-]{1,100})</Code>")
 _ODD = re.compile(r"[\r\n]|[^\0-\x7f]")
 SMALL_BYTES = 1024**2
 """Up to this size a body goes out with its head at once, and comes with it."""
-_BLOCK_BYTES = 256 * 1024
 _SAMPLE = "sample-key"
 _INSIDE = ("_get_session", "_proxy_config")
 """Of the HTTP session of aiobotocore, and no part of what it promises."""
-
-
-class ElsewhereError(Exception):
-    """The store says that the bucket lies elsewhere: botocore knows what to do about it."""
 
 
 class _Request(NamedTuple):
@@ -217,8 +201,8 @@ class Direct:
         asked = await self._about_object(operation, params)
         if asked.method == "GET":
             stream = await self._streamed(asked)
-            return _found(stream.headers), stream
-        return _found((await self._whole(asked, self._silence_s)).headers), None
+            return object_of(stream.headers), stream
+        return object_of((await self._whole(asked, self._silence_s)).headers), None
 
     async def fetch(
         self, params: Mapping[str, Any], silence_s: float
@@ -230,7 +214,7 @@ class Direct:
             silence_s: how long nothing may move.
         """
         answer = await self._whole(await self._about_object("get_object", params), silence_s)
-        return {"ContentLength": len(answer.body), **_found(answer.headers)}, answer.body
+        return {"ContentLength": len(answer.body), **object_of(answer.headers)}, answer.body
 
     async def _about_object(self, operation: str, params: Mapping[str, Any]) -> _Request:
         path = self._path + quote(params["Key"], safe="/~")
@@ -248,7 +232,7 @@ class Direct:
             path,
             query,
             headers,
-            payload=_payload(params, body),
+            payload=payload_digest(params, body),
             keys=Keys(*(await self._credentials.get_frozen_credentials())[:3]),
             now=datetime.now(UTC),
         )
@@ -266,7 +250,7 @@ class Direct:
             return Answer(stream.status, headers, body, keeps=True)
         answer = await self._lines.ask(request.outgoing(), silence_s=silence_s)
         if answer.status >= 300:
-            raise _refusal_of(answer.status, answer.body)
+            raise refusal_of(answer.status, answer.body)
         return answer
 
     async def _streamed(self, request: _Request) -> aiohttp.ClientResponse:
@@ -284,7 +268,7 @@ class Direct:
                 request.method,
                 url,
                 headers=headers,
-                data=_body_of(request.body, partial(_allow, limit, 2 * self._silence_s)),
+                data=in_blocks(request.body, partial(_allow, limit, 2 * self._silence_s)),
                 allow_redirects=False,
                 proxy=self._proxy,
                 proxy_headers=self._proxy_headers,
@@ -310,108 +294,9 @@ def _listing(params: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return sorted({**wanted, "encoding-type": "url", "list-type": 2}.items())
 
 
-def list_of(body: bytes) -> dict[str, Any]:
-    """A page of a list as botocore names it, as far as it is needed.
-
-    Raises:
-        StoreFault: it is none.
-    """
-    try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - expat bounds what entities may grow to
-        if _plain(root) != "ListBucketResult":  # an error, or the page of a proxy: no empty list
-            raise ValueError(root.tag)
-        found: dict[str, Any] = {"Contents": [], "CommonPrefixes": []}
-        for element in root:
-            name = _plain(element)
-            if name == "Contents":
-                item: dict[str, Any] = {_plain(one): one.text or "" for one in element}
-                found[name].append(
-                    {"Key": item["Key"], "ETag": item.get("ETag"), "Size": int(item["Size"])}
-                )
-            elif name == "CommonPrefixes":
-                found[name] += [{"Prefix": one.text or ""} for one in element]
-            else:
-                found[name] = element.text or ""
-    except (ElementTree.ParseError, KeyError, ValueError) as err:
-        raise StoreFault(Kind.NETWORK, text="the answer to a list is none") from err
-    found["IsTruncated"] = found.get("IsTruncated") == "true"
-    if found.get("EncodingType") == "url":
-        for item in found["Contents"]:
-            item["Key"] = unquote_plus(item["Key"])
-        for item in found["CommonPrefixes"]:
-            item["Prefix"] = unquote_plus(item["Prefix"])
-    return found
-
-
-def _plain(element: ElementTree.Element) -> str:
-    """The name of an element without its namespace."""
-    return element.tag.rpartition("}")[2]
-
-
 async def _refusal(answer: aiohttp.ClientResponse) -> StoreFault | ElsewhereError:
-    return _refusal_of(answer.status, await answer.read())
-
-
-def _refusal_of(status: int, body: bytes) -> StoreFault | ElsewhereError:
-    code = _CODE.search(body)
-    said = code[1].decode("ascii") if code else ""
-    if status in (301, 302, 307, 308) or said in _ELSEWHERE:
-        return ElsewhereError()
-    response = {"HTTPStatusCode": status}
-    return fault_of_response({"Error": {"Code": said}, "ResponseMetadata": response})
-
-
-def _found(headers: Mapping[str, str]) -> dict[str, Any]:
-    """What an answer says of an object, as botocore names it."""
-    found: dict[str, Any] = {
-        name: headers[header] for header, name in _ANSWERS.items() if header in headers
-    }
-    if "ContentLength" in found:
-        if not found["ContentLength"].isdecimal():
-            raise StoreFault(Kind.NETWORK, text="the length in an answer is none")
-        found["ContentLength"] = int(found["ContentLength"])
-    return found
-
-
-def _payload(params: Mapping[str, Any], body: Body | None) -> str:
-    """SHA-256 of the body in hex; not computed again where it is declared."""
-    if body is None:
-        return _NOTHING
-    declared = params.get("ChecksumSHA256")
-    if declared:
-        return base64.b64decode(declared).hex()
-    if not isinstance(body, io.BytesIO):
-        return hashlib.sha256(body).hexdigest()
-    with body.getbuffer() as view:
-        return hashlib.sha256(view).hexdigest()
-
-
-def size_of(body: Body) -> int:
-    """Bytes of it."""
-    if not isinstance(body, io.BytesIO):
-        return len(body)
-    with body.getbuffer() as view:
-        return len(view)
+    return refusal_of(answer.status, await answer.read())
 
 
 def _allow(limit: asyncio.Timeout, seconds: float) -> None:
     limit.reschedule(asyncio.get_running_loop().time() + seconds)
-
-
-def _body_of(body: Body | None, taken: Callable[[], None]) -> AsyncIterator[bytes] | None:
-    """A body in blocks.
-
-    Args:
-        taken: called when the connection is there, and for each block that it has taken; after
-            the last one the answer is still to come.
-    """
-    return None if body is None else _blocks(body, taken)
-
-
-async def _blocks(body: Body, taken: Callable[[], None]) -> AsyncIterator[bytes]:
-    stream = body if isinstance(body, io.BytesIO) else io.BytesIO(body)
-    stream.seek(0)
-    taken()
-    while block := stream.read(_BLOCK_BYTES):
-        yield block
-        taken()

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from engine.library.beneath import write_all
 from engine.library.blame import on_destination as on_disk
+from engine.library.objects.bodies import Body
 from engine.library.objects.connection import Checkpoint, Connection, waited
-from engine.library.objects.direct import Body
 from engine.library.objects.faults import Kind, StoreFault, destination_fault, on_destination
 from engine.library.objects.jobhome import JobHome
 from engine.library.objects.keys import JobKeys

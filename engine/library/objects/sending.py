@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from engine.library.objects.bodies import Body, size_of
 from engine.library.objects.capabilities import Capabilities
-from engine.library.objects.direct import Body, size_of
 from engine.library.objects.faults import Kind, StoreFault
 from engine.library.objects.store import Store
 

@@ -20,9 +20,11 @@ from aiobotocore.session import AioSession
 from botocore.loaders import Loader
 
 from engine.library.objects.address import S3Address
+from engine.library.objects.bodies import Body, size_of
 from engine.library.objects.credentials import credentials_of
-from engine.library.objects.direct import SMALL_BYTES, Body, Direct, ElsewhereError, size_of
+from engine.library.objects.direct import SMALL_BYTES, Direct
 from engine.library.objects.faults import RETRIED, Kind, StoreFault
+from engine.library.objects.replies import ElsewhereError
 from engine.library.objects.signing import sign_what_is_declared
 from engine.library.objects.translating import translated
 

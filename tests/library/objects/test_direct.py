@@ -26,6 +26,7 @@ from engine.library.objects import direct
 from engine.library.objects.direct import Direct
 from engine.library.objects.faults import StoreFault
 from engine.library.objects.library import ObjectLibrary
+from engine.library.objects.replies import list_of
 from engine.library.objects.signing import Keys, Signer
 from engine.model.errors import LibraryOffline
 from tests.library.objects.conftest import Bucket
@@ -141,7 +142,7 @@ def test_a_list_whose_spaces_are_plus_signs():
         b"</Contents><CommonPrefixes><Prefix>d+e/</Prefix></CommonPrefixes></ListBucketResult>"
     )
 
-    found = direct.list_of(body)
+    found = list_of(body)
 
     assert [one["Key"] for one in found["Contents"]] == ["a b+c"]
     assert found["CommonPrefixes"] == [{"Prefix": "d e/"}]
@@ -278,4 +279,4 @@ def test_a_list_is_that_of_botocore(bucket: Bucket):
 )
 def test_what_is_no_list_is_not_an_empty_one(body: bytes):
     with pytest.raises(StoreFault, match="the answer to a list is none"):
-        direct.list_of(body)
+        list_of(body)
