@@ -6,7 +6,7 @@ The layout is that of a local library (docs/format.md); a copy that was made her
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from engine.library.sftp import wire
 from engine.library.sftp.far import NEW_FILE, FarSide, require_directory
 from engine.library.sftp.holding import HeldLock, sweep_locks
 from engine.library.sftp.marking import FarMarker
+from engine.library.sftp.places import Places
 from engine.library.sftp.session import SftpSession
 from engine.library.sftp.together import gathered
 from engine.library.sftp.unproven import Unproven
@@ -61,29 +62,23 @@ class FarPartial:
     def __init__(
         self, far: FarSide, marker: FarMarker, place: Place, job_id: int, *, replace: bool
     ) -> None:
-        policy, copy = layout.directories_of(place)
-        name = layout.job_directory(job_id)
         self.far = far
         self._marker = marker
         self._replace = replace
-        self._policy = far.at(policy)
-        self._copy = far.at(policy, copy)
-        self._partials = far.at(policy, copy, layout.PARTIAL)
-        self._removed = far.at(policy, copy, layout.REMOVED)
-        self._name = name
-        self.where = b"/".join((policy, copy, name))
+        self._places = places = Places(far, place, job_id)
+        self.where = places.where
         """For messages."""
-        self.job = far.at(policy, copy, layout.PARTIAL, name)
+        self.job = places.job
         """Directory of the job copy."""
         self.data = self.job + b"/" + layout.DATA
         """Directory of its files."""
-        self.published = far.at(policy, copy, name)
+        self.published = places.published
         """Where it will be."""
         self._unproven = Unproven(
             far,
             job=self.job,
             published=self.published,
-            removed=self._removed + b"/" + name,
+            removed=places.replaced,
             where=self.where,
         )
         self._lock = HeldLock(far, self.job + layout.LOCK_SUFFIX, self.where)
@@ -103,7 +98,7 @@ class FarPartial:
         """
         await self.far.link.session()
         self.far.link.expect_data()
-        if self._partials in self.far.link.known.places:
+        if self._places.partials in self.far.link.known.places:
             announced = await self._announce()
         else:
             announced = await self._prepare()
@@ -118,11 +113,11 @@ class FarPartial:
         try:
             return await self._announced_with(self._look_around())
         except BaseException:
-            self.far.link.known.places.discard(self._partials)
+            self.far.link.known.places.discard(self._places.partials)
             raise
 
     async def _look_around(self) -> None:
-        above = (self._policy, self._copy, self._partials)
+        above = self._places.above
         looks = [self.far.look(path) for path in above]
         _, *found = await gathered([self._marker.require_still(), *looks])
         for each in found:
@@ -145,35 +140,28 @@ class FarPartial:
 
         Everything is looked at together; nothing is changed before the library is the right one.
         """
-        above = (self._policy, self._copy, self._partials)
+        above = self._places.above
         _, removed, unfinished, *there = await gathered(
             [
                 self._marker.require(),
-                self.far.names(self._removed),
-                self.far.names(self._partials),
+                self.far.names(self._places.removed),
+                self.far.names(self._places.partials),
                 *(self.far.look(path) for path in above),
             ]
         )
         await gathered(
             [
-                self._sweep_removed(removed or ()),
-                sweep_locks(self.far, self._partials, self.where, unfinished or ()),
+                self._places.sweep_removed(removed or ()),
+                sweep_locks(self.far, self._places.partials, self.where, unfinished or ()),
             ]
         )
         announced = await self._announced_with(await self.far.make_directories(above, there))
-        self.far.link.known.places.add(self._partials)
+        self.far.link.known.places.add(self._places.partials)
         return announced
 
     async def sweep_removed(self) -> None:
         """Finishes removals that were killed on their way."""
-        await self._sweep_removed(await self.far.names(self._removed) or ())
-
-    async def _sweep_removed(self, names: Iterable[bytes]) -> None:
-        for name in names:
-            instead = [each + b"/" + name for each in (self._copy, self._partials)]
-            looks = [self.far.is_there(each + b"/" + layout.UNPROVEN) for each in instead]
-            if not any(await gathered(looks)):  # else it may have to come back
-                await self.far.remove_tree(self._removed + b"/" + name)
+        await self._places.sweep_removed(await self.far.names(self._places.removed) or ())
 
     async def _make(self, session: SftpSession) -> bool:
         """Makes the directory and opens what its journal needs, all in one go.
@@ -193,7 +181,7 @@ class FarPartial:
             (wire.MKDIR, wire.text(self.data) + mode),
             session.opening(journal, NEW_FILE, OWN_FILE_MODE),
             session.opening(self.job, wire.READING),
-            session.opening(self._partials, wire.READING),
+            session.opening(self._places.partials, wire.READING),
         )
         handles = [each.text() for each in made[2:] if each.kind == wire.HANDLE]
         if published.is_refusal and not any(each.is_refusal for each in made):
@@ -244,7 +232,7 @@ class FarPartial:
         """Removes the directory."""
         await self.forget_proof()
         await self.far.remove_tree(self.job)
-        await self.far.sync_directory(self._partials)
+        await self.far.sync_directory(self._places.partials)
 
     async def require_in_place(self) -> None:
         """Proves that the library is still this one, and the claim still ours.
@@ -313,12 +301,12 @@ class FarPartial:
         except FileExistsError as err:
             if not self._replace:
                 raise self.taken() from err
-            await self._change_places()
-        await self._sync_parents()
+            await self._places.change()
+        await self._places.sync_parents()
         if not await self._syncs():
             await self._unproven.prove(kept, manifest)
         if self._replace:
-            await self._drop_replaced()
+            await self._places.drop_replaced()
 
     async def _syncs(self) -> bool:
         return (await self.far.link.session()).has(wire.FSYNC)
@@ -360,25 +348,9 @@ class FarPartial:
         session = await self.far.link.session()
         if not self.far.is_in_order(session) or not session.has(wire.POSIX_RENAME):
             return None
-        paths = (self.job, self._copy, self._partials)
+        paths = (self.job, self._places.copy, self._places.partials)
         handles = await gathered([session.open(path, wire.READING) for path in paths])
         return Parents(session, *handles)
-
-    async def _change_places(self) -> None:
-        """Puts the new one where the old one is; both stay on the media until that is durable."""
-        removed = self._removed + b"/" + self._name
-        await self.far.make_durable_directory(self._removed)
-        await self.far.remove_tree(removed)
-        await self.far.rename_new(self.published, removed)
-        await self.far.sync_directory(self._removed)
-        # Killed here, the next writer finds the new one complete and publishes it.
-        await self.far.rename_new(self.job, self.published)
-
-    async def _drop_replaced(self) -> None:
-        """Removes what was replaced, then the mark that told it from the one that is published."""
-        await self.far.remove_tree(self._removed + b"/" + self._name)
-        await self.far.remove_if_there(self.published + b"/" + layout.REPLACES)
-        await self.far.sync_directory(self.published)
 
     async def _look_for_published(self) -> None:
         """Finishes what was killed after it took its place.
@@ -391,9 +363,9 @@ class FarPartial:
         took_place = await self.far.is_there(self.published + b"/" + layout.REPLACES)
         if self._replace and not took_place:
             return
-        await self._sync_parents()  # its rename may have come without this, before a crash
+        await self._places.sync_parents()  # its rename may have come without this, before a crash
         if took_place:
-            await self._drop_replaced()
+            await self._places.drop_replaced()
         if not self._replace:
             await self._remove_left()
         raise self.taken()
@@ -403,9 +375,6 @@ class FarPartial:
         inside = await self.far.names(self.job)
         if inside is not None and layout.REPLACES not in inside:
             await self.remove()
-
-    async def _sync_parents(self) -> None:
-        await gathered([self.far.sync_directory(one) for one in (self._copy, self._partials)])
 
     async def _open_job(self) -> None:
         self.is_fresh = await self.far.make_directory(self.job)
