@@ -9,10 +9,11 @@ import os
 import resource
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
+from engine.library.beneath import Parents
 from engine.library.interface import JobReader
 from engine.model.entries import (
     DirectoryEntry,
@@ -242,6 +243,18 @@ class Restoration:
                             self._is_stuck = True
                 elif isinstance(entry, FileEntry):
                     unwanted.add(entry.path)
+            if self._stand_ins and self.refused:
+                self._look_again(parents)
+
+    def _look_again(self, parents: Parents) -> None:
+        """At the links that stand in for a file: an earlier try of this restore has made files of them."""
+        refused = set(self.refused)
+        for entry in self._reading.reader.entries():
+            path = self._stand_ins.get(entry.path)
+            if path is None or path not in refused or not isinstance(entry, FileEntry):
+                continue
+            if self._target.is_free(replace(entry, path=path), parents):
+                self.refused.remove(path)
 
     def files(self) -> Iterator[FileEntry]:
         """The files whose content is needed."""

@@ -160,6 +160,20 @@ async def test_lesser_file_systems_get_the_same(estate, to, how, monkeypatch):
     assert again.failed == ()
 
 
+async def test_a_link_that_stands_in_for_its_file_is_gone_on_with(estate, to):
+    """Wanted alone it is made as a file; a try that was stopped after that left no other."""
+
+    async def again(**how: object) -> RestoreResult:
+        return await restore(reader_of(estate), to, only=lambda path: path == b"dump/small", **how)
+
+    await again()
+
+    assert (await again()).refused == (b"dump/small",)
+    assert (await again(goes_on=True)).files == 1
+    spoil(to + b"/dump/small", "append")
+    assert (await again(goes_on=True)).refused == (b"dump/small",)
+
+
 @pytest.mark.parametrize("is_lesser", [True, False])
 async def test_all_of_it_is_durable_at_its_end(estate, to, tmp_path, monkeypatch, is_lesser):
     """Whatever a file system writes first: also the name of the target, made by this try or before."""
