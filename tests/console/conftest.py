@@ -27,6 +27,7 @@ from engine.model.errors import AuxError  # noqa: E402
 from engine.model.states import RequestKind  # noqa: E402
 from engine.policy.values import RunOptions  # noqa: E402
 from tests.console.sample_catalog import NOW, make_catalog  # noqa: E402
+from tests.console.site_samples import WHOLE  # noqa: E402
 from tests.console.stylesheets import read_once  # noqa: E402
 
 PLAN: dict[str, Any] = {
@@ -326,3 +327,20 @@ def samples(
             live.streams(905),
             live.events(),
         )
+
+
+@pytest.fixture(scope="session")
+def site_catalog(tmp_path_factory):
+    """The bytes of a catalog with a configuration, made once."""
+    home = Home(tmp_path_factory.mktemp("site") / "home").make()
+    text = WHOLE.replace("/mnt/", f"{home.path.parent}/").replace("every-n-cycles", "monthly")
+    text = text.replace("every = 3\n", "")
+    frontdoor.apply_text(home, text, "site.toml", dry_run=False)
+    return home.catalog.read_bytes()
+
+
+@pytest.fixture
+def site_home(tmp_path, site_catalog):
+    home = Home(tmp_path / "home").make()
+    home.catalog.write_bytes(site_catalog)
+    return home

@@ -10,8 +10,8 @@ from textual.widgets import Input
 
 from engine.model.states import RequestKind
 from tests.console.driving import lacks, sees, type_ahead, until
+from tests.console.site_samples import WHOLE
 from tests.console.test_list_screens import LEDGER
-from tests.console.test_site_forms import WHOLE
 
 DOWN_TO_POLICY = ["down"] * 4
 

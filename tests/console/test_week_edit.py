@@ -15,7 +15,7 @@ from auxtui.week_cells import CELLS, DAYS, closed_of, rows_of, switched
 from engine.model.errors import UsageError
 from engine.policy.timetable import parse_periods
 from tests.console.driving import sees, until
-from tests.console.test_site_forms import WHOLE
+from tests.console.site_samples import WHOLE
 
 SPOTS = st.tuples(st.integers(0, DAYS - 1), st.integers(0, CELLS - 1))
 
