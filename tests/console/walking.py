@@ -91,21 +91,14 @@ WALKS = {
 
 
 async def walk(pilot: Pilot[None], steps: Iterable[Step]) -> AsyncIterator[Step]:
-    """Goes from screen to screen; each is drawn and at rest, without the line of keys, when its step comes.
-
-    That line changes with every new task, and is checked elsewhere.
-    """
+    """Goes from screen to screen; each is drawn and at rest when its step comes."""
     await sees(pilot, "Storage Policies", "905")
     for step in steps:
         await pilot.press(*step.keys)
         await sees(pilot, *step.texts)
         _say_no_outcome(pilot.app)
-        for line in pilot.app.screen.query("#hints"):
-            line.visible = False
         await still(pilot)
         yield step
-        for line in pilot.app.screen.query("#hints"):
-            line.visible = True
 
 
 def _say_no_outcome(app: App[None]) -> None:
