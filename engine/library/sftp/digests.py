@@ -13,6 +13,7 @@ from blake3 import blake3
 
 from engine.library.digesting import Piece
 from engine.library.sftp.far import FarSide
+from engine.library.sftp.shell import quoted
 from engine.model.entries import FileEntry
 
 _PROBE = b"auxtui"
@@ -73,7 +74,7 @@ async def far_digests(far: FarSide, data: bytes, pieces: Sequence[Piece]) -> lis
 
 def _command(data: bytes, piece: Piece) -> bytes:
     """Prints one word: the digest, or a dash where a link or something else is in its place."""
-    path = _quoted(data + b"/" + piece.entry.path)
+    path = quoted(data + b"/" + piece.entry.path)
     offset, length, _ = piece.chunk
     if is_whole(piece.entry, offset, length):
         hashing = b"b3sum --no-names < %s" % path
@@ -88,11 +89,6 @@ def _command(data: bytes, piece: Piece) -> bytes:
         past_cache,
         hashing,
     )
-
-
-def _quoted(path: bytes) -> bytes:
-    """One word of the shell, whatever is in it."""
-    return b"'" + path.replace(b"'", b"'\"'\"'") + b"'"
 
 
 def is_whole(entry: FileEntry, offset: int, length: int) -> bool:

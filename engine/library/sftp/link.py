@@ -11,9 +11,10 @@ import time
 from collections.abc import Coroutine
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
-from engine.library.line import LineState
+from engine.library.line import NEAR_S, LineState
 from engine.library.loopthread import LoopThread
 from engine.library.sftp import wire
 from engine.library.sftp.address import SftpAddress
@@ -27,6 +28,8 @@ from engine.library.sftp.pacing import (
 )
 from engine.library.sftp.session import SftpSession
 from engine.library.sftp.ssh import asyncssh
+from engine.library.sftp.syncing import FarSync
+from engine.library.sftp.together import Slots
 from engine.library.sftp.wire import Attributes
 from engine.model.errors import LibraryOffline
 from engine.model.names import shown
@@ -110,8 +113,13 @@ class SftpLink:
         self.no_hashes = ""
         """Why not, where it is known."""
         self.known = Known()
-        self.file_slots = asyncio.Semaphore(FILES_ON_A_LINE)
+        self.file_slots = Slots(FILES_ON_A_LINE)
         """Small files that are open at once, whatever job copy they are of."""
+        self.far_sync = self._new_far_sync()
+
+    def _new_far_sync(self) -> FarSync:
+        execute = partial(self.execute, timeout_s=FarSync.MOST_S)
+        return FarSync(execute, may_execute=self.address.may_execute)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on the loop of this line and waits for it."""
@@ -176,6 +184,11 @@ class SftpLink:
             await asyncio.gather(*opening, return_exceptions=True)
         finally:
             self._widening = None
+
+    @property
+    def is_near(self) -> bool:
+        """True where a round trip costs next to nothing."""
+        return self.latency_s < NEAR_S
 
     @property
     def files_at_once(self) -> int:
@@ -292,7 +305,7 @@ class SftpLink:
                 self.latency_s = session.opened_at - asked_at
                 self._was_measured.clear()
                 self._measuring = asyncio.create_task(self._measure(session))
-                self.file_slots = asyncio.Semaphore(files_on_a_line(session.handles_limit))
+                self.file_slots = Slots(files_on_a_line(session.handles_limit))
         except (OSError, asyncssh.Error) as err:
             connection.abort()
             raise unreachable(self._name, self.address, err) from err
@@ -336,7 +349,8 @@ class SftpLink:
             if task is not None:
                 task.cancel()
         self._measuring, self._was_measured = None, asyncio.Event()  # of this loop alone
-        self.file_slots = asyncio.Semaphore(FILES_ON_A_LINE)  # of this loop alone
+        self.file_slots = Slots(FILES_ON_A_LINE)  # of this loop alone
+        self.far_sync = self._new_far_sync()
         connections, self._connections = self._connections, {}
         self._sessions = []
         if not self.hashes_there:

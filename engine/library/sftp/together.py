@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -25,6 +26,45 @@ async def all_of(futures: Sequence[asyncio.Future[T]]) -> list[T]:
         if not future.done():
             await asyncio.wait((future,))
     return [future.result() for future in futures]
+
+
+class Slots:
+    """So many of something, taken several at a time, in the order of asking; on one loop.
+
+    Whoever asks gets all at once: two that hold a part each never wait for each other.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._free = count
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def held(self, count: int) -> AsyncIterator[None]:
+        """Holds so many for a block; at most all there are."""
+        count = min(count, self.count)
+        if self._waiting or self._free < count:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((count, turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._give(0 if turn.cancelled() else count)  # those behind it may have room now
+                raise
+        else:
+            self._free -= count
+        try:
+            yield
+        finally:
+            self._give(count)
+
+    def _give(self, count: int) -> None:
+        self._free += count
+        while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= self._free):
+            wanted, turn = self._waiting.popleft()
+            if not turn.done():
+                self._free -= wanted
+                turn.set_result(None)
 
 
 async def bounded(count: int, work: list[Callable[[], Awaitable[None]]]) -> None:
