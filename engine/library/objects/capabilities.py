@@ -128,7 +128,7 @@ async def find_out(store: Store) -> Capabilities:
             md5=not await _accepts(store, key, ContentMD5=_b64(hashlib.md5, _OTHER)),
             etag_is_md5=str(answer.get("ETag", "")).strip('"') == md5,
             versioned=await _is_versioned(store),
-            object_lock=await _has_object_lock(store),
+            object_lock=await has_object_lock(store),
         )
     finally:
         with suppress(StoreFault):
@@ -226,7 +226,7 @@ async def _is_versioned(store: Store) -> bool:
         return False  # not known there, or not ours to ask
 
 
-async def _has_object_lock(store: Store) -> bool:
+async def has_object_lock(store: Store) -> bool:
     try:
         answer = await store.call("get_object_lock_configuration", tries=1)
     except StoreFault:

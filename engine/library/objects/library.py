@@ -269,7 +269,7 @@ class ObjectLibrary:
         }
 
     def _require_object_lock(self) -> None:
-        if not self._root.capabilities().object_lock:
+        if not self._root.can_lock():
             raise DestinationRefused(
                 f"cannot lock what goes to library {self.name}: the bucket "
                 f"{shown(self._address.bucket)} has no object lock",

@@ -5,13 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from engine.library.interface import LibraryIdentity
 from engine.library.line import LineState
 from engine.library.marker import MAX_MARKER_BYTES, Marker, identity_of, text_of
 from engine.library.objects.address import S3Address
-from engine.library.objects.capabilities import Capabilities, capabilities_from, find_out
+from engine.library.objects.capabilities import (
+    Capabilities,
+    capabilities_from,
+    find_out,
+    has_object_lock,
+)
 from engine.library.objects.connection import connection_to
 from engine.library.objects.faults import Kind, StoreFault, offline_fault
 from engine.library.objects.jobhome import LibraryHome
@@ -87,10 +93,26 @@ class Root:
         found = capabilities_from(home.capabilities()) if home else None
         if found is None:
             found = self.connection.run(find_out(self.connection.store))
-            if home is not None:
-                home.remember(found.document())
+            self._keep(found, uuid)
         self.connection.capabilities = found
         return found
+
+    def can_lock(self) -> bool:
+        """Whether the bucket has object lock; asked again where it had none, as that can be switched on.
+
+        Raises:
+            StoreFault: it cannot be found out.
+        """
+        known = self.capabilities()
+        if not known.object_lock and self.connection.run(has_object_lock(self.connection.store)):
+            known = replace(known, object_lock=True, versioned=True)  # no lock without versions
+            self._keep(known, self._marker.uuid)
+            self.connection.capabilities = known
+        return known.object_lock
+
+    def _keep(self, found: Capabilities, uuid: str) -> None:
+        if uuid and self._home is not None:
+            self.library_home(uuid).remember(found.document())
 
     def sender(self) -> Sender:
         """Sends to it; raises as `capabilities`."""

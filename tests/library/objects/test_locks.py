@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -93,6 +94,20 @@ def test_a_bucket_without_locks_is_refused(bucket: Bucket):
         library.write_job(PLACE, header(), source_key="source")
 
     assert bucket.there() == []
+
+
+def test_a_bucket_that_got_locks_later_is_asked_again(locking: Bucket):
+    library = opened(locking)
+    root = library._root
+    before = replace(root.capabilities(), object_lock=False)
+    root._keep(before, root._marker.uuid)
+    root.connection.capabilities = before
+
+    copy_job(library, sample_job())
+
+    assert "COMPLIANCE" in {mode for mode, _ in locks(locking).values()}
+    root.connection.capabilities = None
+    assert root.capabilities().object_lock, "and it is remembered"
 
 
 def test_a_store_that_ignores_locks_is_found_out(locking: Bucket):
