@@ -1,4 +1,4 @@
-"""Kinds of columns that the tables share, portable between SQLite and PostgreSQL."""
+"""Kinds of columns that the tables share, and what their rows have in common; portable between SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ SQLModel.metadata.naming_convention = {
 
 _WHERE = "where"
 _BIG = BigInteger().with_variant(Integer, "sqlite")
+
+
+class TableRow(SQLModel):
+    """A row of a table. None is ever validated: pydantic need not make a validator of each class."""
+
+    model_config = {"defer_build": True}
 
 
 def big(**options: Any) -> Any:

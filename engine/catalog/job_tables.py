@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import JSON, Index, LargeBinary
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from engine.catalog.columns import JsonList, JsonObject, big, id_of, own_id, part_of_job
+from engine.catalog.columns import JsonList, JsonObject, TableRow, big, id_of, own_id, part_of_job
 
 
-class Job(SQLModel, table=True):
+class Job(TableRow, table=True):
     """One run of an operation: the job controller and the job history."""
 
     __table_args__ = (Index("ix_job_state", "state", "created_at"),)
@@ -60,7 +60,7 @@ class Job(SQLModel, table=True):
     updated_at: datetime
 
 
-class JobPlan(SQLModel, table=True):
+class JobPlan(TableRow, table=True):
     """The plan of a run: what was shown before it is its record after it."""
 
     __tablename__ = "job_plan"
@@ -69,7 +69,7 @@ class JobPlan(SQLModel, table=True):
     """The plan document of cli.md as zstd-compressed JSON."""
 
 
-class JobItem(SQLModel, table=True):
+class JobItem(TableRow, table=True):
     """One backup job to one copy within a run, when it ended: what this run copied."""
 
     __tablename__ = "job_item"
@@ -84,7 +84,7 @@ class JobItem(SQLModel, table=True):
     ended_at: datetime
 
 
-class JobError(SQLModel, table=True):
+class JobError(TableRow, table=True):
     __tablename__ = "job_error"
     id: int | None = Field(default=None, primary_key=True)
     job_id: int = part_of_job(primary_key=False)
@@ -97,7 +97,7 @@ class JobError(SQLModel, table=True):
     hint: str = ""
 
 
-class Attempt(SQLModel, table=True):
+class Attempt(TableRow, table=True):
     id: int | None = Field(default=None, primary_key=True)
     job_id: int = part_of_job(primary_key=False)
     number: int
@@ -108,7 +108,7 @@ class Attempt(SQLModel, table=True):
     bytes_done: int = big(default=0)
 
 
-class StreamRow(SQLModel, table=True):
+class StreamRow(TableRow, table=True):
     """What each stream of a running job does now; replaced twice a second, gone when it ends."""
 
     __tablename__ = "stream"
@@ -126,7 +126,7 @@ class StreamRow(SQLModel, table=True):
     bytes_per_second: int = big(default=0)
 
 
-class RateSample(SQLModel, table=True):
+class RateSample(TableRow, table=True):
     """Rate history of a job, for the plot: one a few seconds, thinned at the end."""
 
     __tablename__ = "rate_sample"
@@ -136,7 +136,7 @@ class RateSample(SQLModel, table=True):
     bytes_done: int = big(default=0)
 
 
-class Event(SQLModel, table=True):
+class Event(TableRow, table=True):
     __table_args__ = (Index("ix_event_job", "job_id", "id"),)
     id: int | None = Field(default=None, primary_key=True)
     at: datetime
@@ -147,7 +147,7 @@ class Event(SQLModel, table=True):
     message: str
 
 
-class Request(SQLModel, table=True):
+class Request(TableRow, table=True):
     """What a console or a command line asks of the service; the service answers in place."""
 
     __table_args__ = (Index("ix_request_state", "state", "id"),)
@@ -163,7 +163,7 @@ class Request(SQLModel, table=True):
     answered_at: datetime | None = None
 
 
-class ServiceRow(SQLModel, table=True):
+class ServiceRow(TableRow, table=True):
     """The service that owns this catalog; one row. The flock decides, this only informs."""
 
     __tablename__ = "service"

@@ -10,11 +10,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import JSON, Column, Index, LargeBinary, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from engine.catalog.columns import (
     JsonList,
     JsonObject,
+    TableRow,
     big,
     id_of,
     index_where,
@@ -37,7 +38,7 @@ from engine.catalog.watch_tables import CopySample as CopySample
 from engine.catalog.watch_tables import CopyStanding as CopyStanding
 
 
-class CommCell(SQLModel, table=True):
+class CommCell(TableRow, table=True):
     """The installation; exactly one row, made with the catalog."""
 
     id: int = Field(default=1, primary_key=True)
@@ -70,7 +71,7 @@ class CommCell(SQLModel, table=True):
     """Ended jobs and events are kept so long, seconds; None: for ever."""
 
 
-class IdSequence(SQLModel, table=True):
+class IdSequence(TableRow, table=True):
     """One sequence for jobs and backup jobs, so that a job id means one thing."""
 
     __tablename__ = "id_sequence"
@@ -78,7 +79,7 @@ class IdSequence(SQLModel, table=True):
     next_id: int = big(default=1)
 
 
-class MediaAgent(SQLModel, table=True):
+class MediaAgent(TableRow, table=True):
     __tablename__ = "media_agent"
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
@@ -86,7 +87,7 @@ class MediaAgent(SQLModel, table=True):
     max_streams: int = 4
 
 
-class Library(SQLModel, table=True):
+class Library(TableRow, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
     url: str
@@ -104,7 +105,7 @@ class Library(SQLModel, table=True):
     last_error_at: datetime | None = None
 
 
-class DataPath(SQLModel, table=True):
+class DataPath(TableRow, table=True):
     """A MediaAgent that reaches a library; position 0 is the default path."""
 
     __tablename__ = "data_path"
@@ -118,12 +119,12 @@ class DataPath(SQLModel, table=True):
     state_reason: str = ""
 
 
-class Client(SQLModel, table=True):
+class Client(TableRow, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
 
 
-class StoragePolicy(SQLModel, table=True):
+class StoragePolicy(TableRow, table=True):
     __tablename__ = "storage_policy"
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
@@ -132,7 +133,7 @@ class StoragePolicy(SQLModel, table=True):
     """Its own limits of falling behind: size_bytes, age_s, time_s; null: never. Absent: the CommCell's."""
 
 
-class PolicyCopy(SQLModel, table=True):
+class PolicyCopy(TableRow, table=True):
     """A copy of a storage policy."""
 
     __tablename__ = "policy_copy"
@@ -178,7 +179,7 @@ class PolicyCopy(SQLModel, table=True):
     """And above this number of them."""
 
 
-class Subclient(SQLModel, table=True):
+class Subclient(TableRow, table=True):
     __table_args__ = (UniqueConstraint("client_id", "name"),)
     id: int | None = Field(default=None, primary_key=True)
     client_id: int = Field(foreign_key="client.id")
@@ -209,7 +210,7 @@ class Subclient(SQLModel, table=True):
     scanned_at: datetime | None = None
 
 
-class OperationWindow(SQLModel, table=True):
+class OperationWindow(TableRow, table=True):
     """When operations must not run, on one or more nodes."""
 
     __tablename__ = "operation_window"
@@ -225,7 +226,7 @@ class OperationWindow(SQLModel, table=True):
     ignore_higher_levels: bool = False
 
 
-class Activity(SQLModel, table=True):
+class Activity(TableRow, table=True):
     """A node on which operations are switched off, with all below it."""
 
     node: str = Field(primary_key=True)
@@ -235,7 +236,7 @@ class Activity(SQLModel, table=True):
     at: datetime
 
 
-class Schedule(SQLModel, table=True):
+class Schedule(TableRow, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
     operation: str
@@ -254,7 +255,7 @@ class Schedule(SQLModel, table=True):
     """When the newest backup job came that an after-backup schedule has acted on."""
 
 
-class Alert(SQLModel, table=True):
+class Alert(TableRow, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
     on_events: JsonList = Field(default_factory=list, sa_type=JSON)
@@ -262,7 +263,7 @@ class Alert(SQLModel, table=True):
     options: JsonObject = Field(default_factory=dict, sa_type=JSON)
 
 
-class BackupJob(SQLModel, table=True):
+class BackupJob(TableRow, table=True):
     """One backup of one subclient; immutable once it is complete."""
 
     __tablename__ = "backup_job"
@@ -289,7 +290,7 @@ class BackupJob(SQLModel, table=True):
     chunks: int = 0
 
 
-class JobCopy(SQLModel, table=True):
+class JobCopy(TableRow, table=True):
     """The ledger: one backup job on one copy. A row for every pair that was ever owed."""
 
     __tablename__ = "job_copy"
@@ -338,7 +339,7 @@ class JobCopy(SQLModel, table=True):
     """How its files are encoded, as `Encoding.text`; empty: as they are."""
 
 
-class LandingObservation(SQLModel, table=True):
+class LandingObservation(TableRow, table=True):
     """An entry that has not settled yet, or whose times lie in the future, and since when it is unchanged."""
 
     __tablename__ = "landing_observation"

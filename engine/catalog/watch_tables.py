@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from engine.catalog.columns import JsonList, JsonObject, big, unique_where
+from engine.catalog.columns import JsonList, JsonObject, TableRow, big, unique_where
 
 
 def _of_copy() -> Column[int]:
@@ -22,7 +22,7 @@ def _of_copy() -> Column[int]:
     )
 
 
-class CopyStanding(SQLModel, table=True):
+class CopyStanding(TableRow, table=True):
     """How a secondary copy stands: what it owes, whether it has fallen behind, its forecast."""
 
     __tablename__ = "copy_standing"
@@ -49,7 +49,7 @@ class CopyStanding(SQLModel, table=True):
     """The forecast in words."""
 
 
-class CopySample(SQLModel, table=True):
+class CopySample(TableRow, table=True):
     """A point of a copy's trend."""
 
     __tablename__ = "copy_sample"
@@ -69,7 +69,7 @@ class CopySample(SQLModel, table=True):
     """Since the sample before."""
 
 
-class Alarm(SQLModel, table=True):
+class Alarm(TableRow, table=True):
     """Something that is not as it should be, from its beginning until it has cleared."""
 
     __table_args__ = (
@@ -96,7 +96,7 @@ class Alarm(SQLModel, table=True):
     cleared_at: datetime | None = None
 
 
-class AlertMessage(SQLModel, table=True):
+class AlertMessage(TableRow, table=True):
     """The outbox: what is to be told to whom, filed with its cause and kept until it is delivered."""
 
     __tablename__ = "alert_message"
