@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,7 @@ from auxtui.present import Cell, Look, Tone
 from auxtui.profile import Profile, terminal_profile
 from auxtui.screens.base import ConsoleScreen
 from auxtui.screens.home import HomeScreen
+from auxtui.terminal import has_hung_up
 from auxtui.zone import in_zone, zoned
 from engine.catalog.home import Home
 from engine.catalog.live import LiveCatalog
@@ -49,6 +51,7 @@ GATES_LEAST_S = 5.0  # windows open and close by the minute
 WARM_UP_AFTER_S = 0.1  # after the first screen is known
 GARBAGE = (10_000, 20, 50)  # a full look at all that lives is a key that waits
 LEAVE_S = 3.0  # after a hangup; nothing of a console is worth waiting longer for
+TERMINAL_LOOK_S = 2.0  # a call of microseconds
 ESTATE_LEAST_S = 2.0  # the tree is asked for at most this often
 INCOMPLETE_LEAST_S = 30.0  # no index has it, and it changes with a scan
 
@@ -185,6 +188,12 @@ class ConsoleApp(OpeningApp):
 
         for number in (signal.SIGHUP, signal.SIGTERM):
             signal.signal(number, leave)
+        self.set_interval(TERMINAL_LOOK_S, self._leave_with_terminal)
+
+    def _leave_with_terminal(self) -> None:
+        """Not whatever started a console hands the hangup on; Textual would read the end for ever."""
+        if sys.__stdin__ is not None and has_hung_up(sys.__stdin__.fileno()):
+            signal.raise_signal(signal.SIGHUP)
 
     @property
     def world(self) -> World:

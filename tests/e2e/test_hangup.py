@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from auxtui.terminal import has_hung_up
 from tests.cell import Cell
 
 PATIENCE_S = 240.0
@@ -48,3 +49,13 @@ def test_a_console_ends_although_its_terminal_takes_nothing(
         console.kill()
         console.wait()
         os.close(master)
+
+
+def test_a_terminal_that_is_gone_is_seen() -> None:
+    master, slave = pty.openpty()
+    try:
+        assert not has_hung_up(slave)
+        os.close(master)
+        assert has_hung_up(slave)
+    finally:
+        os.close(slave)
