@@ -197,6 +197,17 @@ def _job_trouble(job: JobValue) -> tuple[Grade, str]:
     return Grade.NONE, ""
 
 
+_NOT_BY_WAITING = (
+    (
+        "the host key of ",
+        "somebody may stand in between: compare it at the host itself, auxtui doctor says how",
+    ),
+    ("refused the login", "let its key in again, or correct user and key in the URL"),
+    ("permission denied", "give the account that writes there permission; auxtui doctor tries it"),
+)
+"""Reasons of which neither mounting nor connecting is a remedy, and what is."""
+
+
 def _of_libraries(libraries: Iterable[LiveLibrary]) -> Iterator[Trouble]:
     for library in libraries:
         if library.state in (LibraryState.OFFLINE, LibraryState.FULL):
@@ -206,6 +217,8 @@ def _of_libraries(libraries: Iterable[LiveLibrary]) -> Iterator[Trouble]:
                 hint = "free space or add a disk"
             elif FOREIGN in reason:
                 hint = FOREIGN_HINT
+            else:
+                hint = next((said for word, said in _NOT_BY_WAITING if word in reason), hint)
             if not reason.startswith(f"{text} "):  # most reasons begin with the library
                 reason = f"{text} is {library.state}" + (f": {reason}" if reason else "")
             yield Trouble(

@@ -242,6 +242,15 @@ def attempts(s: Session, job_id: int) -> list[AttemptValue]:
     return read_all(s, AttemptValue, query)
 
 
+def forget_errors(s: Session, job_id: int) -> None:
+    """Forgets what was recorded of the backup jobs of a job; it is about to be said anew."""
+    connection_of(s).execute(
+        delete(JOB_ERROR).where(
+            JOB_ERROR.c.job_id == job_id, JOB_ERROR.c.backup_job_id.is_not(None)
+        )
+    )
+
+
 def add_error(
     s: Session,
     job_id: int,

@@ -14,6 +14,7 @@ from engine.model.errors import (
     DestinationRefused,
     DestinationWrite,
     LibraryOffline,
+    SourceMissing,
     SourceRead,
     StorageError,
     UnsafeName,
@@ -72,6 +73,8 @@ def source_error(err: OSError, doing: str, where: bytes | str) -> StorageError:
     message = f"cannot {doing} {shown(where)}: {_why(err)}"
     if err.errno in _LINK:
         return SourceRead(message, hint="a symbolic link stands where a file is expected")
+    if err.errno == errno.ENOENT:
+        return SourceMissing(message)
     return SourceRead(message, hint=_SOURCE_HINTS.get(err.errno or 0, ""))
 
 

@@ -17,6 +17,7 @@ Classes are cut by the decision of the caller, so that a handler never parses a 
       StorageError           a library or a landing directory               exit 1
         SourceError          the side that is read: skips the backup job
           SourceRead           unreadable
+            SourceMissing        not there
           SourceChanged        differs from what was adopted, or while read
           SourceCorrupt        read fine, but is not what the manifest says
           SourceLocked         encrypted, and no identity that is known opens it
@@ -140,6 +141,10 @@ class SourceError(StorageError):
 
 class SourceRead(SourceError):
     """A file of the source cannot be read."""
+
+
+class SourceMissing(SourceRead):
+    """A file of the source is not there; in a published job copy that is damage, where its library is there."""
 
 
 class SourceChanged(SourceError):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from engine.catalog import jobs, ledger, verdicts
 from engine.catalog.values import JobValue
-from engine.model.errors import LibraryOffline, SourceError
+from engine.model.errors import AuxError, DestinationError, LibraryOffline, SourceError
 from engine.model.names import shown
 from engine.model.states import JobCopyState, JobState, Phase
 from engine.operations.context import AttemptEnd, JobContext
@@ -105,8 +105,9 @@ class AuxCopy:
         """Plans and copies until nothing is left that this run can copy."""
         context = self.context
         self.done.update(await context.store.read(lambda s: jobs.copied_items(s, context.job_id)))
-        retryable = [pair for pair, failure in self.failures.items() if failure.error.retryable]
-        for pair in retryable:
+        # Those that no waiting mends, too, but for what a source is: somebody may have mended them.
+        tried = [pair for pair, one in self.failures.items() if _is_tried_again(one.error)]
+        for pair in tried:
             del self.failures[pair]
         scope, orders = await self._plan(record=True)
         self.outcomes.names = {copy.id: copy.name for copy in scope.copies.values()}
@@ -129,7 +130,11 @@ class AuxCopy:
         await self._copy(scope, queue, work)
         if context.is_stopping:
             return AttemptEnd(kind="cancelled", reason=context.stop_reason)
-        return self._end(queue.held(), queue.gates)
+        end = self._end(queue.held(), queue.gates)
+        if end.kind == "retry":
+            now = context.clock()
+            await context.store.write(lambda s: self._write_errors(s, now))
+        return end
 
     def _work(self, routes: Routes, orders: Sequence[PlannedOrder]) -> HandOut:
         """What hands the orders out: a queue that lanes pull from, or lists that are made now."""
@@ -156,30 +161,36 @@ class AuxCopy:
                 backup_jobs_skipped=row.backup_jobs_skipped + len(lost),
                 bytes_total=row.bytes_total - sum(lost.values()),
             )
-            for (_, backup_job_id), failure in sorted(self.failures.items()):
-                jobs.add_error(
-                    session,
-                    context.job_id,
-                    backup_job_id=backup_job_id,
-                    copy_name=failure.copy_name,
-                    path=shown(failure.path),
-                    error=failure.error.message,
-                    hint=failure.error.hint,
-                    now=now,
-                )
-            for line in self.blocked.values():
-                jobs.add_error(
-                    session,
-                    context.job_id,
-                    backup_job_id=line.backup_job_id,
-                    copy_name=self.outcomes.names.get(line.copy_id, ""),
-                    path="",
-                    error=line.reason,
-                    hint=line.next_step,
-                    now=now,
-                )
+            self._write_errors(session, now)
 
         await context.store.write(write)
+
+    def _write_errors(self, session: Any, now: datetime) -> None:
+        """What has failed up to now, each with its hint, in place of what an earlier attempt said."""
+        job_id = self.context.job_id
+        jobs.forget_errors(session, job_id)
+        for (_, backup_job_id), failure in sorted(self.failures.items()):
+            jobs.add_error(
+                session,
+                job_id,
+                backup_job_id=backup_job_id,
+                copy_name=failure.copy_name,
+                path=shown(failure.path),
+                error=failure.error.message,
+                hint=failure.error.hint,
+                now=now,
+            )
+        for line in self.blocked.values():
+            jobs.add_error(
+                session,
+                job_id,
+                backup_job_id=line.backup_job_id,
+                copy_name=self.outcomes.names.get(line.copy_id, ""),
+                path="",
+                error=line.reason,
+                hint=line.next_step,
+                now=now,
+            )
 
     async def _plan(self, *, record: bool) -> tuple[Scope, list[PlannedOrder]]:
         """Plans, tells the ledger, and gives the orders that this run has not tried."""
@@ -371,6 +382,11 @@ class AuxCopy:
         first, _ = max(reasons.items(), key=lambda item: item[1])
         rest = len(self.failures) + len(self.blocked) - reasons[first]
         return first if not rest else f"{first} (and {rest} more)"
+
+
+def _is_tried_again(error: AuxError) -> bool:
+    """Whether a later attempt of the same run tries it again, if there is one."""
+    return error.retryable or isinstance(error, (LibraryOffline, DestinationError))
 
 
 def _narrowed(order: PlannedOrder, wanted: set[Pair]) -> PlannedOrder | None:

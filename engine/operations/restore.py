@@ -23,6 +23,7 @@ from engine.model.errors import (
     NotFoundError,
     SourceCorrupt,
     SourceError,
+    SourceMissing,
     UsageError,
 )
 from engine.model.names import RelPath, shown
@@ -262,7 +263,8 @@ class Restore:
         self, one: Located, library: Library | None, errors: list[AuxError]
     ) -> None:
         """Damage that was read is told the ledger, unless its library just went away."""
-        found = [error for error in errors if isinstance(error, _DAMAGE)]
+        kinds = _DAMAGE if library is None else (*_DAMAGE, SourceMissing)
+        found = [error for error in errors if isinstance(error, kinds)]
         if not found:
             return
         if library is not None:
@@ -270,6 +272,10 @@ class Restore:
                 await aiofiles.os.wrap(library.probe)()
             except LibraryOffline:
                 return
+        for error in found:
+            error.hint = (
+                error.hint or "the source is damaged: verify it, and repair it from another copy"
+            )
         reason, before = found[0].message, one.line
         if len(found) > 1:
             reason = f"{len(found)} damaged files, the first {reason}"

@@ -400,6 +400,24 @@ def test_a_run_that_ended_badly_is_told_until_the_next_one_and_once(samples):
     assert text.startswith("job 902 completed with errors")
 
 
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("library vault is offline: the host key of h has changed: it shows", "stand in between"),
+        ("library vault is offline: h refused the login with the key k", "let its key in again"),
+        ("its marker cannot be read: permission denied", "give the account"),
+        ("the connection to h was lost", "goes on by itself"),
+    ],
+)
+def test_what_to_do_about_a_library_follows_its_reason(samples, reason: str, says: str):
+    _, _, estate, *_ = samples
+    library = replace(estate.libraries[0], state="offline", state_reason=reason)
+
+    found = troubles(replace(estate, libraries=(library,)), None)
+
+    assert says in next(one.hint for one in found if one.node == ("library", library.id))
+
+
 def test_a_time_of_day_in_a_filter_of_what_was_is_the_last_one_and_of_what_comes_the_next():
     where = LedgerFilter()
     empty = {one.name: "" for one in ledger_filter.fields_of(where, str)}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.catalog.values import JobValue
 from engine.control import frontdoor
-from engine.model.errors import NotFoundError, UsageError
+from engine.library.local_reader import LocalJobReader
+from engine.model.errors import NotFoundError, SourceMissing, UsageError
 from tests.cell import SECOND, Cell
 from tests.control.test_verification import copied, flip
 from tests.control.upkeep import errors_of, events_of, repair, serving, verify
@@ -25,9 +28,10 @@ def big(cell: Cell, library: str = "vault", copy: str = "offsite", *, job: int) 
     return cell.on_media(library, copy)[job] / "data/two/a"
 
 
-def test_what_a_restore_finds_is_remembered(cell: Cell) -> None:
+@pytest.mark.parametrize("damage", [flip, Path.unlink])
+def test_what_a_restore_finds_is_remembered(cell: Cell, damage: Callable[[Path], object]) -> None:
     ids = copied(cell, SECOND)
-    flip(big(cell, job=ids["two"]))
+    damage(big(cell, job=ids["two"]))
     with serving(cell):
         done = restore(cell, ids["two"], cell.root / "back", copy="offsite")
         line = cell.ledger()[b"two"]
@@ -35,13 +39,40 @@ def test_what_a_restore_finds_is_remembered(cell: Cell) -> None:
         mended = repair(cell, ids["two"])
 
     assert done.state == "completed_with_errors"
+    assert "repair it" in errors_of(cell, done.id)[0].hint
     assert (line.state, line.verification) == ("bad", "failed")
-    assert "a" in line.reason
+    assert "two/a" in line.reason
     assert line.next_step == f"repair it: auxtui repair databases/offsite {ids['two']}"
     (event,) = events_of(cell, "verification.failed")
     assert event.job_id == done.id
     assert elsewhere.state == mended.state == "completed"
     assert cell.ledger()[b"two"].state == "available"
+
+
+def test_a_library_that_goes_away_under_a_restore_is_no_damage(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are not there either."""
+    ids = copied(cell)
+    usual = LocalJobReader.read_each
+
+    def read_each(reader: LocalJobReader, *files: Any) -> Any:
+        if (cell.root / "vault").exists():
+            (cell.root / "vault").rename(cell.root / "unplugged")
+            raise SourceMissing("cannot open two/a: no such file")
+        return usual(reader, *files)
+
+    def open_file(reader: LocalJobReader, entry: object) -> Any:
+        return read_each(reader, entry)
+
+    monkeypatch.setattr(LocalJobReader, "read_each", read_each)
+    monkeypatch.setattr(LocalJobReader, "open_file", open_file)
+    with serving(cell):
+        done = restore(cell, ids["two"], cell.root / "back", copy="offsite")
+        line = cell.ledger()[b"two"]
+
+    assert done.state != "completed"
+    assert line.state == "available"
 
 
 def test_what_a_copy_finds_at_its_source_is_remembered(cell: Cell) -> None:

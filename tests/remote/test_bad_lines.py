@@ -17,7 +17,7 @@ from engine.catalog.opening import open_catalog
 from engine.control import joblife
 from engine.library.sftp import connecting
 from engine.library.sftp.link import hang_up
-from engine.model.errors import DestinationFull, LibraryOffline, StorageError
+from engine.model.errors import DestinationFull, DestinationRefused, LibraryOffline, StorageError
 from engine.model.states import Severity
 from tests.cell import SECOND, Cell, tree
 from tests.control.test_verification import flip
@@ -258,6 +258,17 @@ def test_a_full_disk_is_told_from_other_failures(sshd: Sshd, small_disk: Path):
         write_chunks(writer, job)
 
     writer.close()
+
+
+def test_a_file_system_that_is_read_only_is_no_failing_disk(sshd: Sshd, small_disk: Path):
+    library = sshd.library(small_disk)
+    library.initialise(IDENTITY)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+
+    with pytest.raises(DestinationRefused, match="its file system is read-only") as refused:
+        library.try_out()
+
+    assert "remount it" in refused.value.hint
 
 
 def test_a_directory_that_may_not_be_written_is_no_full_disk(tmp_path: Path, root: Path):

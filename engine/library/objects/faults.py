@@ -20,6 +20,7 @@ from engine.model.errors import (
     LibraryOffline,
     LibraryRefused,
     SourceCorrupt,
+    SourceMissing,
     SourceRead,
 )
 from engine.model.names import shown
@@ -194,7 +195,8 @@ def source_fault(fault: StoreFault, doing: str, where: bytes | str) -> AuxError:
         return offline_fault(fault, message)
     if fault.kind is Kind.CORRUPT:
         return SourceCorrupt(message, hint=fault.hint)
-    return SourceRead(message, hint=fault.hint)
+    kind = SourceMissing if fault.kind is Kind.MISSING else SourceRead
+    return kind(message, hint=fault.hint)
 
 
 @contextmanager

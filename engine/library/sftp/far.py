@@ -18,7 +18,7 @@ from engine.library.beneath import OWN_DIRECTORY_MODE, OWN_FILE_MODE
 from engine.library.layout import ASIDE_SUFFIX
 from engine.library.sftp import wire
 from engine.library.sftp.link import SftpLink
-from engine.library.sftp.session import SftpSession
+from engine.library.sftp.session import FileSystem, SftpSession
 from engine.library.sftp.together import bounded, gathered
 from engine.library.sftp.wire import Attributes, FailureError
 from engine.model.errors import StorageError
@@ -364,16 +364,22 @@ class FarSide:
 
     async def free_space(self) -> tuple[int, int] | None:
         """Bytes free and bytes in all of the library's file system; None: it is not told."""
+        found = await self._file_system()
+        return None if found is None else (found.free_bytes, found.total_bytes)
+
+    async def _file_system(self) -> FileSystem | None:
         session = await self.link.session()
-        return await session.free_space(self.root)
+        return await session.file_system(self.root)
 
     async def explained(self, err: OSError) -> OSError:
-        """What is behind a failure of which the server says nothing: a full disk, as far as can be told."""
+        """What is behind a failure of which the server says nothing, as far as can be told."""
         if not isinstance(err, FailureError):
             return err
         with suppress(OSError):
-            space = await self.free_space()
-            if space is not None and space[0] < _ODD_FREE_BYTES:
+            found = await self._file_system()
+            if found is not None and found.is_read_only:
+                return OSError(errno.EROFS, "its file system is read-only")
+            if found is not None and found.free_bytes < _ODD_FREE_BYTES:
                 return OSError(errno.ENOSPC, "no space left on its file system")
         return OSError(errno.EIO, "the server says only that it failed")
 

@@ -36,7 +36,8 @@ class FarMarker:
                 raise self.marker.offline("no such file or directory", _ROOT_HINT)
         except OSError as err:
             why = (err.strerror or str(err)).lower()
-            raise self.marker.offline(f"its marker cannot be read: {why}", _ROOT_HINT) from err
+            hint = _ACCOUNT_HINT if isinstance(err, PermissionError) else _ROOT_HINT
+            raise self.marker.offline(f"its marker cannot be read: {why}", hint) from err
         return None if text is None else self.marker.judged(text)
 
     async def require(self) -> LibraryIdentity:
@@ -62,4 +63,5 @@ class FarMarker:
         return None
 
 
+_ACCOUNT_HINT = "let the account that logs in there read and write it"
 _ROOT_HINT = "mount its disk on that host; a new library needs its directory to be made first"

@@ -1,7 +1,8 @@
 """How much is under way at once, from the round trip of the line. Pure.
 
 Measured: a server takes 2 MiB for each connection before it must be heard of, so that a long line
-is filled by connections, not by more requests; small files need one round trip after the other, so
+is filled by connections, not by more requests; that on a short one a second connection is worth
+an eighth, since one session syncs a file while the other writes; that small files need one round trip after the other, so
 that many are under way at once where a round trip is long.
 """
 
@@ -17,7 +18,7 @@ _FILES_NEAR, _FILES_BETWEEN, _FILES_FAR = 16, 32, 128
 
 def connections_for(latency_s: float, most: int) -> int:
     """Connections for large files, at most `most`."""
-    wanted = 1 if latency_s < NEAR_S else 2 if latency_s < FAR_S else 4
+    wanted = 2 if latency_s < FAR_S else 4
     return min(wanted, most)
 
 

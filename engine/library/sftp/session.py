@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from engine.library.sftp import wire
 from engine.library.sftp.channel import OLD_REQUEST_BYTES, SftpChannel
@@ -13,6 +14,7 @@ from engine.library.sftp.together import all_of, gathered
 from engine.library.sftp.wire import Attributes, Reply
 
 REQUEST_BYTES = 255 * 1024  # what OpenSSH takes at once, measured best
+_READ_ONLY = 1  # flag of statvfs@openssh.com
 _NAMES_IN_A_LIST = 100  # in each part of a list; OpenSSH, which others follow
 _FIRST_LISTS, _MOST_LISTS = 2, 16  # parts, asked for together: the last one says only that it is
 
@@ -20,6 +22,16 @@ _FIRST_LISTS, _MOST_LISTS = 2, 16  # parts, asked for together: the last one say
 def is_refused(err: OSError) -> bool:
     """True where the server does not do such a thing at all."""
     return isinstance(err, PermissionError) or err.errno == errno.EOPNOTSUPP
+
+
+class FileSystem(NamedTuple):
+    """What a server says of a file system."""
+
+    free_bytes: int
+    """For this account."""
+    total_bytes: int
+    """With what is used, as `df` reckons."""
+    is_read_only: bool
 
 
 class SftpSession(SftpChannel):
@@ -243,8 +255,8 @@ class SftpSession(SftpChannel):
             return not is_refused(err)  # else it has looked for the directory
         return True
 
-    async def free_space(self, path: bytes) -> tuple[int, int] | None:
-        """Bytes free for this account, and with what is used (as `df` reckons); None: it cannot tell."""
+    async def file_system(self, path: bytes) -> FileSystem | None:
+        """The file system that holds a path; None: it cannot tell."""
         if not self.has(wire.STATVFS):
             return None
         body = wire.text(wire.STATVFS) + wire.text(path)
@@ -257,8 +269,12 @@ class SftpSession(SftpChannel):
             return None
         if reply is None:
             return None
-        _, unit, blocks, free, available = (reply.big_number() for _ in range(5))
-        return available * unit, (blocks - free + available) * unit
+        _, unit, blocks, free, available, *_, flags, _ = (reply.big_number() for _ in range(11))
+        return FileSystem(
+            free_bytes=available * unit,
+            total_bytes=(blocks - free + available) * unit,
+            is_read_only=bool(flags & _READ_ONLY),
+        )
 
     def _ask_limits(self) -> asyncio.Future[Reply]:
         return self.request(wire.EXTENDED, wire.text(wire.LIMITS))

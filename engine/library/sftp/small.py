@@ -17,6 +17,7 @@ from engine.library.sftp.tree import Directories
 from engine.model.entries import FileEntry
 
 _GROUPS = 3  # that may be under way at once, whatever their job copies
+_FAR_GROUP = 32  # files: the server syncs some while others are still on their way to it
 _SYNC_EACH_AT_MOST = 4  # files; for more, one sync of the file system comes before theirs
 
 Sent = list[tuple[FileEntry, SftpSession, asyncio.Future[wire.Reply]]]
@@ -38,6 +39,8 @@ async def put_small_files(
         directories.note(parent)
     sessions = await far.link.sessions_for(sum(len(content) for _, content in files))
     files_each = max(1, far.link.file_slots.count // _GROUPS)
+    if not far.link.is_near:
+        files_each = min(files_each, _FAR_GROUP)
     groups = [
         _Group(far, directories, sessions, files[at : at + files_each])
         for at in range(0, len(files), files_each)
