@@ -141,7 +141,7 @@ async def test_a_long_refusal_takes_the_lines_that_it_needs_and_is_kept(
     app = make_console(home)
     async with app.run_test(size=(80, 24)) as pilot:
         await sees(pilot, "905")
-        assert app.screen.query_one("#status").size.height == 1
+        await until(pilot, lambda: app.screen.query_one("#status").size.height == 1)
         await pilot.press("tab", "tab", "s")
         await sees(pilot, "Suspend job 905: the line", "troubles: !", "from the job history)")
         assert app.screen.query_one("#status").size.height == 3

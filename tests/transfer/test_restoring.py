@@ -18,6 +18,7 @@ from engine.model.errors import (
     DestinationError,
     DestinationWrite,
     SourceCorrupt,
+    SourceMissing,
     SourceRead,
 )
 from engine.model.names import RelPath, rel_path
@@ -418,7 +419,7 @@ async def test_verification_names_every_damaged_chunk_in_manifest_order(estate, 
     os.unlink(media + b"/empty")
 
     assert await verify(reader_of(estate)) == [
-        (b"dump/empty", 0, SourceRead),
+        (b"dump/empty", 0, SourceMissing),
         (b"dump/large", 0, SourceCorrupt),
         (b"dump/nested/-rf", 0, SourceCorrupt),
         (b"dump/nested/deep/f100", 0, SourceCorrupt),
