@@ -157,6 +157,10 @@ class SourceCorrupt(SourceError):
     """What was read does not have the digest that the manifest states."""
 
 
+DAMAGED_HINT = "the source is damaged: verify it, and repair it from another copy"
+"""What to do about damage that somebody who reads has found."""
+
+
 class SourceLocked(SourceError):
     """What is to be read is encrypted, and no identity that is known opens it."""
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from engine.catalog import jobs, ledger, verdicts
@@ -40,6 +41,7 @@ from engine.policy.values import PlanLine, RunOptions, Verdict
 from engine.transfer.orders import TransferResult
 from engine.transfer.throttle import Throttle
 
+TOLD_WHILE_IT_WAITS = 100  # errors; all of them, which may be 100,000, are written at the end
 PLANS_SHARE = 10  # a run that copies plans again when it has copied so many times as long
 
 
@@ -133,7 +135,9 @@ class AuxCopy:
         end = self._end(queue.held(), queue.gates)
         if end.kind == "retry":
             now = context.clock()
-            await context.store.write(lambda s: self._write_errors(s, now))
+            await context.store.write(
+                partial(self._write_errors, now=now, most=TOLD_WHILE_IT_WAITS)
+            )
         return end
 
     def _work(self, routes: Routes, orders: Sequence[PlannedOrder]) -> HandOut:
@@ -161,15 +165,21 @@ class AuxCopy:
                 backup_jobs_skipped=row.backup_jobs_skipped + len(lost),
                 bytes_total=row.bytes_total - sum(lost.values()),
             )
-            self._write_errors(session, now)
+            self._write_errors(session, now=now)
 
         await context.store.write(write)
 
-    def _write_errors(self, session: Any, now: datetime) -> None:
-        """What has failed up to now, each with its hint, in place of what an earlier attempt said."""
+    def _write_errors(self, session: Any, *, now: datetime, most: int | None = None) -> None:
+        """What has failed up to now, each with its hint, in place of what an earlier attempt said.
+
+        Args:
+            session: a writing session.
+            now: the present.
+            most: so many of either kind; None: all.
+        """
         job_id = self.context.job_id
         jobs.forget_errors(session, job_id)
-        for (_, backup_job_id), failure in sorted(self.failures.items()):
+        for (_, backup_job_id), failure in islice(sorted(self.failures.items()), most):
             jobs.add_error(
                 session,
                 job_id,
@@ -180,7 +190,7 @@ class AuxCopy:
                 hint=failure.error.hint,
                 now=now,
             )
-        for line in self.blocked.values():
+        for line in islice(self.blocked.values(), most):
             jobs.add_error(
                 session,
                 job_id,

@@ -14,6 +14,7 @@ from engine.catalog import ledger
 from engine.catalog.values import CopyValue, JobValue
 from engine.library.interface import Library
 from engine.model.errors import (
+    DAMAGED_HINT,
     EXIT_FAILED,
     EXIT_USAGE,
     AuxError,
@@ -146,9 +147,8 @@ class Restore:
         await self.context.update(
             backup_jobs_failed=1,
             errors=len(self.errors),
-            bytes_done=min(
-                self._written_bytes, self._total_bytes
-            ),  # what is right, not what was read
+            # What is right, not what was read.
+            bytes_done=min(self._written_bytes, self._total_bytes),
         )
         state = JobState.COMPLETED_WITH_ERRORS if self._restored else JobState.FAILED
         return AttemptEnd(kind="ended", state=state, reason=reason, exit_code=1)
@@ -273,9 +273,7 @@ class Restore:
             except LibraryOffline:
                 return
         for error in found:
-            error.hint = (
-                error.hint or "the source is damaged: verify it, and repair it from another copy"
-            )
+            error.hint = error.hint or DAMAGED_HINT
         reason, before = found[0].message, one.line
         if len(found) > 1:
             reason = f"{len(found)} damaged files, the first {reason}"

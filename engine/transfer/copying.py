@@ -16,7 +16,13 @@ from blake3 import blake3
 
 from engine.library.interface import Done, JobReader, ReadsWhole
 from engine.model.entries import Chunk, FileEntry
-from engine.model.errors import AuxError, Cancelled, SourceChanged, SourceCorrupt
+from engine.model.errors import (
+    DAMAGED_HINT,
+    AuxError,
+    Cancelled,
+    SourceChanged,
+    SourceCorrupt,
+)
 from engine.model.names import shown
 from engine.transfer.cancel import CancelToken
 from engine.transfer.copied_file import Target, Written, span_of
@@ -333,5 +339,5 @@ def check_digest(entry: FileEntry, chunk: Chunk, digest: bytes) -> None:
         raise SourceCorrupt(
             f"{shown(entry.path)}: bytes {chunk.offset} to {chunk.offset + chunk.length} have the"
             f" digest {digest.hex()[:16]}, the manifest says {chunk.digest.hex()[:16]}",
-            hint="the source is damaged: verify it, and repair it from another copy",
+            hint=DAMAGED_HINT,
         )

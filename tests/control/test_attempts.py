@@ -19,8 +19,11 @@ def newest_job(cell: Cell) -> int:
         return jobs.jobs(session)[0].id
 
 
+@pytest.mark.parametrize(
+    ("most", "listed"), [(100, ["a cable", "not for you"]), (1, ["not for you"])]
+)
 def test_what_somebody_has_mended_is_tried_by_the_next_attempt(
-    cell: Cell, monkeypatch: pytest.MonkeyPatch
+    cell: Cell, monkeypatch: pytest.MonkeyPatch, most: int, listed: list[str]
 ) -> None:
     """One copy failed in a way that passes: the other one, which was refused, is tried with it."""
     usual = LocalLibrary.write_job
@@ -35,6 +38,7 @@ def test_what_somebody_has_mended_is_tried_by_the_next_attempt(
         return usual(library, *args, **more)
 
     monkeypatch.setattr("engine.control.joblife.RETRY_DELAYS_S", (0.01,))
+    monkeypatch.setattr("engine.operations.auxcopy.TOLD_WHILE_IT_WAITS", most)
     monkeypatch.setattr(LocalLibrary, "write_job", write_job)
     cell.dump("one.dump")
     cell.apply(SECOND)
@@ -43,5 +47,5 @@ def test_what_somebody_has_mended_is_tried_by_the_next_attempt(
         job = cell.run()
 
     assert (job.state, job.attempts, job.errors) == ("completed", 2, 0)
-    assert told[0] == ["a cable", "not for you"], "while it waited"
+    assert told[0] == listed, "while it waited"
     assert errors_of(cell, job.id) == []

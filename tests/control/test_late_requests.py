@@ -133,9 +133,9 @@ async def test_a_pending_job_goes_on_when_its_library_is_found_back(
 
         await found(LibraryState.OFFLINE)
         if moment == "while it waits":
-            life._nap = nap_and_found  # type: ignore[method-assign]
+            monkeypatch.setattr(life, "_nap", nap_and_found)
         else:
-            journal.still = still_and_found  # type: ignore[method-assign]
+            monkeypatch.setattr(journal, "still", still_and_found)
         end = AttemptEnd(kind="retry", state=JobState.FAILED, reason="offline")
         async with asyncio.timeout(240):
             await life._pause(end, 3600.0, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,14 +42,14 @@ class Seen:
         writes: list[asyncio.Future[Reply]] = []
 
         def requested(
-            channel: SftpChannel, kind: int, body: bytes, *more: object, **also: object
+            channel: SftpChannel, kind: int, body: bytes, *more: Any, **also: Any
         ) -> object:
             names = {wire.WRITE: "write", wire.CLOSE: "close"}
             if kind == wire.EXTENDED and wire.FSYNC in body:
                 self.steps.append("fsync")
             elif kind in names:
                 self.steps.append(names[kind])
-            future = request(channel, kind, body, *more, **also)  # type: ignore[arg-type]
+            future = request(channel, kind, body, *more, **also)
             if kind == wire.WRITE:
                 writes.append(future)
             return future
@@ -133,10 +134,10 @@ def test_one_file_that_cannot_be_synced_is_not_recorded(
     syncs = 0
 
     def failing(
-        channel: SftpChannel, kind: int, body: bytes, *more: object, **also: object
+        channel: SftpChannel, kind: int, body: bytes, *more: Any, **also: Any
     ) -> asyncio.Future[Reply]:
         nonlocal syncs
-        future = request(channel, kind, body, *more, **also)  # type: ignore[arg-type]
+        future = request(channel, kind, body, *more, **also)
         if kind == wire.EXTENDED and wire.FSYNC in body:
             syncs += 1
             if syncs == bad:

@@ -28,7 +28,7 @@ from engine.library.sftp.pacing import (
 )
 from engine.library.sftp.session import SftpSession
 from engine.library.sftp.ssh import asyncssh
-from engine.library.sftp.syncing import FarSync
+from engine.library.sftp.syncing import MOST_S, FarSync
 from engine.library.sftp.together import Slots
 from engine.library.sftp.wire import Attributes
 from engine.model.errors import LibraryOffline
@@ -118,7 +118,7 @@ class SftpLink:
         self.far_sync = self._new_far_sync()
 
     def _new_far_sync(self) -> FarSync:
-        execute = partial(self.execute, timeout_s=FarSync.MOST_S)
+        execute = partial(self.execute, timeout_s=MOST_S)
         return FarSync(execute, may_execute=self.address.may_execute)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:

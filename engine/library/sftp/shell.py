@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+
 
 def quoted(path: bytes) -> bytes:
     """One word of the shell, whatever is in it."""
-    return b"'" + path.replace(b"'", b"'\"'\"'") + b"'"
+    return os.fsencode(shlex.quote(os.fsdecode(path)))

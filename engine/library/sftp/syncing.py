@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from engine.library.sftp.shell import quoted
 
-_MOST_S = 20.0
+MOST_S = 20.0  # a script ends within this, or is given up
 _SLOW_S = 2.0  # others write there too: each by itself is quicker
 _WORD = b"synced"
 
@@ -24,11 +24,9 @@ class FarSync:
     """Syncs for all who ask: whoever comes while one runs waits for the next one, with all others.
 
     Args:
-        execute: runs a script; it must end within `MOST_S`.
+        execute: runs a script; it must end within `MOST_S`, in seconds.
         may_execute: False: there is no shell for this account.
     """
-
-    MOST_S = _MOST_S
 
     def __init__(self, execute: Execute, *, may_execute: bool) -> None:
         self._execute = execute
